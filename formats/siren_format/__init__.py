@@ -1,0 +1,103 @@
+"""The ``.srn`` format, version 1: bytes in, indices out, and the reverse. ``SRN1.md`` is the normative text.
+
+Importing this package imports nothing heavy; names that need NumPy or constriction load when they are first
+used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siren_format.entropy import decode_indices, encode_indices
+    from siren_format.errors import (
+        BadPayload,
+        CheckFailed,
+        FormatError,
+        LimitExceeded,
+        NeedsNewerCoder,
+        NotSirenFile,
+        OtherModel,
+        ReservedBits,
+        TrailingBytes,
+        TruncatedFile,
+        UnsupportedVersion,
+    )
+    from siren_format.fitting import fit_tables
+    from siren_format.header import Header, parse_header
+    from siren_format.layout import GroupRecord, Layout, parse_layout
+    from siren_format.limits import Coder
+    from siren_format.packing import digits_to_indices, indices_to_digits, pack_indices, unpack_indices
+    from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
+    from siren_format.tables import Tables, cross_entropy_bits
+    from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+
+_MODULE_OF_NAME = {
+    **dict.fromkeys(("decode_indices", "encode_indices"), "entropy"),
+    **dict.fromkeys(
+        (
+            "BadPayload",
+            "CheckFailed",
+            "FormatError",
+            "LimitExceeded",
+            "NeedsNewerCoder",
+            "NotSirenFile",
+            "OtherModel",
+            "ReservedBits",
+            "TrailingBytes",
+            "TruncatedFile",
+            "UnsupportedVersion",
+        ),
+        "errors",
+    ),
+    "fit_tables": "fitting",
+    **dict.fromkeys(("Header", "parse_header"), "header"),
+    **dict.fromkeys(("GroupRecord", "Layout", "parse_layout"), "layout"),
+    "Coder": "limits",
+    **dict.fromkeys(("digits_to_indices", "indices_to_digits", "pack_indices", "unpack_indices"), "packing"),
+    **dict.fromkeys(("Stream", "bytes_to_stream", "stream_to_bytes"), "stream"),
+    **dict.fromkeys(("Tables", "cross_entropy_bits"), "tables"),
+    **dict.fromkeys(("voice_digits", "voice_level_db", "voice_to_bytes"), "voice"),
+}
+
+__all__ = [
+    "BadPayload",
+    "CheckFailed",
+    "Coder",
+    "FormatError",
+    "GroupRecord",
+    "Header",
+    "Layout",
+    "LimitExceeded",
+    "NeedsNewerCoder",
+    "NotSirenFile",
+    "OtherModel",
+    "ReservedBits",
+    "Stream",
+    "Tables",
+    "TrailingBytes",
+    "TruncatedFile",
+    "UnsupportedVersion",
+    "bytes_to_stream",
+    "cross_entropy_bits",
+    "decode_indices",
+    "digits_to_indices",
+    "encode_indices",
+    "fit_tables",
+    "indices_to_digits",
+    "pack_indices",
+    "parse_header",
+    "parse_layout",
+    "stream_to_bytes",
+    "unpack_indices",
+    "voice_digits",
+    "voice_level_db",
+    "voice_to_bytes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF_NAME[name]}"), name)

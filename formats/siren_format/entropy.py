@@ -1,0 +1,149 @@
+"""Coder 1: digits through a range coder with integer tables. The only file that uses constriction.
+
+The coder is the range coder of Martin (1979) as constriction implements it (Bamler 2022, arXiv:2201.01741):
+64 bits of state, 32-bit words, 24-bit probabilities. ``SRN1.md`` describes it completely.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_format.errors import BadPayload
+from siren_format.limits import LEVELS
+from siren_format.packing import RADICES
+from siren_format.tables import TOTAL, Tables, context_rows
+
+_STATE_BITS = 64
+_WORD_BITS = 32
+_WORD_BYTES = 4
+
+
+class _RowModels(dict[int, Any]):
+    """The coder's models of one table by row, each made when it is first asked for."""
+
+    def __init__(self, table: NDArray[np.uint16]) -> None:
+        super().__init__()
+        self._rows = table.reshape(-1, table.shape[-1])
+
+    def __missing__(self, row: int) -> Any:
+        probabilities = self._rows[row].astype(np.float64) / TOTAL  # exact: multiples of 2**-16
+        # perfect=False is spelled out because constriction changed its default.
+        model = constriction.stream.model.Categorical(probabilities, perfect=False)
+        self[row] = model
+        return model
+
+
+_models_of_tables: WeakKeyDictionary[Tables, list[list[_RowModels]]] = WeakKeyDictionary()
+
+
+def encode_indices(indices: NDArray[np.integer[Any]], tables: Tables) -> bytes:
+    """Code the indices of one group.
+
+    Args:
+        indices: Indices [F, Q], 0..999 each.
+        tables: Tables of the model.
+
+    Returns:
+        The payload: the shortest byte string that decodes to the indices, and of those the smallest.
+    """
+    digits, rows = context_rows(indices)
+    models = [model for stage in _models(tables)[: indices.shape[1]] for model in stage]
+    encoder = constriction.stream.queue.RangeEncoder()
+    for frame_digits, frame_rows in zip(
+        digits.reshape(len(indices), -1).tolist(), rows.reshape(len(indices), -1).tolist(), strict=True
+    ):
+        for digit, row, model in zip(frame_digits, frame_rows, models, strict=True):
+            encoder.encode(digit, model[row])
+    return _shortest_bytes(encoder)
+
+
+def decode_indices(payload: bytes, frames: int, stages: int, tables: Tables, *, offset: int) -> NDArray[np.int16]:
+    """Decode the payload of one group and refuse all but its canonical form.
+
+    Args:
+        payload: The payload.
+        frames: Frames F.
+        stages: Stages Q.
+        tables: Tables of the model.
+        offset: Byte of the file at which the payload starts, for the error.
+
+    Returns:
+        Indices [F, Q].
+
+    Raises:
+        BadPayload: No encoder writes this payload.
+    """
+    words = payload + bytes(-len(payload) % _WORD_BYTES)
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, dtype=">u4").astype(np.uint32))
+    try:
+        indices = _decode(decoder, frames, _models(tables)[:stages])
+    except AssertionError as error:  # what constriction raises for a point outside the coder's interval
+        raise BadPayload(
+            "the payload does not belong to any indices, expected one written with this model's tables; "
+            "the file is damaged, fetch it again",
+            offset=offset,
+            field="payload",
+        ) from error
+    canonical = encode_indices(indices, tables)
+    if canonical != payload:
+        raise BadPayload(
+            f"the payload of {len(payload)} bytes is not the one form of its indices, expected another of "
+            f"{len(canonical)} bytes; the file is damaged, fetch it again",
+            offset=offset,
+            field="payload",
+        )
+    return indices
+
+
+def _models(tables: Tables) -> list[list[_RowModels]]:
+    models = _models_of_tables.get(tables)
+    if models is None:
+        models = [[_RowModels(table) for table in stage] for stage in tables.frequencies]
+        _models_of_tables[tables] = models
+    return models
+
+
+def _decode(decoder: Any, frames: int, models: list[list[_RowModels]]) -> NDArray[np.int16]:
+    decode = decoder.decode
+    previous = [list(LEVELS) for _ in models]
+    indices = np.empty((frames, len(models)), dtype=np.int16)
+    for frame in range(frames):
+        for stage, (stage_models, before) in enumerate(zip(models, previous, strict=True)):
+            index = 0
+            for digit, radix in enumerate(RADICES):
+                value = decode(stage_models[digit][before[digit] * radix + index])
+                before[digit] = value
+                index += value * radix
+            indices[frame, stage] = index
+    return indices
+
+
+def _shortest_bytes(encoder: Any) -> bytes:
+    """Find the shortest byte string, and of those the smallest, in the final interval of binary fractions.
+
+    The encoder's ``pos`` gives the interval's width and the last 64 bits of its lower end; the rest of the
+    lower end follows from the sealed words, which are a point of the interval.
+    """
+    word_count: int
+    lower_state: int
+    width: int
+    word_count, (lower_state, width) = encoder.pos()
+    words = encoder.get_compressed()
+    scale_bits = _WORD_BITS * word_count + _STATE_BITS
+    point = int.from_bytes(words.astype(">u4").tobytes(), "big") << (scale_bits - _WORD_BITS * len(words))
+    lower = point - (point - lower_state) % (1 << _STATE_BITS)
+    length = 0
+    number = _round_up(lower, scale_bits)
+    while number << (scale_bits - 8 * length) >= lower + width:
+        length += 1
+        number = _round_up(lower, scale_bits - 8 * length)
+    return number.to_bytes(length, "big")
+
+
+def _round_up(number: int, shift_bits: int) -> int:
+    return -(-number >> shift_bits)

@@ -1,0 +1,231 @@
+"""A whole ``.srn`` file: ``Stream`` to bytes and back, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_format.check import check_value
+from siren_format.entropy import decode_indices, encode_indices
+from siren_format.errors import CheckFailed, OtherModel
+from siren_format.header import Header, parse_header
+from siren_format.layout import HEAD_LAST, GroupRecord, Layout, parse_layout
+from siren_format.limits import (
+    CHECK_BYTES,
+    FRAME_SAMPLES,
+    INDEX_COUNT,
+    MAX_GROUP_SAMPLES,
+    MAX_GROUPS,
+    MAX_STAGES,
+    SAMPLE_RATE_HZ,
+    Coder,
+    frames_for,
+)
+from siren_format.packing import pack_indices, unpack_indices
+from siren_format.tables import Tables
+
+_MODEL_ID_OFFSET = 3
+_GROUP_FRAMES = MAX_GROUP_SAMPLES // FRAME_SAMPLES
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """What a file says.
+
+    Attributes:
+        model_id: Leading 2 bytes of the sha256 of the model's weights file.
+        indices: Indices [F, Q], 0..999 each, of Q = 1 or 2 stages; kept as int16.
+        sample_count: Samples at 16 kHz; F is this divided by 2560, rounded up.
+        voice: Voice field of 8 bytes; None means the default voice.
+        source_rate_hz: Sample rate of the recording before it was brought to 16 kHz.
+
+    Raises:
+        ValueError: The indices are not integers, out of range or not of the shape that the sample count asks
+            for, or the sample count is out of range.
+    """
+
+    model_id: bytes
+    indices: NDArray[np.int16]
+    sample_count: int
+    voice: bytes | None = None
+    source_rate_hz: int = SAMPLE_RATE_HZ
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sample_count <= MAX_GROUPS * MAX_GROUP_SAMPLES:
+            raise ValueError(
+                f"{self.sample_count} samples, expected 1..{MAX_GROUPS * MAX_GROUP_SAMPLES}; split the recording"
+            )
+        indices = self.indices
+        if not np.issubdtype(indices.dtype, np.integer):
+            raise ValueError(f"indices are {indices.dtype}, expected integers; take them from the quantiser")
+        frames = frames_for(self.sample_count)
+        if indices.ndim != 2 or len(indices) != frames or not 1 <= indices.shape[1] <= MAX_STAGES:
+            raise ValueError(
+                f"indices are {list(indices.shape)}, expected [{frames}, 1 or 2] for "
+                f"{self.sample_count} samples; give one row per 2560 samples"
+            )
+        if indices.min() < 0 or indices.max() >= INDEX_COUNT:
+            raise ValueError(
+                f"indices are {indices.min()}..{indices.max()}, expected 0..{INDEX_COUNT - 1}; "
+                "take them from the quantiser"
+            )
+        object.__setattr__(self, "indices", indices.astype(np.int16))
+
+
+def stream_to_bytes(stream: Stream, tables: Tables | None) -> bytes:
+    """Write a file: one group if it is up to 60 s long, else a sequence of groups of 60 s.
+
+    Args:
+        stream: What to say.
+        tables: Tables of the model; None to pack only.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: The model id, the voice or the source rate is outside what version 1 can say.
+    """
+    grouped = stream.sample_count > MAX_GROUP_SAMPLES
+    coder, payload = (Coder.PACKED, b"") if grouped else encode_payload(stream.indices, tables)
+    header = Header(
+        model_id=stream.model_id,
+        stages=stream.indices.shape[1],
+        coder=coder,
+        sample_count=None if grouped else stream.sample_count,
+        voice=stream.voice,
+        source_rate_hz=stream.source_rate_hz,
+        grouped=grouped,
+    ).to_bytes()
+    if not grouped:
+        return header + payload + _check_bytes(header, None, payload, stream.indices)
+    return header + b"".join(_groups(header, stream, tables))
+
+
+def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes) -> Stream:
+    """Read a file. Another model's file is refused first, anything else wrong with it after that.
+
+    Args:
+        data: The file.
+        tables: Tables of the model; None if no payload is coded with them.
+        model_id: Leading 2 bytes of the sha256 of the weights file at hand.
+
+    Returns:
+        What the file says.
+
+    Raises:
+        OtherModel: The file needs another model.
+        FormatError: The file is not a readable ``.srn``; one subclass per defect, see
+            ``siren_format.errors``.
+        ValueError: A payload is coded with tables and there are none.
+    """
+    header, _ = parse_header(data)
+    if header.model_id != model_id:
+        raise OtherModel(header.model_id, model_id, offset=_MODEL_ID_OFFSET)
+    layout = parse_layout(data)
+    return Stream(
+        model_id=header.model_id,
+        indices=np.concatenate([decode_group(data, layout, record, tables) for record in layout.records]),
+        sample_count=layout.sample_count,
+        voice=header.voice,
+        source_rate_hz=header.source_rate_hz,
+    )
+
+
+def encode_payload(indices: NDArray[np.integer[Any]], tables: Tables | None) -> tuple[Coder, bytes]:
+    """Code the indices of one group, whichever way is shorter.
+
+    Args:
+        indices: Indices [F, Q] of at most 375 frames.
+        tables: Tables of the model; None to pack only.
+
+    Returns:
+        The coder, ``Coder.TABLES`` if both are equally long, and the payload.
+    """
+    packed = pack_indices(indices)
+    if tables is not None:
+        coded = encode_indices(indices, tables)
+        if len(coded) <= len(packed):
+            return Coder.TABLES, coded
+    return Coder.PACKED, packed
+
+
+def group_to_bytes(
+    header: bytes,
+    number: int,
+    indices: NDArray[np.integer[Any]],
+    last_sample_count: int | None,
+    tables: Tables | None,
+) -> bytes:
+    """Write one group of a grouped file.
+
+    Args:
+        header: The bytes before the first group, which the check covers.
+        number: Number of the group, from 0.
+        indices: Indices [F, Q] of the group.
+        last_sample_count: Samples at 16 kHz if this is the last group; None if not, when it has 960000.
+        tables: Tables of the model; None to pack only.
+
+    Returns:
+        The group's record, check included.
+    """
+    coder, payload = encode_payload(indices, tables)
+    if last_sample_count is None:
+        head = bytes((coder << 1,))
+    else:
+        head = bytes((coder << 1 | HEAD_LAST,)) + last_sample_count.to_bytes(3, "little")
+    record = head + len(payload).to_bytes(2, "little") + payload
+    return record + _check_bytes(header, number, record, indices)
+
+
+def decode_group(data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None) -> NDArray[np.int16]:
+    """Decode one group and compare its check.
+
+    Args:
+        data: The file.
+        layout: Its outline.
+        record: The group.
+        tables: Tables of the model; None if the payload is not coded with them.
+
+    Returns:
+        Indices [F, Q] of the group.
+
+    Raises:
+        BadPayload: No encoder writes this payload.
+        CheckFailed: The check does not match the bytes and the indices.
+        ValueError: The payload is coded with tables and there are none.
+    """
+    payload = data[record.payload_start : record.payload_end]
+    stages = layout.header.stages
+    if record.coder == Coder.PACKED:
+        indices = unpack_indices(payload, record.frames, stages, offset=record.payload_start)
+    elif tables is None:
+        raise ValueError("the payload is coded with tables, and none are given; pass the tables of the model")
+    else:
+        indices = decode_indices(payload, record.frames, stages, tables, offset=record.payload_start)
+    covered = data[record.start : record.payload_end]
+    expected = _check_bytes(data[: layout.header_length], record.number, covered, indices)
+    if record.check != int.from_bytes(expected, "little"):
+        raise CheckFailed(
+            f"check {record.check:#06x}, expected {int.from_bytes(expected, 'little'):#06x}; "
+            "the file is damaged, fetch it again",
+            offset=record.payload_end,
+            field="check",
+        )
+    return indices
+
+
+def _groups(header: bytes, stream: Stream, tables: Tables | None) -> Iterator[bytes]:
+    last = (stream.sample_count - 1) // MAX_GROUP_SAMPLES
+    for number in range(last + 1):
+        indices = stream.indices[number * _GROUP_FRAMES : (number + 1) * _GROUP_FRAMES]
+        last_sample_count = stream.sample_count - last * MAX_GROUP_SAMPLES if number == last else None
+        yield group_to_bytes(header, number, indices, last_sample_count, tables)
+
+
+def _check_bytes(header: bytes, number: int | None, record: bytes, indices: NDArray[np.integer[Any]]) -> bytes:
+    value = check_value(header, number, record, indices.astype("<u2").tobytes())
+    return value.to_bytes(CHECK_BYTES, "little")

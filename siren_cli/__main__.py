@@ -1,0 +1,105 @@
+"""The program's entry point: hands the command line on, turns an error into one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from types import FrameType
+
+from siren_cli.errors import ExitStatus, SirenError
+
+_DEBUG_VARIABLE = "SIREN_DEBUG"
+_INFO_OPTIONS = ("--json", "-q", "--quiet")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: The words after `siren`; None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A file's name may hold bytes that are no text; printing it must not fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except SirenError as error:
+        return _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written", ExitStatus.INTERRUPTED)
+    except BrokenPipeError:  # whoever read standard output has gone; there is nobody to tell
+        _drop_output()
+        return ExitStatus.OUTPUT_UNWRITABLE
+    except MemoryError:
+        return _fail("out of memory; free some or split the recording", ExitStatus.UNEXPECTED)
+    except Exception as error:  # noqa: BLE001 - the one place where all that nobody foresaw ends
+        return _fail_unforeseen(error)
+
+
+def _run(arguments: list[str]) -> int:
+    if _is_plain_info(arguments):
+        from siren_cli.commands.info import run_info
+
+        return run_info(
+            [word for word in arguments[1:] if word not in _INFO_OPTIONS],
+            as_json="--json" in arguments,
+            quiet="-q" in arguments or "--quiet" in arguments,
+        )
+
+    import signal
+
+    from siren_cli.main import run_command_line
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    return run_command_line(arguments)
+
+
+def _is_plain_info(arguments: list[str]) -> bool:
+    """Whether this is an `info` with plain options: importing Typer takes longer than running it."""
+    words = arguments[1:]
+    files = [word for word in words if word == "-" or not word.startswith("-")]
+    options = [word for word in words if word in _INFO_OPTIONS]
+    return arguments[:1] == ["info"] and len(files) > 0 and len(files) + len(options) == len(words)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """Treats a request to end like Ctrl-C, so that temporary files are removed."""
+    raise KeyboardInterrupt
+
+
+def _fail_unforeseen(error: Exception) -> int:
+    from siren_format.errors import FormatError, OtherModel
+
+    if isinstance(error, OtherModel):
+        return _fail(str(error), ExitStatus.WEIGHTS)
+    if isinstance(error, FormatError):
+        return _fail(str(error), ExitStatus.BAD_FILE)
+    message = f"unexpected error: {type(error).__name__}: {error}; please report it"
+    return _fail(message, ExitStatus.UNEXPECTED)
+
+
+def _fail(message: str, status: int) -> int:
+    from siren_cli.console import error
+
+    if os.environ.get(_DEBUG_VARIABLE) == "1":
+        import traceback
+
+        traceback.print_exc()
+    if status == ExitStatus.OUTPUT_UNWRITABLE:
+        _drop_output()
+    error(message)
+    return status
+
+
+def _drop_output() -> None:
+    """Lets go of standard output that could not be written: the interpreter would try again at its end."""
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

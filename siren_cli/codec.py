@@ -1,0 +1,321 @@
+"""Read this first: wav → indices → bytes, and back. Everything else is behind one of these arrows.
+
+```
+ wav ─mel─► features ─factorizer─► latents, voice ─quantizer─► indices ─siren_format─► bytes
+ wav ◄─vocoder── speech ◄─decoder── latents ◄─quantizer── indices ◄─siren_format── bytes
+```
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from siren_cli.audio import mix_down, resample
+from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
+from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
+from siren_cli.model.build import SirenModel, build
+from siren_cli.model.decoder import Speech
+from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+from siren_cli.weights import find_model, read_tables
+from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
+from siren_format.tables import Tables
+from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+
+CHUNK_FRAMES = 375
+"""Frames the networks see at a time, 60 s: memory does not grow with the recording."""
+
+CONTEXT_FRAMES = 16
+"""Frames of context on both sides of a chunk, 2.56 s: as far as one attention layer reaches."""
+
+_NOISE_SEED = 68
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A recording as indices and voice: what a `.srn` file says.
+
+    Attributes:
+        indices: [F, Q] integers 0..999, one row per 160 ms, one column per stage.
+        voice: 8 bytes (level and timbre), or None for the default voice.
+        sample_count: Length at 16 kHz; F is this divided by 2,560, rounded up.
+        source_rate_hz: Sample rate of the recording that was encoded.
+        model_id: The model that gave the indices their meaning.
+    """
+
+    indices: NDArray[np.int16]
+    voice: bytes | None
+    sample_count: int
+    source_rate_hz: int
+    model_id: bytes
+    _tables: Tables | None = field(default=None, repr=False)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.sample_count / SAMPLE_RATE_HZ
+
+    def to_bytes(self) -> bytes:
+        """The `.srn` file, entropy coded."""
+        stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz)
+        return stream_to_bytes(stream, self._tables)
+
+
+class Codec:
+    """A model ready to encode and decode. Make one with `siren_cli.load()`."""
+
+    sample_rate_hz = SAMPLE_RATE_HZ
+    frame_rate_hz = SAMPLE_RATE_HZ / FRAME_SAMPLES
+
+    def __init__(
+        self, model: SirenModel, tables: Tables | None, model_id: bytes, device: torch.device
+    ) -> None:
+        self._model = model.to(device).eval()
+        self._tables = tables
+        self._device = device
+        self.model_id = model_id
+        self.config = model.config
+        self.name = model.config.name
+        self.stages = model.config.stages
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights of all networks."""
+        return sum(parameter.numel() for parameter in self._model.parameters())
+
+    @torch.inference_mode()
+    def encode(self, wav: ArrayLike, sample_rate_hz: int, *, stages: int = 1) -> Coded:
+        """Encodes a recording, on its own and in float32, so that its indices depend on nothing else.
+
+        Args:
+            wav: Samples [T] or [T, C], full scale at 1; channels are mixed down.
+            sample_rate_hz: Their rate; anything but 16 kHz is resampled.
+            stages: 1 (about 68 bps) or 2 (about twice that).
+
+        Returns:
+            Indices [F, stages], voice and length.
+
+        Raises:
+            AudioEmpty: If there are no samples.
+            AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+            UsageError: If the model has fewer stages.
+        """
+        if not 1 <= stages <= self.stages:
+            raise UsageError(
+                f"{stages} stages asked for, model {self.name} has {self.stages}; give 1..{self.stages}"
+            )
+        samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        level_db = speech_level_db(samples)
+        frames = -(-len(samples) // FRAME_SAMPLES)
+        padded = np.pad(
+            samples * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)),
+            (0, frames * FRAME_SAMPLES - len(samples)),
+        )
+        wav_16k = torch.from_numpy(padded)[None]
+
+        indices = []
+        for chunk in _chunks(frames):
+            latents = self._wav_to_latents(
+                wav_16k[:, chunk.start * FRAME_SAMPLES : chunk.stop * FRAME_SAMPLES]
+            )
+            indices.append(
+                self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep].cpu().numpy()
+            )
+        return Coded(
+            indices=np.concatenate(indices).astype(np.int16),
+            voice=voice_to_bytes(level_db, self._wav_to_voice(wav_16k[:, : CHUNK_FRAMES * FRAME_SAMPLES])),
+            sample_count=len(samples),
+            source_rate_hz=sample_rate_hz,
+            model_id=self.model_id,
+            _tables=self._tables,
+        )
+
+    def from_bytes(self, data: bytes) -> Coded:
+        """Reads a `.srn` file.
+
+        Args:
+            data: The bytes.
+
+        Raises:
+            FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
+        """
+        stream = bytes_to_stream(data, self._tables, self.model_id)
+        return Coded(
+            stream.indices,
+            stream.voice,
+            stream.sample_count,
+            stream.source_rate_hz,
+            stream.model_id,
+            self._tables,
+        )
+
+    @torch.inference_mode()
+    def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:
+        """Decodes to speech; the same bytes give the same samples on the same machine.
+
+        Args:
+            coded: What `encode` or `from_bytes` returned, or the bytes of a `.srn` file.
+
+        Returns:
+            Samples [T] at 16 kHz, T = `sample_count`, full scale at 1.
+
+        Raises:
+            FormatError: If bytes are given that are not a readable `.srn`.
+        """
+        coded = self.from_bytes(coded) if isinstance(coded, bytes) else coded
+        voice = self._voice_to_vector(coded.voice)
+        indices = torch.from_numpy(coded.indices.astype(np.int64))[None].to(self._device)
+        pieces = []
+        turns = 0.0
+        for chunk in _chunks(len(coded.indices)):
+            latents = self._model.quantizer.indices_to_latents(indices[:, chunk.start : chunk.stop])
+            _, speech = self._model.decoder(latents, voice)
+            piece, turns = self._speech_to_wav(speech, chunk, turns)
+            pieces.append(piece)
+        level_db = NOMINAL_LEVEL_DB if coded.voice is None else voice_level_db(coded.voice)
+        wav = np.concatenate(pieces)[: coded.sample_count] * 10.0 ** ((level_db - NOMINAL_LEVEL_DB) / 20.0)
+        return np.clip(wav, -1.0, 1.0).astype(np.float32)
+
+    @torch.inference_mode()
+    def mel_distance_db(self, decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
+        """Mean absolute difference of two recordings' log-mel spectra.
+
+        Args:
+            decoded: Samples [T] at 16 kHz.
+            original: Samples [T] at 16 kHz, as many.
+
+        Returns:
+            Distance in dB, over all bins and frames.
+        """
+        padding = (0, -len(original) % FRAME_SAMPLES)
+        mels = [
+            self._model.mel(torch.from_numpy(np.pad(wav, padding))[None].to(self._device))
+            for wav in (decoded, original)
+        ]
+        nats = float((mels[0] - mels[1]).abs().mean()) * self.config.mel_std
+        return nats * 20.0 / float(np.log(10.0))
+
+    def _wav_to_latents(self, wav: Tensor) -> Tensor:
+        """Samples [1, T] at the nominal level → latents [1, F, D]."""
+        wav = wav.to(self._device)
+        features = self._model.mel(wav) if self._model.front_end is None else self._model.front_end(wav)
+        _, latents = self._model.factorizer.semantic(features)
+        return latents
+
+    def _wav_to_voice(self, wav: Tensor) -> list[int]:
+        """Samples [1, T] → the 28 digits of the voice."""
+        encoder = self._model.factorizer.voice
+        digits: list[int] = encoder.fsq.codes_to_digits(encoder(self._model.mel(wav.to(self._device))))[
+            0
+        ].tolist()
+        return digits
+
+    def _voice_to_vector(self, voice: bytes | None) -> Tensor:
+        """The voice of a file → [1, V]; None gives the default voice."""
+        encoder = self._model.factorizer.voice
+        if voice is None:
+            return encoder.default_voice(1)
+        digits = torch.tensor([voice_digits(voice)], device=self._device)
+        return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
+
+    def _speech_to_wav(
+        self, speech: Speech, chunk: _Chunk, turns: float
+    ) -> tuple[NDArray[np.float32], float]:
+        """Decoded speech of a chunk with its context → samples of the chunk, and the pitch's phase at its end.
+
+        Phase and noise go on from the chunk before, so that chunks meet without a seam.
+        """
+        hop = self.config.mel_hop_samples
+        own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
+        pitch = _hold_pitch(speech)
+        phase = pitch_to_turns(pitch, hop)
+        phase = phase + (turns - (float(phase[0, own.start - 1]) if own.start else 0.0))
+        noise = fixed_noise(chunk.start * FRAME_SAMPLES, chunk.stop * FRAME_SAMPLES, _NOISE_SEED)
+        source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
+        wav: Tensor = self._model.vocoder(speech._replace(pitch=pitch), source)
+        return wav[0, own].cpu().numpy(), float(phase[0, own.stop - 1]) % 1.0
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Frames `start` to `stop` are shown to the networks, the slice `keep` of their output is kept."""
+
+    start: int
+    stop: int
+    keep: slice
+
+
+def _chunks(frames: int) -> Iterator[_Chunk]:
+    for first in range(0, frames, CHUNK_FRAMES):
+        start = max(0, first - CONTEXT_FRAMES)
+        stop = min(frames, first + CHUNK_FRAMES + CONTEXT_FRAMES)
+        yield _Chunk(start, stop, slice(first - start, min(frames, first + CHUNK_FRAMES) - start))
+
+
+def _hold_pitch(speech: Speech) -> Tensor:
+    """Decoded pitch [B, F], within 50 to 550 Hz whatever the network says."""
+    return speech.pitch.clamp(float(np.log(50.0)), float(np.log(550.0)))
+
+
+def _mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
+    if wav.ndim not in (1, 2):
+        raise AudioInvalid(
+            f"samples have shape {list(wav.shape)}, expected [T] or [T, C]; give one recording at a time"
+        )
+    if wav.size == 0:
+        raise AudioEmpty("there are no samples, expected at least one; check the recording")
+    if not np.isfinite(wav).all():
+        raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
+    return resample(mix_down(wav), sample_rate_hz, SAMPLE_RATE_HZ)
+
+
+def load_codec(
+    model: str | os.PathLike[str] | None = None, *, device: str = "auto", threads: int | None = None
+) -> Codec:
+    """Loads a model.
+
+    Args:
+        model: Folder with `config.json` and `model.safetensors`, or a packaged model's name; None for
+            `$SIREN_MODEL` or the packaged default.
+        device: `auto` (CUDA where there is one), `cpu` or `cuda`.
+        threads: Threads for torch's operators on the CPU, process-wide; None leaves torch's choice.
+
+    Raises:
+        WeightsMissing: If there is no such model.
+        WeightsDamaged: If its files are not what they should be.
+        ConfigError: If its config.json has unknown keys or impossible values.
+        UsageError: If the device is not there.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device {device!r} is not known, expected auto, cpu or cuda; give one of them")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "device cuda was asked for and torch finds none; use --device cpu or install torch with CUDA"
+        )
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
+    config = ModelConfig.from_json(files.config_path)
+    tensors = _read_tensors(files.weights_path)
+    return Codec(build(config, tensors), read_tables(files.weights_path), files.model_id, chosen)
+
+
+def _read_tensors(path: Path) -> dict[str, Any]:
+    try:
+        return {name: tensor for name, tensor in load_file(path).items() if not name.startswith("tables.")}
+    except (SafetensorError, OSError) as error:
+        raise WeightsDamaged(
+            f"{path}: not readable as safetensors ({error}); restore the model's files"
+        ) from error

@@ -1,0 +1,115 @@
+"""`siren decode`: a `.srn` file to a recording."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from siren_cli.console import note, show_json, show_rows, working
+from siren_cli.errors import UsageError
+from siren_cli.options import (
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    ThreadsOption,
+    default_output,
+    is_report_talk,
+    speed,
+)
+
+
+def decode(
+    source: Annotated[str, typer.Argument(metavar="IN.srn", help="File to decode, or - for standard input.")],
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT.wav",
+            help="Where to write: .wav, .flac or .ogg, - for WAV on standard output; IN.wav if not given.",
+        ),
+    ] = None,
+    sample_rate: Annotated[
+        str,
+        typer.Option(
+            "--sample-rate",
+            metavar="model|source|HZ",
+            help="Rate of the output: the model's 16000 Hz, that of the encoded recording, or a number.",
+        ),
+    ] = "model",
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    device: DeviceOption = Device.AUTO,
+    threads: ThreadsOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Decode a .srn file to a recording of exactly the same duration."""
+    from time import perf_counter
+
+    from siren_cli.manifest import model_for
+    from siren_cli.srn_file import facts_of, read_srn, refusal, voice_text
+    from siren_format.errors import FormatError
+
+    destination = default_output(source, ".wav") if output is None else output
+    as_talk = is_report_talk([destination], as_json=as_json)
+    data = read_srn(source)
+    try:
+        facts = facts_of(data)
+    except FormatError as error:
+        raise refusal(source, error) from error
+
+    from siren_cli.audio import require_audio_destination, resample, write_audio
+
+    rate_hz = _rate_hz(sample_rate, source_rate_hz=int(facts["source_rate_hz"]))
+    require_audio_destination(destination, force=force, source=source)
+    if facts["voice"] == "none":
+        note("the file carries no voice; decoding with the default voice", quiet=quiet)
+
+    from siren_cli.codec import load_codec
+
+    with working("decoding", quiet=quiet):
+        codec = load_codec(model_for(str(facts["model_id"]), model), device=device.value, threads=threads)
+        started_s = perf_counter()
+        try:
+            coded = codec.from_bytes(data)
+        except FormatError as error:
+            raise refusal(source, error) from error
+        wav = codec.decode(coded)
+        elapsed_s = perf_counter() - started_s
+    wav = resample(wav, codec.sample_rate_hz, rate_hz)
+    write_audio(destination, wav, rate_hz, force=force)
+
+    duration_s = float(facts["duration_s"])
+    if as_json:
+        sound = {"output_rate_hz": rate_hz, "output_samples": len(wav)}
+        timing = {"decode_s": elapsed_s, "decode_real_time_factor": duration_s / elapsed_s}
+        show_json({"input": source, "output": destination, **facts, **sound, **timing})
+    elif not quiet:
+        rows = [
+            ("duration", f"{duration_s:.3f} s, {len(wav)} samples at {rate_hz} Hz"),
+            ("voice", voice_text(facts)),
+            ("decoding", speed(duration_s, elapsed_s)),
+        ]
+        show_rows(rows, as_talk=as_talk)
+
+
+def _rate_hz(wanted: str, *, source_rate_hz: int) -> int:
+    from siren_cli.audio import MAX_RATE_HZ, MIN_RATE_HZ
+    from siren_cli.config import SAMPLE_RATE_HZ
+
+    if wanted == "model":
+        return SAMPLE_RATE_HZ
+    if wanted == "source":
+        # A header can say what no recording has; such a rate would ask for an absurd amount of memory.
+        return min(max(source_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
+    if wanted.isascii() and wanted.isdecimal() and MIN_RATE_HZ <= int(wanted) <= MAX_RATE_HZ:
+        return int(wanted)
+    raise UsageError(
+        f"--sample-rate is {wanted!r}, expected model, source or a number of Hz; give one of them, "
+        f"a number from {MIN_RATE_HZ} to {MAX_RATE_HZ}"
+    )

@@ -1,0 +1,143 @@
+"""`siren roundtrip`: a recording to bytes and back, with what it cost and how close it came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from siren_cli.console import note, show_json, show_rows, working
+from siren_cli.options import (
+    AudioInput,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    ModelOption,
+    StagesOption,
+    ThreadsOption,
+    is_report_talk,
+    speed,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def roundtrip(
+    source: AudioInput,
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="RECON.wav",
+            help="Where to write the decoded recording: .wav, .flac or .ogg, or - for standard output.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--keep", metavar="OUT.srn", help="Where to write the .srn file as well."),
+    ] = None,
+    stages: StagesOption = 1,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the report only, no notes.")] = False,
+    device: DeviceOption = Device.AUTO,
+    threads: ThreadsOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Encode a recording, decode those bytes, and tell what it cost and how close it came."""
+    from time import perf_counter
+
+    from siren_cli.audio import (
+        conversion_notes,
+        mix_down,
+        read_audio,
+        require_audio_destination,
+        resample,
+        write_audio,
+    )
+    from siren_cli.files import require_writable, write_bytes
+    from siren_cli.loudness import speech_level_db
+    from siren_cli.srn_file import cost_rows, facts_of, voice_text
+
+    as_talk = is_report_talk([path for path in (output, keep) if path is not None], as_json=as_json)
+    if output is not None:
+        require_audio_destination(output, force=force, source=source)
+    if keep is not None:
+        require_writable(keep, force=force, source=source)
+    wav, rate_hz = read_audio(source)
+    for text in conversion_notes(wav, rate_hz):
+        note(text, quiet=quiet)
+
+    from siren_cli.codec import load_codec
+
+    with working("encoding and decoding", quiet=quiet):
+        codec = load_codec(model, device=device.value, threads=threads)
+        started_s = perf_counter()
+        data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
+        encoded_s = perf_counter()
+        decoded = codec.decode(data)
+        decoded_s = perf_counter()
+        reference = resample(mix_down(wav), rate_hz, codec.sample_rate_hz)
+        stoi, why_no_stoi = _stoi(reference, decoded, codec.sample_rate_hz)
+        closeness = {
+            "mel_distance_db": float(codec.mel_distance_db(decoded, reference)),
+            "level_change_db": speech_level_db(decoded) - speech_level_db(reference),
+            "stoi": stoi,
+        }
+    if keep is not None:
+        write_bytes(keep, data, force=force)
+    if output is not None:
+        write_audio(output, decoded, codec.sample_rate_hz, force=force)
+
+    facts = facts_of(data)
+    duration_s = float(facts["duration_s"])
+    encode_s, decode_s = encoded_s - started_s, decoded_s - encoded_s
+    if stoi is None:
+        note(why_no_stoi, quiet=quiet)
+    if as_json:
+        timing = {
+            "encode_s": encode_s,
+            "encode_real_time_factor": duration_s / encode_s,
+            "decode_s": decode_s,
+            "decode_real_time_factor": duration_s / decode_s,
+        }
+        show_json({"input": source, "output": output, "kept": keep, **facts, **closeness, **timing})
+        return
+    rows = [
+        ("duration", f"{duration_s:.3f} s"),
+        *cost_rows(facts),
+        ("voice", voice_text(facts)),
+        ("encoding", speed(duration_s, encode_s)),
+        ("decoding", speed(duration_s, decode_s)),
+        ("mel distance", f"{closeness['mel_distance_db']:.2f} dB"),
+        ("level change", f"{closeness['level_change_db']:+.2f} dB"),
+    ]
+    if stoi is not None:
+        rows.append(("STOI", f"{stoi:.3f}"))
+    show_rows(rows, as_talk=as_talk)
+
+
+def _stoi(
+    reference: NDArray[np.float32], decoded: NDArray[np.float32], rate_hz: int
+) -> tuple[float | None, str]:
+    """Short-time objective intelligibility (Taal et al. 2011); None, and the reason, if there is none."""
+    import warnings
+
+    try:
+        from pystoi import stoi
+    except ImportError:
+        return None, "STOI is left out; install pystoi to have it (pip install pystoi)"
+    too_short = "STOI is left out; it needs about half a second of speech"
+    if not reference.any():
+        return None, too_short
+    with warnings.catch_warnings():
+        # pystoi warns, and returns a number that means nothing, when fewer than 30 frames are not silent.
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(stoi(reference, decoded, rate_hz)), ""
+        except RuntimeWarning:
+            return None, too_short

@@ -1,0 +1,153 @@
+"""The model's configuration: a frozen dataclass, read from `config.json` beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from siren_cli.errors import ConfigError
+
+SAMPLE_RATE_HZ = 16_000
+FRAME_SAMPLES = 2_560
+FSQ_LEVELS = (8, 5, 5, 5)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and choices of one SIREN model.
+
+    The grid is fixed by the format (16 kHz, 2,560 samples a frame, FSQ levels 8, 5, 5, 5); everything here
+    is free to differ between models.
+    """
+
+    name: str = "siren-v1"
+
+    # Front end: "mel", or "hubert" for a self-supervised model read through transformers.
+    front_end: str = "mel"
+    hubert_path: str = ""
+    mel_bins: int = 80
+    mel_hop_samples: int = 160
+    mel_window_samples: int = 640
+    mel_fft_samples: int = 1_024
+    mel_floor: float = 1e-4
+    mel_mean: float = -6.0
+    mel_std: float = 2.1
+
+    # Factorizer and speech decoder: widths at 50, 25, 12.5 and 6.25 Hz, blocks at each, attention reach.
+    stages: int = 2
+    widths: tuple[int, ...] = (256, 256, 256, 320)
+    encoder_blocks: tuple[int, ...] = (3, 1, 1, 2)
+    decoder_blocks: tuple[int, ...] = (3, 1, 1, 2)
+    expansion: int = 3
+    attention_heads: int = 4
+    attention_reach_frames: int = 16
+    voice_dims: int = 28
+    voice_width: int = 128
+
+    # Vocoder: "vocos" (ConvNeXt and inverse STFT, harmonic-plus-noise source) or "hifigan".
+    vocoder: str = "vocos"
+    vocoder_width: int = 256
+    vocoder_blocks: int = 6
+    vocoder_fft_samples: int = 640
+    hifigan_width: int = 256
+
+    def __post_init__(self) -> None:
+        if self.front_end not in ("mel", "hubert"):
+            raise ConfigError(
+                f"front_end is {self.front_end!r}, expected 'mel' or 'hubert'; correct config.json"
+            )
+        if self.vocoder not in ("vocos", "hifigan"):
+            raise ConfigError(
+                f"vocoder is {self.vocoder!r}, expected 'vocos' or 'hifigan'; correct config.json"
+            )
+        if self.stages not in (1, 2):
+            raise ConfigError(f"stages is {self.stages}, expected 1 or 2; correct config.json")
+        if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
+            raise ConfigError(
+                "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"
+            )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Builds a config, refusing keys it does not know.
+
+        Args:
+            values: Field name to value; lists stand for tuples.
+
+        Raises:
+            ConfigError: On an unknown key, a wrong type or an impossible value.
+        """
+        return dataclass_from_dict(cls, values, "model config")
+
+    @classmethod
+    def from_json(cls, path: Path) -> ModelConfig:
+        """Reads `config.json`.
+
+        Raises:
+            ConfigError: If the file is not JSON or `from_dict` refuses it.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{path}: not a readable JSON object ({error}); restore the model's config.json"
+            ) from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: holds {type(values).__name__}, expected a JSON object; restore it")
+        return cls.from_dict(values)
+
+    def to_json(self) -> str:
+        """The config as indented JSON, keys in the order of the fields."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def tiny(cls, **changes: Any) -> ModelConfig:
+        """A model small enough to build and train inside a test."""
+        small: dict[str, Any] = {
+            "name": "tiny",
+            "widths": (16, 16, 16, 16),
+            "encoder_blocks": (1, 1, 1, 1),
+            "decoder_blocks": (1, 1, 1, 1),
+            "attention_heads": 2,
+            "voice_width": 16,
+            "vocoder_width": 16,
+            "vocoder_blocks": 1,
+            "hifigan_width": 16,
+        }
+        return cls(**{**small, **changes})
+
+
+_Config = TypeVar("_Config")
+
+
+def dataclass_from_dict(cls: type[_Config], values: dict[str, Any], what: str) -> _Config:
+    """Builds a config from plain values, refusing unknown keys and wrong types.
+
+    Args:
+        cls: A dataclass whose fields all have defaults.
+        values: Field name to value; lists stand for tuples, integers for floats.
+        what: Name of the config in messages.
+
+    Raises:
+        ConfigError: On an unknown key, a wrong type or an impossible value.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ConfigError(f"{what} has unknown key {unknown[0]!r}; known keys: {', '.join(fields)}")
+    converted: dict[str, Any] = {}
+    for name, value in values.items():
+        default = fields[name].default
+        if isinstance(default, tuple) and isinstance(value, list):
+            value = tuple(value)
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not type(default):
+            raise ConfigError(
+                f"{what} key {name!r} is {value!r}, expected a {type(default).__name__}; correct it"
+            )
+        converted[name] = value
+    return cls(**converted)

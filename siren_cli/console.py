@@ -1,0 +1,108 @@
+"""What a person sees: results on standard output, talk on standard error. The only user of Rich."""
+
+from __future__ import annotations
+
+import sys
+
+from siren_cli.errors import OutputUnwritable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Importing these takes longer than the whole of `siren info`.
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+Rows = list[tuple[str, str]]
+
+
+def show_rows(rows: Rows, *, as_talk: bool = False, blank_before: bool = False) -> None:
+    """Prints aligned lines of name and value.
+
+    Args:
+        rows: Names and values.
+        as_talk: Whether to print to standard error, for when standard output carries the bytes of a file.
+        blank_before: Whether to set the lines off from what was printed before.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    width = max(len(name) for name, _ in rows)
+    text = "\n" * blank_before + "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
+    if as_talk:
+        sys.stderr.write(text)
+    else:
+        _print(text)
+
+
+def show_json(facts: dict[str, Any]) -> None:
+    """Prints one JSON object on one line of standard output.
+
+    Args:
+        facts: What the object holds.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    import json
+
+    _print(json.dumps(facts) + "\n")
+
+
+def note(text: str, *, quiet: bool) -> None:
+    """Says something worth knowing on standard error.
+
+    Args:
+        text: One line.
+        quiet: Whether to say nothing.
+    """
+    if not quiet:
+        sys.stderr.write(f"siren: note: {text}\n")
+
+
+def progress_line(text: str, *, quiet: bool) -> None:
+    """Writes one line of progress to standard error.
+
+    Args:
+        text: One line.
+        quiet: Whether to say nothing.
+    """
+    if not quiet:
+        sys.stderr.write(text + "\n")
+
+
+def error(text: str) -> None:
+    """Says on standard error, in one line, what went wrong.
+
+    Args:
+        text: What was found, what was expected, what to do; line breaks become spaces.
+    """
+    sys.stderr.write(f"siren: error: {' '.join(text.split())}\n")
+
+
+def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
+    """Shows that work is going on, if a person is watching.
+
+    Args:
+        text: What is being done.
+        quiet: Whether to show nothing.
+
+    Returns:
+        A context manager for the time of the work.
+    """
+    from contextlib import nullcontext
+
+    if quiet or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise OutputUnwritable(f"standard output cannot be written ({failure}); free its target") from failure

@@ -1,0 +1,1 @@
+"""The networks: features, factorizer, quantizer, decoder, vocoder. Tensors in, tensors out."""

@@ -1,0 +1,76 @@
+"""The whole model, built from a config, and its weights as plain named tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from siren_cli.config import ModelConfig
+from siren_cli.errors import WeightsDamaged
+from siren_cli.model.decoder import SpeechDecoder
+from siren_cli.model.factorizer import InformationFactorizer
+from siren_cli.model.features import LogMel
+from siren_cli.model.frontend import HubertFrontEnd
+from siren_cli.model.quantizer import ResidualFSQ
+from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
+
+
+class SirenModel(nn.Module):
+    """All parts in the order of the data flow; `siren_cli.codec` runs them.
+
+    ```
+    wav ─► mel ─► factorizer.semantic ─► quantizer ─► decoder ─► vocoder ─► wav
+            └───► factorizer.voice ───────────────────┘
+    ```
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mel = LogMel(config)
+        self.front_end = HubertFrontEnd(config.hubert_path) if config.front_end == "hubert" else None
+        width, rate_hz = (self.front_end.width, 50) if self.front_end else (config.mel_bins, 100)
+        self.factorizer = InformationFactorizer(config, width, rate_hz)
+        self.quantizer = ResidualFSQ(config.widths[-1], config.stages)
+        self.decoder = SpeechDecoder(config)
+        self.vocoder = VocosVocoder(config) if config.vocoder == "vocos" else HifiGanVocoder(config)
+
+
+def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> SirenModel:
+    """Builds the model and, given tensors, fills it strictly.
+
+    Args:
+        config: Sizes and choices.
+        tensors: Parameter and buffer name → tensor, of any floating type; None leaves random values.
+
+    Raises:
+        WeightsDamaged: If names or shapes differ from what the config calls for.
+    """
+    if tensors is None:
+        return SirenModel(config).eval()
+    with torch.device(
+        "meta"
+    ):  # parameters without memory: drawing random ones would take longer than reading the file
+        model = SirenModel(config)
+    try:
+        model.load_state_dict(
+            {name: tensor.float() for name, tensor in tensors.items()}, strict=True, assign=True
+        )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsDamaged(
+            f"the weights do not fit config.json ({reason}); restore both from one model"
+        ) from error
+    return model.eval()
+
+
+def random_weights(config: ModelConfig, seed: int) -> dict[str, Tensor]:
+    """Tensors of an untrained model, the same for a given seed: something real to run tests on, not speech."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return weights_of(SirenModel(config))
+
+
+def weights_of(model: SirenModel, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
+    """The tensors that `build` takes, floating ones cast to `dtype`, contiguous, on the CPU."""
+    return {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in model.state_dict().items()}

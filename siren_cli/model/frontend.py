@@ -1,0 +1,57 @@
+"""An optional front end: features of a self-supervised speech model, read through transformers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from siren_cli.errors import WeightsMissing
+
+
+class HubertFrontEnd(nn.Module):
+    """wav [B, T] → features [B, T / 320, D] of a HuBERT-like model (Hsu et al. 2021; DistilHuBERT, Chang et al. 2022).
+
+    `path` is a local directory or a hub name such as `ntu-spml/distilhubert`; its weights are fine-tuned and saved
+    with the rest of the model.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        from transformers import AutoConfig, HubertModel
+
+        try:
+            config = AutoConfig.from_pretrained(path)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise WeightsMissing(
+                f"hubert_path {path!r} is not a HuBERT model ({reason}); give its directory"
+            ) from error
+        self.hubert = HubertModel(config)
+        self.width: int = config.hidden_size
+
+    def load_pretrained(self, path: str) -> None:
+        """Fills the front end with the pretrained weights (once, before training).
+
+        Raises:
+            WeightsMissing: If they cannot be read.
+        """
+        from transformers import HubertModel
+
+        try:
+            self.hubert = HubertModel.from_pretrained(path)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise WeightsMissing(
+                f"hubert_path {path!r} has no readable weights ({reason}); give its directory"
+            ) from error
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """Features [B, T / 320, D] for T a multiple of 320; padded so that frame k is centred near sample 320 k."""
+        frames = wav.shape[-1] // 320
+        x: Tensor = self.hubert(F.pad(wav, (40, 400 - 320 + 40))).last_hidden_state
+        return (
+            x[:, :frames]
+            if x.shape[1] >= frames
+            else torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], -1)], 1)
+        )

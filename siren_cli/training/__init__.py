@@ -1,0 +1,1 @@
+"""`siren train`: from a folder of recordings to a model that `siren encode` loads."""

@@ -1,0 +1,93 @@
+"""Judges of decoded waveforms, small enough to train on a CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+
+Judgement = tuple[Tensor, list[Tensor]]
+"""Score map, and the activations before it."""
+
+
+class PeriodDiscriminator(nn.Module):
+    """Looks at every p-th sample (HiFi-GAN, Kong et al. 2020): samples [B, T] folded to [B, 1, T / p, p]."""
+
+    def __init__(self, period: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.period = period
+        self.convs = nn.ModuleList(
+            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), padding=(2, 0)))
+            for a, b in zip((1, *widths), widths, strict=False)
+        )
+        self.score = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, wav: Tensor) -> Judgement:
+        """Judges samples [B, T]."""
+        wav = F.pad(wav, (0, -wav.shape[-1] % self.period), mode="reflect")
+        x = wav.reshape(len(wav), 1, -1, self.period)
+        activations = []
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.1)
+            activations.append(x)
+        return self.score(x), activations
+
+
+class SpectrogramDiscriminator(nn.Module):
+    """Looks at the complex spectrogram (multi-resolution STFT discriminator, SoundStream and EnCodec)."""
+
+    window: Tensor
+
+    def __init__(self, fft_samples: int, width: int) -> None:
+        super().__init__()
+        self.fft_samples = fft_samples
+        self.convs = nn.ModuleList(
+            [
+                weight_norm(nn.Conv2d(2, width, (3, 7), padding=(1, 3))),
+                *(
+                    weight_norm(
+                        nn.Conv2d(width, width, (3, 7), (1, 2), padding=(dilation, 3), dilation=(dilation, 1))
+                    )
+                    for dilation in (1, 2, 4)
+                ),
+            ]
+        )
+        self.score = weight_norm(nn.Conv2d(width, 1, 3, padding=1))
+        self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
+
+    def forward(self, wav: Tensor) -> Judgement:
+        """Judges samples [B, T]."""
+        spectrum = torch.stft(
+            wav.float(), self.fft_samples, self.fft_samples // 4, window=self.window, return_complex=True
+        )
+        x = torch.view_as_real(spectrum).permute(0, 3, 2, 1) * (4.0 / self.fft_samples**0.5)
+        activations = []
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.1)
+            activations.append(x)
+        return self.score(x), activations
+
+
+class Adversary(nn.Module):
+    """All discriminators together."""
+
+    def __init__(
+        self,
+        periods: tuple[int, ...] = (2, 3, 5, 7, 11),
+        widths: tuple[int, ...] = (16, 32, 64, 128),
+        fft_sizes: tuple[int, ...] = (512, 1024),
+        spectrogram_width: int = 16,
+    ) -> None:
+        super().__init__()
+        self.judges = nn.ModuleList(
+            [
+                *(PeriodDiscriminator(period, widths) for period in periods),
+                *(SpectrogramDiscriminator(size, spectrogram_width) for size in fft_sizes),
+            ]
+        )
+
+    def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Score maps and activations of every discriminator for samples [B, T]."""
+        judgements = [judge(wav) for judge in self.judges]
+        return [score for score, _ in judgements], [activations for _, activations in judgements]

@@ -1,0 +1,213 @@
+"""The files that every reader of version 1 refuses, one defect each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from siren_format.entropy import encode_indices
+from siren_format.limits import Coder
+from siren_format.packing import pack_indices
+from siren_format.tables import Tables
+from tests.formats.vector_material import (
+    MINUTE_SAMPLES,
+    MODEL_ID,
+    VOICE,
+    file_of,
+    likely_indices,
+    noise_indices,
+    record_of,
+)
+
+# A header of one packed frame of 2560 samples, field by field; the vectors below change one of them.
+START = b"\xd3\x51"
+PACKED = b"\x00"
+TABLES = b"\x02"
+SAMPLES = b"\x00\x0a\x00"
+ONE_FRAME = START + PACKED + MODEL_ID + SAMPLES
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file and why it is refused.
+
+    Attributes:
+        data: The file.
+        error: Name of the error class.
+        field: Name of the field with the defect.
+        offset: Byte at which that field starts.
+    """
+
+    data: bytes
+    error: str
+    field: str
+    offset: int
+
+
+def invalid_files(tables: Tables) -> dict[str, Refused]:
+    """Make the invalid vectors.
+
+    Args:
+        tables: Tables of the vectors.
+
+    Returns:
+        Files and reasons by name.
+    """
+    return {**_headers(), **_payloads(tables), **_groups(tables)}
+
+
+def _headers() -> dict[str, Refused]:
+    indices = np.array([[7]], dtype=np.int16)
+    payload = pack_indices(indices)
+    good = file_of(ONE_FRAME, payload, indices)
+
+    def changed(header: bytes) -> bytes:
+        return file_of(header, payload, indices)
+
+    def flags(value: int) -> bytes:
+        return changed(START + bytes((value,)) + MODEL_ID + SAMPLES)
+
+    def rate(field: bytes) -> bytes:
+        return changed(START + b"\x20" + MODEL_ID + SAMPLES + field)
+
+    return {
+        "empty": Refused(b"", "NotSirenFile", "magic", 0),
+        "half-a-magic": Refused(b"\xd3", "NotSirenFile", "magic", 0),
+        "other-magic": Refused(changed(b"\x53" + ONE_FRAME[1:]), "NotSirenFile", "magic", 0),
+        "other-magic-nibble": Refused(changed(b"\xd3\x61" + ONE_FRAME[2:]), "NotSirenFile", "magic", 0),
+        "version-0": Refused(changed(b"\xd3\x50" + ONE_FRAME[2:]), "UnsupportedVersion", "version", 1),
+        "version-2": Refused(changed(b"\xd3\x52" + ONE_FRAME[2:]), "UnsupportedVersion", "version", 1),
+        "reserved-flag": Refused(flags(0x80), "ReservedBits", "flags", 2),
+        "reserved-coder": Refused(flags(0x06), "ReservedBits", "flags", 2),
+        "neural-coder": Refused(flags(0x04), "NeedsNewerCoder", "flags", 2),
+        "reserved-voice-2": Refused(flags(0x10), "ReservedBits", "flags", 2),
+        "reserved-voice-3": Refused(flags(0x18), "ReservedBits", "flags", 2),
+        "other-model": Refused(changed(START + PACKED + b"\xa1\xb3" + SAMPLES), "OtherModel", "model id", 3),
+        "no-samples": Refused(changed(START + PACKED + MODEL_ID + bytes(3)), "LimitExceeded", "sample count", 5),
+        "too-many-samples": Refused(
+            changed(START + PACKED + MODEL_ID + (MINUTE_SAMPLES + 1).to_bytes(3, "little")),
+            "LimitExceeded",
+            "sample count",
+            5,
+        ),
+        "rate-code-reserved": Refused(rate(b"\x0d"), "ReservedBits", "source rate", 8),
+        "rate-in-list-written-out": Refused(rate(b"\x00\x44\xac\x00"), "ReservedBits", "source rate", 8),
+        "rate-16000-written-out": Refused(rate(b"\x00\x80\x3e\x00"), "ReservedBits", "source rate", 8),
+        "rate-of-nothing": Refused(rate(b"\x00\x00\x00\x00"), "LimitExceeded", "source rate", 8),
+        "rate-too-high": Refused(rate(b"\x00\x41\x42\x0f"), "LimitExceeded", "source rate", 8),
+        "cut-after-magic": Refused(good[:2], "TruncatedFile", "flags", 2),
+        "cut-in-model-id": Refused(good[:4], "TruncatedFile", "model id", 3),
+        "cut-in-sample-count": Refused(good[:7], "TruncatedFile", "sample count", 5),
+        "cut-in-rate": Refused(rate(b"\x00\xa8\x93\x00")[:11], "TruncatedFile", "source rate", 9),
+        "cut-in-voice": Refused(
+            changed(START + b"\x08" + MODEL_ID + SAMPLES + VOICE)[:15], "TruncatedFile", "voice", 8
+        ),
+    }
+
+
+def _payloads(tables: Tables) -> dict[str, Refused]:
+    hard = noise_indices(6, 2, 1)
+    header = START + PACKED + MODEL_ID + b"\x00\x14\x00"
+    good = file_of(header, pack_indices(hard), hard)
+    clip = likely_indices(tables, 19, 1, noise_every=4)
+    clip_header = START + TABLES + MODEL_ID + b"\x80\xbb\x00"
+    payload = encode_indices(clip, tables)
+    # Of this one likely frame, the interval holds two strings of one byte: bd and be.
+    likely = np.array([[188]], dtype=np.int16)
+    smallest = encode_indices(likely, tables)
+    larger = smallest[:-1] + bytes((smallest[-1] + 1,))
+    coded = file_of(clip_header, payload, clip)
+    return {
+        "cut-packed-payload": Refused(good[:-1], "TruncatedFile", "payload", 8),
+        "cut-in-check": Refused(clip_header + b"\x00", "TruncatedFile", "payload", 8),
+        "cut-coded-payload": Refused(coded[:-1], "CheckFailed", "check", len(coded) - 3),
+        "byte-after-packed-payload": Refused(good + b"\x00", "TrailingBytes", "end of file", 13),
+        "byte-after-coded-payload": Refused(coded + b"\x00", "BadPayload", "payload", 8),
+        "payload-longer-than-packed": Refused(
+            file_of(clip_header, payload + bytes(24 - len(payload) + 1), clip),
+            "TrailingBytes",
+            "end of file",
+            34,
+        ),
+        "packed-number-too-large": Refused(
+            file_of(header, (1_000**2).to_bytes(3, "big"), hard), "BadPayload", "payload", 8
+        ),
+        "coded-with-a-zero-byte-more": Refused(
+            file_of(clip_header, payload + b"\x00", clip), "BadPayload", "payload", 8
+        ),
+        "coded-not-the-smallest": Refused(
+            file_of(START + TABLES + MODEL_ID + SAMPLES, larger, likely), "BadPayload", "payload", 8
+        ),
+        "coded-outside-the-interval": Refused(
+            file_of(clip_header, b"\xff" * len(payload), clip), "BadPayload", "payload", 8
+        ),
+        "one-flipped-bit": Refused(good[:9] + bytes((good[9] ^ 4,)) + good[10:], "CheckFailed", "check", 11),
+        "two-flipped-bits": Refused(good[:9] + bytes((good[9] ^ 5,)) + good[10:], "CheckFailed", "check", 11),
+        "check-of-other-indices": Refused(file_of(header, pack_indices(hard), hard[::-1]), "CheckFailed", "check", 11),
+    }
+
+
+def _groups(tables: Tables) -> dict[str, Refused]:
+    header = START + b"\x40" + MODEL_ID
+    minute = likely_indices(tables, 375, 1, noise_every=16)
+    other = likely_indices(tables, 375, 1, noise_every=20)
+    frame = np.array([[7]], dtype=np.int16)
+    coded, other_coded = encode_indices(minute, tables), encode_indices(other, tables)
+    packed = pack_indices(frame)
+    first = record_of(header, 0, Coder.TABLES, None, coded, minute)
+    second = record_of(header, 1, Coder.TABLES, None, other_coded, other)
+    last = record_of(header, 1, Coder.PACKED, 1, packed, frame)
+    last_of_three = record_of(header, 2, Coder.PACKED, 1, packed, frame)
+    start = len(header) + len(first)
+    big = (1_025).to_bytes(2, "little")
+    return {
+        "groups-coder-in-flags": Refused(START + b"\x42" + MODEL_ID + first + last, "ReservedBits", "flags", 2),
+        "groups-reserved-head-bit": Refused(
+            header + first + bytes((last[0] | 8,)) + last[1:], "ReservedBits", "group head", start
+        ),
+        "groups-reserved-coder": Refused(
+            header + first + bytes((last[0] | 6,)) + last[1:], "ReservedBits", "group head", start
+        ),
+        "groups-neural-coder": Refused(
+            header + first + bytes((last[0] | 4,)) + last[1:], "NeedsNewerCoder", "group head", start
+        ),
+        "groups-no-samples": Refused(
+            header + first + last[:1] + bytes(3) + last[4:], "LimitExceeded", "sample count", start + 1
+        ),
+        "groups-payload-above-limit": Refused(
+            header + first[:1] + big + first[3:], "LimitExceeded", "payload length", 6
+        ),
+        "groups-payload-above-packed": Refused(
+            header + first + record_of(header, 1, Coder.TABLES, 1, b"\x01\x02\x03", frame),
+            "BadPayload",
+            "payload length",
+            start + 4,
+        ),
+        "groups-packed-payload-short": Refused(
+            header + first + record_of(header, 1, Coder.PACKED, 1, b"\x07", frame),
+            "BadPayload",
+            "payload length",
+            start + 4,
+        ),
+        "groups-none": Refused(header, "TruncatedFile", "group head", 5),
+        "groups-last-missing": Refused(header + first, "TruncatedFile", "group head", start),
+        "groups-cut-in-payload": Refused(header + first[:20], "TruncatedFile", "payload", 8),
+        "groups-byte-after-last": Refused(
+            header + first + last + b"\x00", "TrailingBytes", "end of file", start + len(last)
+        ),
+        "groups-swapped": Refused(header + second + first + last_of_three, "CheckFailed", "check", 5 + len(second) - 2),
+        "groups-one-left-out": Refused(header + first + last_of_three, "CheckFailed", "check", start + len(last) - 2),
+        "groups-flipped-header-bit": Refused(
+            START + b"\x48" + MODEL_ID + VOICE[:7] + bytes((VOICE[7] ^ 1,)) + _regrouped(tables),
+            "CheckFailed",
+            "check",
+            13 + len(_regrouped(tables)) - 2,
+        ),
+    }
+
+
+def _regrouped(tables: Tables) -> bytes:
+    frame = np.array([[7]], dtype=np.int16)
+    header = START + b"\x48" + MODEL_ID + VOICE
+    return record_of(header, 0, Coder.TABLES, 2_560, encode_indices(frame, tables), frame)

@@ -1,0 +1,149 @@
+"""Damage: every truncation, flipped bit and random byte string ends in a ``FormatError`` alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siren_format.entropy import decode_indices
+from siren_format.errors import BadPayload, CheckFailed, FormatError, OtherModel
+from siren_format.header import parse_header
+from siren_format.layout import parse_layout
+from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
+from siren_format.tables import Tables
+from tests.formats import reference_coder
+from tests.formats.vector_material import MODEL_ID, VECTORS, vector_tables
+
+UNGROUPED = [
+    "worked-example",
+    "packed-two-stages",
+    "tables-one-stage",
+    "tables-two-stages",
+    "tables-payload-of-no-bytes",
+    "voice",
+    "source-rate-written-out",
+    "one-sample",
+]
+GROUPED = ["groups-one-minute-and-a-sample", "groups-of-both-coders"]
+TABLES = vector_tables()
+ROWS = [[table.tolist() for table in stage] for stage in TABLES.frequencies]
+
+
+def vector(name: str) -> bytes:
+    return (VECTORS / "valid" / f"{name}.srn").read_bytes()
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    return (int.from_bytes(data, "little") ^ 1 << bit).to_bytes(len(data), "little")
+
+
+@pytest.mark.parametrize("name", UNGROUPED + GROUPED)
+def test_every_truncation_is_refused(name: str, tables: Tables) -> None:
+    data = vector(name)
+    for length in range(len(data)):
+        with pytest.raises(FormatError):
+            bytes_to_stream(data[:length], tables, MODEL_ID)
+
+
+@pytest.mark.parametrize("name", UNGROUPED + GROUPED)
+def test_every_flipped_bit_is_refused(name: str, tables: Tables) -> None:
+    data = vector(name)
+    for bit in range(8 * len(data)):
+        with pytest.raises(OtherModel if 24 <= bit < 40 else FormatError):
+            bytes_to_stream(flipped(data, bit), tables, MODEL_ID)
+
+
+@pytest.mark.parametrize("name", UNGROUPED)
+def test_every_flipped_bit_is_refused_without_a_model(name: str) -> None:
+    data = vector(name)
+    for bit in range(8 * len(data)):
+        with pytest.raises(FormatError):
+            parse_layout(flipped(data, bit))
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_flipped_payload_bits_of_groups_are_refused_without_a_model(name: str) -> None:
+    data = vector(name)
+    for record in parse_layout(data).records:
+        for bit in range(8 * record.payload_start, 8 * (record.payload_end + 2)):
+            with pytest.raises(CheckFailed):
+                parse_layout(flipped(data, bit))
+
+
+@pytest.mark.parametrize("name", ["tables-one-stage", "tables-two-stages"])
+def test_changed_tables_are_noticed(name: str, tables: Tables) -> None:
+    data = vector(name)
+    arrays = {key: array.copy() for key, array in tables.to_arrays().items()}
+    # Digit 0 of the first frame is coded with row 0 of the start value: reverse it.
+    arrays["tables.stage1.digit0"][-1, 0] = arrays["tables.stage1.digit0"][-1, 0, ::-1]
+    with pytest.raises(FormatError):
+        bytes_to_stream(data, Tables.from_arrays(arrays), MODEL_ID)
+
+
+@pytest.mark.parametrize(("row", "entry"), [(row, entry) for row in range(9) for entry in range(7)])
+def test_one_count_moved_in_a_table_never_gives_other_indices(row: int, entry: int, tables: Tables) -> None:
+    stream = bytes_to_stream(vector("one-minute"), tables, MODEL_ID)
+    arrays = {key: array.copy() for key, array in tables.to_arrays().items()}
+    table = arrays["tables.stage1.digit0"]
+    if table[row, 0, entry + 1] == 1:
+        table[row, 0, entry], table[row, 0, entry + 1] = table[row, 0, entry] - 1, 2
+    else:
+        table[row, 0, entry] += 1
+        table[row, 0, entry + 1] -= 1
+    try:
+        read = bytes_to_stream(vector("one-minute"), Tables.from_arrays(arrays), MODEL_ID)
+    except FormatError:
+        return
+    np.testing.assert_array_equal(read.indices, stream.indices)
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(head=st.sampled_from([bytes((0xD3, 0x51, flags)) + MODEL_ID for flags in range(128)]), rest=st.binary())
+def test_random_bytes_raise_nothing_but_format_errors(head: bytes, rest: bytes) -> None:
+    with pytest.raises(FormatError):
+        bytes_to_stream(head + rest, TABLES, MODEL_ID)
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(payload=st.one_of(st.binary(max_size=26), st.binary(max_size=48)), stages=st.integers(1, 2))
+def test_random_payloads_decode_to_one_form_or_are_refused(payload: bytes, stages: int) -> None:
+    try:
+        expected = reference_coder.decode(payload, 19, stages, ROWS)
+    except ArithmeticError:
+        expected = None
+    if expected is not None and reference_coder.encode(expected, ROWS) == payload:
+        assert decode_indices(payload, 19, stages, TABLES, offset=0).tolist() == expected
+    else:
+        with pytest.raises(BadPayload):
+            decode_indices(payload, 19, stages, TABLES, offset=0)
+
+
+def test_other_model_is_named_before_anything_else_is_looked_at(tables: Tables) -> None:
+    data = vector("tables-one-stage")
+    with pytest.raises(OtherModel, match="needs model a1b2, the weights at hand are model ffff") as caught:
+        bytes_to_stream(data[:-3], tables, b"\xff\xff")
+    assert (caught.value.found, caught.value.expected) == (MODEL_ID, b"\xff\xff")
+
+
+def test_an_absurd_claim_allocates_nothing() -> None:
+    claim = bytes.fromhex("d35101a1b2ffffff")
+    with pytest.raises(FormatError, match=r"sample count 16777215, expected 1\.\.960000"):
+        parse_header(claim)
+
+
+def test_a_file_of_more_than_20000_groups_is_refused() -> None:
+    header = bytes.fromhex("d35140a1b2")
+    # Parity is looked at after the structure, so the check bytes do not matter here.
+    record = bytes.fromhex("0200000000")
+    with pytest.raises(FormatError, match="more than 20000 groups") as caught:
+        parse_layout(header + 20_001 * record)
+    assert caught.value.offset == 5 + 20_000 * len(record)
+
+
+def test_parity_fails_before_tables_are_needed() -> None:
+    stream = Stream(MODEL_ID, np.array([[3], [4]], dtype=np.int16), 5_000)
+    data = stream_to_bytes(stream, TABLES)
+    with pytest.raises(CheckFailed, match="odd"):
+        bytes_to_stream(flipped(data, 8 * 9), None, MODEL_ID)

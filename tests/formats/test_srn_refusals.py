@@ -1,0 +1,86 @@
+"""One file for every error class, its bytes in sight, and the whole message."""
+
+from __future__ import annotations
+
+import pytest
+
+from siren_format import errors
+from siren_format.stream import bytes_to_stream
+from siren_format.tables import Tables
+from tests.formats.vector_material import MODEL_ID
+
+DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
+# A good file, of one frame with index 7: d3 51 00 a1b2 000a00 0007 check.
+CASES = [
+    (
+        "52494646",
+        errors.NotSirenFile,
+        "this is not a .srn file: it starts with '5249', expected 'd351'; give a file that siren "
+        "encode wrote (byte 0, magic)",
+    ),
+    (
+        "d35200a1b2000a000007",
+        errors.UnsupportedVersion,
+        "the file is of version 2, this program reads version 1; upgrade siren (byte 1, version)",
+    ),
+    (
+        "d35180a1b2000a000007",
+        errors.ReservedBits,
+        f"reserved bit 7 is set, expected 0; {DAMAGED} (byte 2, flags)",
+    ),
+    (
+        "d35100a1b2ffffff0007",
+        errors.LimitExceeded,
+        f"sample count 16777215, expected 1..960000; {DAMAGED} (byte 5, sample count)",
+    ),
+    (
+        "d35100a1b2000a",
+        errors.TruncatedFile,
+        "the file ends within its sample count, 2 bytes found, expected 3; fetch it again (byte 5, sample count)",
+    ),
+    (
+        "d35100a1b2000a00000700000000",
+        errors.TrailingBytes,
+        "payload and check are 6 bytes long, expected at most 4; remove what follows the file or "
+        "fetch it again (byte 12, end of file)",
+    ),
+    (
+        "d35100a1b2000a0003e80080",
+        errors.BadPayload,
+        "the packed number is too large, expected less than 1000 to the power of 1; the file is damaged, "
+        "fetch it again (byte 8, payload)",
+    ),
+    (
+        "d35100a1b2000a0000070000",
+        errors.CheckFailed,
+        "check 0x0000, expected 0x47c6; the file is damaged, fetch it again (byte 10, check)",
+    ),
+    (
+        "d35100a1b2000a0000070080",
+        errors.CheckFailed,
+        "the number of one bits is odd, expected even; the file is damaged, fetch it again (byte 10, check)",
+    ),
+    (
+        "d35104a1b2000a000007",
+        errors.NeedsNewerCoder,
+        "the payload is coded by coder 2 (neural prior), this program has 0 and 1; upgrade siren (byte 2, flags)",
+    ),
+    (
+        "d35100ffff000a000007",
+        errors.OtherModel,
+        "the file needs model ffff, the weights at hand are model a1b2; give the weights of model ffff "
+        "(byte 3, model id)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "error", "message"), CASES)
+def test_refusal(text: str, error: type[errors.FormatError], message: str, tables: Tables) -> None:
+    with pytest.raises(error) as caught:
+        bytes_to_stream(bytes.fromhex(text), tables, MODEL_ID)
+    assert type(caught.value) is error
+    assert str(caught.value) == message
+
+
+def test_every_class_is_here() -> None:
+    assert {error for _, error, _ in CASES} == set(errors.FormatError.__subclasses__())

@@ -1,0 +1,114 @@
+"""The committed vectors: unchanged, made by the generator, decoded and refused as the manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from siren_format import errors, limits
+from siren_format.layout import parse_layout
+from siren_format.stream import bytes_to_stream
+from siren_format.tables import Tables
+from tests.formats.make_vectors import build_vectors
+from tests.formats.vector_material import MODEL_ID, VECTORS
+
+MANIFEST: dict[str, dict[str, Any]] = json.loads((VECTORS / "MANIFEST.json").read_text())
+
+# Bytes that version 1 decodes for ever, whatever happens to the files and their generator.
+GOLDEN = {
+    "worked-example": "d35108a1b2581b002f1be40027ff5aa5000f9de0c10b",
+    "tables-payload-of-no-bytes": "d35102a1b2000a00b484",
+    "tables-two-stages": (
+        "d35103a1b280bb00b55884845cd70b53eea0e25e1274b6b1618574ce8f520f5e9fca93119760a4d316a6368afd4d2a50d1"
+    ),
+    "voice": "d3510aa1b280bb002f1be40027ff5aa5b558863b6483835e0f1c060982a072f7e705cb",
+}
+GOLDEN_INDICES = {
+    "worked-example": "1 23 456",
+    "tables-payload-of-no-bytes": "0",
+    "tables-two-stages": "740 882 505 173 895 514 201 301 265 2 175 893 161 994 95 461 34 13 814"
+    " 674 653 861 853 642 725 126 773 924 693 124 693 924 413 966 253 124 253 924",
+    "voice": "740 505 895 201 295 1 175 161 265 175 161 95 874 974 693 693 34 814 653",
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_bytes_decode_for_ever(name: str, tables: Tables) -> None:
+    data = bytes.fromhex(GOLDEN[name])
+    assert (VECTORS / "valid" / f"{name}.srn").read_bytes() == data
+    indices = [int(word) for word in GOLDEN_INDICES[name].split()]
+    assert bytes_to_stream(data, tables, MODEL_ID).indices.ravel().tolist() == indices
+
+
+@pytest.mark.parametrize("name", MANIFEST["valid"])
+def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables) -> None:
+    expected = MANIFEST["valid"][name]
+    data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
+    layout = parse_layout(data)
+    stream = bytes_to_stream(data, tables, MODEL_ID)
+    flat = stream.indices.ravel()
+    assert hashlib.sha256(data).hexdigest() == expected["sha256"]
+    assert {
+        "file_bytes": layout.file_bytes,
+        "stages": layout.header.stages,
+        "coders": [int(record.coder) for record in layout.records],
+        "grouped": layout.header.grouped,
+        "sample_count": stream.sample_count,
+        "source_rate_hz": stream.source_rate_hz,
+        "voice": None if stream.voice is None else stream.voice.hex(),
+        "indices_sha256": hashlib.sha256(flat.astype("<u2").tobytes()).hexdigest(),
+    }.items() <= expected.items()
+    assert stream.indices.dtype == np.int16
+    assert flat.tolist() == expected.get("indices", flat.tolist())
+
+
+@pytest.mark.parametrize("name", MANIFEST["invalid"])
+def test_invalid_vector_is_refused_for_its_reason(name: str, tables: Tables) -> None:
+    expected = MANIFEST["invalid"][name]
+    data = (VECTORS / "invalid" / f"{name}.srn").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == expected["sha256"]
+    with pytest.raises(getattr(errors, expected["error"])) as caught:
+        bytes_to_stream(data, tables, MODEL_ID)
+    assert type(caught.value).__name__ == expected["error"]
+    assert (caught.value.field, caught.value.offset) == (expected["field"], expected["offset"])
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(f"(byte {expected['offset']}, {expected['field']})")
+
+
+def test_committed_files_are_those_of_the_generator() -> None:
+    committed = {
+        path.relative_to(VECTORS).as_posix(): path.read_bytes() for path in VECTORS.rglob("*") if path.is_file()
+    }
+    assert committed == build_vectors()
+
+
+def test_every_error_class_has_a_vector() -> None:
+    classes = {cls.__name__ for cls in errors.FormatError.__subclasses__()}
+    assert {entry["error"] for entry in MANIFEST["invalid"].values()} == classes
+
+
+def test_example_of_the_document_is_the_vector() -> None:
+    text = (VECTORS.parent / "SRN1.md").read_text(encoding="utf-8")
+    block = text.split("vectors/valid/worked-example.srn; a test compares them -->\n```\n")[1].split("```")[0]
+    hex_bytes = " ".join(re.split(r"\s{2,}", line)[0] for line in block.splitlines())
+    assert bytes.fromhex(hex_bytes) == (VECTORS / "valid" / "worked-example.srn").read_bytes()
+
+
+def test_limits_of_the_document_are_those_of_the_program() -> None:
+    text = (VECTORS.parent / "SRN1.md").read_text(encoding="utf-8")
+    for row in (
+        "| samples of a file that is not grouped, or of a group | 1..960000 |",
+        "| groups | 20000 (333 hours) |",
+        "| payload of a group | 1024 bytes (coder 0 needs 935 at most) |",
+        "| source rate | 1..1000000 Hz |",
+    ):
+        assert row in text
+    assert (limits.MAX_GROUP_SAMPLES, limits.MAX_GROUPS) == (960_000, 20_000)
+    assert (limits.MAX_GROUP_PAYLOAD_BYTES, limits.packed_size_bytes(750)) == (1_024, 935)
+    assert limits.MAX_SOURCE_RATE_HZ == 1_000_000

@@ -1,0 +1,77 @@
+"""The files that every reader of version 1 decodes, one idea each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from siren_format.stream import Stream, stream_to_bytes
+from siren_format.tables import Tables
+from tests.formats.vector_material import MINUTE_SAMPLES, MODEL_ID, VOICE, likely_indices, noise_indices
+
+
+def example_stream() -> Stream:
+    """Make the worked example of ``SRN1.md``.
+
+    Returns:
+        Three frames of one stage with a voice.
+    """
+    return Stream(MODEL_ID, np.array([[1], [23], [456]], dtype=np.int16), 7_000, VOICE)
+
+
+def valid_streams(tables: Tables) -> dict[str, tuple[Stream, Tables | None]]:
+    """Make the streams of the valid vectors.
+
+    Args:
+        tables: Tables of the vectors.
+
+    Returns:
+        By name of the file, the stream and the tables it is written with, None to pack.
+    """
+    zeros = np.zeros((19, 1), dtype=np.int16)
+    loud = np.full((19, 2), 999, dtype=np.int16)
+    clip_1 = likely_indices(tables, 19, 1, noise_every=4)
+    clip_2 = likely_indices(tables, 19, 2, noise_every=4)
+    hard_1 = noise_indices(3, 19, 1)
+    clip_samples = 48_000
+    minute_1 = likely_indices(tables, 375, 1, noise_every=16)
+    second = likely_indices(tables, 7, 1, noise_every=4)
+    both = np.concatenate([noise_indices(4, 375, 1), second])
+    everything = np.concatenate([likely_indices(tables, 375, 2, noise_every=25)] * 2 + [loud[:1]])
+    return {
+        "worked-example": (example_stream(), None),
+        "packed-one-stage": (Stream(MODEL_ID, hard_1, clip_samples), None),
+        "packed-two-stages": (Stream(MODEL_ID, noise_indices(5, 19, 2), clip_samples), None),
+        "packed-largest-number": (Stream(MODEL_ID, loud, clip_samples), None),
+        "tables-one-stage": (Stream(MODEL_ID, clip_1, clip_samples), tables),
+        "tables-two-stages": (Stream(MODEL_ID, clip_2, clip_samples), tables),
+        "tables-payload-of-no-bytes": (Stream(MODEL_ID, zeros[:1], 2_560), tables),
+        "tables-lose-to-packing": (Stream(MODEL_ID, hard_1, clip_samples), tables),
+        "one-sample": (Stream(MODEL_ID, hard_1[:1], 1), None),
+        "one-full-frame": (Stream(MODEL_ID, hard_1[:1], 2_560), None),
+        "one-frame-and-a-sample": (Stream(MODEL_ID, hard_1[:2], 2_561), None),
+        "one-minute": (Stream(MODEL_ID, minute_1, MINUTE_SAMPLES), tables),
+        "voice": (Stream(MODEL_ID, clip_1, clip_samples, VOICE), tables),
+        "source-rate-in-list": (Stream(MODEL_ID, hard_1[:1], 2_000, None, 44_100), None),
+        "source-rate-written-out": (Stream(MODEL_ID, hard_1[:1], 2_000, None, 37_800), None),
+        "groups-one-minute-and-a-sample": (
+            Stream(MODEL_ID, np.concatenate([minute_1, zeros[:1]]), MINUTE_SAMPLES + 1),
+            tables,
+        ),
+        "groups-of-both-coders": (Stream(MODEL_ID, both, MINUTE_SAMPLES + 16_000), tables),
+        "groups-with-everything": (
+            Stream(MODEL_ID, everything, 2 * MINUTE_SAMPLES + 9, VOICE, 37_800),
+            tables,
+        ),
+    }
+
+
+def valid_files(tables: Tables) -> dict[str, bytes]:
+    """Write the valid vectors.
+
+    Args:
+        tables: Tables of the vectors.
+
+    Returns:
+        Files by name.
+    """
+    return {name: stream_to_bytes(*made) for name, made in valid_streams(tables).items()}

@@ -1,0 +1,139 @@
+"""What the vectors are made of: tables and indices from integer arithmetic, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_format.check import check_value
+from siren_format.limits import LEVELS, Coder
+from siren_format.tables import TOTAL, Tables, array_name, array_shape
+
+VECTORS = Path(__file__).parents[2] / "formats" / "vectors"
+MODEL_ID = bytes.fromhex("a1b2")
+VOICE = bytes.fromhex("2f1be40027ff5aa5")
+MINUTE_SAMPLES = 960_000
+
+
+def noise(seed: int) -> Iterator[int]:
+    """Yield 31-bit numbers of the linear congruential generator of Knuth's MMIX.
+
+    Args:
+        seed: Start.
+
+    Yields:
+        Numbers of 0..2**31 - 1.
+    """
+    state = seed
+    while True:
+        state = (state * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
+        yield state >> 33
+
+
+def vector_tables() -> Tables:
+    """Make the tables of the vectors: some values common, some rare.
+
+    Returns:
+        The tables.
+    """
+    source = noise(1)
+    arrays: dict[str, NDArray[np.uint16]] = {}
+    for stage in range(2):
+        for digit, level_count in enumerate(LEVELS):
+            rows = np.empty(array_shape(digit), dtype=np.uint16)
+            for context in np.ndindex(*rows.shape[:2]):
+                weights = [(next(source) % 1_000) ** 3 + 1 for _ in range(level_count)]
+                row = [1 + weight * (TOTAL - level_count) // sum(weights) for weight in weights]
+                row[0] += TOTAL - sum(row)
+                rows[context] = row
+            arrays[array_name(stage, digit)] = rows
+    return Tables.from_arrays(arrays)
+
+
+def noise_indices(seed: int, frames: int, stages: int) -> NDArray[np.int16]:
+    """Make indices that no table compresses.
+
+    Args:
+        seed: Start of the noise.
+        frames: Frames F.
+        stages: Stages Q.
+
+    Returns:
+        Indices [F, Q].
+    """
+    source = noise(seed)
+    return np.array([[next(source) % 1_000 for _ in range(stages)] for _ in range(frames)], dtype=np.int16)
+
+
+def likely_indices(tables: Tables, frames: int, stages: int, *, noise_every: int) -> NDArray[np.int16]:
+    """Make indices that the tables compress: the likeliest digit each time, but noise in some frames.
+
+    Args:
+        tables: Tables.
+        frames: Frames F.
+        stages: Stages Q.
+        noise_every: Put noise in every frame whose number this divides.
+
+    Returns:
+        Indices [F, Q].
+    """
+    indices = noise_indices(2, frames, stages)
+    for stage in range(stages):
+        previous = list(LEVELS)
+        for frame in range(frames):
+            index = int(indices[frame, stage]) if frame % noise_every == 0 else 0
+            radix = 1
+            for digit, level_count in enumerate(LEVELS):
+                if frame % noise_every:
+                    row = tables.frequencies[stage][digit][previous[digit], index]
+                    index += radix * int(row.argmax())
+                previous[digit] = index // radix % level_count
+                radix *= level_count
+            indices[frame, stage] = index
+    return indices
+
+
+def file_of(header: bytes, payload: bytes, indices: NDArray[np.int16]) -> bytes:
+    """Join a file that is not grouped, with a right check whatever else is wrong with it.
+
+    Args:
+        header: Header, voice included.
+        payload: Payload.
+        indices: Indices [F, Q] for the check.
+
+    Returns:
+        The file.
+    """
+    check = check_value(header, None, payload, indices.astype("<u2").tobytes())
+    return header + payload + check.to_bytes(2, "little")
+
+
+def record_of(
+    header: bytes,
+    number: int,
+    coder: Coder,
+    last_samples: int | None,
+    payload: bytes,
+    indices: NDArray[np.int16],
+) -> bytes:
+    """Join the record of a group, with a right check whatever else is wrong with it.
+
+    Args:
+        header: Header, voice included.
+        number: Number of the group, from 0.
+        coder: Coder of the group.
+        last_samples: Sample count if it is the last group, else None.
+        payload: Payload.
+        indices: Indices [F, Q] for the check.
+
+    Returns:
+        The record.
+    """
+    count = b"" if last_samples is None else last_samples.to_bytes(3, "little")
+    head = bytes((coder << 1 | (last_samples is not None),)) + count
+    record = head + len(payload).to_bytes(2, "little") + payload
+    check = check_value(header, number, record, indices.astype("<u2").tobytes())
+    return record + check.to_bytes(2, "little")

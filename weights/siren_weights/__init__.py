@@ -1,0 +1,28 @@
+"""The trained models that come with SIREN, as data: `manifest.json` and one folder per model.
+
+The manifest names every model, its id and release, and the size and sha256 of its files:
+
+```
+{"default": "siren-v1",
+ "models": [{"name": "siren-v1", "id": "3f2a", "release": "0.1.0",
+             "files": {"config.json": {"sha256": "...", "bytes": 731},
+                       "model.safetensors": {"sha256": "...", "bytes": 12345678}}}]}
+```
+
+`siren_cli.weights.register_model` writes the manifest, and `ids.txt` from it.
+
+The id is the first two bytes of the weights' hash; a `.srn` file carries it. `siren_cli.weights` checks all.
+"""
+
+from __future__ import annotations
+
+import os
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+"""Where the manifest and the models' folders lie."""
+
+MANIFEST_PATH = os.path.join(FOLDER, "manifest.json")
+"""The list of the models."""
+
+IDS_PATH = os.path.join(FOLDER, "ids.txt")
+"""Id, name and release of every model, a line each: what `siren info` reads, which has no time for JSON."""
