@@ -6,10 +6,10 @@ used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # what `typing` would say, without the time its import takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from siren_format.entropy import decode_indices, encode_indices
     from siren_format.errors import (
         BadPayload,
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         FormatError,
         LimitExceeded,
         NeedsNewerCoder,
+        NeedsTables,
         NotSirenFile,
         OtherModel,
         ReservedBits,
@@ -42,6 +43,7 @@ _MODULE_OF_NAME = {
             "FormatError",
             "LimitExceeded",
             "NeedsNewerCoder",
+            "NeedsTables",
             "NotSirenFile",
             "OtherModel",
             "ReservedBits",
@@ -71,6 +73,7 @@ __all__ = [
     "Layout",
     "LimitExceeded",
     "NeedsNewerCoder",
+    "NeedsTables",
     "NotSirenFile",
     "OtherModel",
     "ReservedBits",
@@ -100,4 +103,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # here because not every user needs it
+
     return getattr(import_module(f"{__name__}.{_MODULE_OF_NAME[name]}"), name)

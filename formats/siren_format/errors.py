@@ -58,6 +58,10 @@ class NeedsNewerCoder(FormatError):
     """The payload is coded by a coder that version 1 names but this program does not have."""
 
 
+class NeedsTables(FormatError):
+    """The payload is coded with the tables of its model, and the reader was given none. The file may be sound."""
+
+
 class OtherModel(FormatError):
     """The file was made with other weights than those at hand.
 

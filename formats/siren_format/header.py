@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from siren_format.errors import (
     LimitExceeded,
     NeedsNewerCoder,
@@ -24,6 +22,7 @@ from siren_format.limits import (
     VERSION,
     VOICE_BYTES,
     Coder,
+    Record,
 )
 
 _VOICE_NONE = 0
@@ -36,8 +35,7 @@ _EXPLICIT_RATE = 0
 DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Record):
     """The facts at the start of a file.
 
     Attributes:
@@ -54,9 +52,29 @@ class Header:
     stages: int
     coder: Coder
     sample_count: int | None
-    voice: bytes | None = None
-    source_rate_hz: int = SAMPLE_RATE_HZ
-    grouped: bool = False
+    voice: bytes | None
+    source_rate_hz: int
+    grouped: bool
+
+    def __init__(
+        self,
+        model_id: bytes,
+        stages: int,
+        coder: Coder,
+        sample_count: int | None,
+        voice: bytes | None = None,
+        source_rate_hz: int = SAMPLE_RATE_HZ,
+        grouped: bool = False,
+    ) -> None:
+        self._keep(
+            model_id=model_id,
+            stages=stages,
+            coder=coder,
+            sample_count=sample_count,
+            voice=voice,
+            source_rate_hz=source_rate_hz,
+            grouped=grouped,
+        )
 
     def to_bytes(self) -> bytes:
         """Write the header, voice included.

@@ -6,8 +6,6 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from siren_format.check import is_parity_even
 from siren_format.errors import (
     BadPayload,
@@ -26,6 +24,7 @@ from siren_format.limits import (
     SAMPLE_RATE_HZ,
     VOICE_BYTES,
     Coder,
+    Record,
     frames_for,
     packed_size_bytes,
 )
@@ -34,8 +33,7 @@ HEAD_LAST = 0x01
 _HEAD_RESERVED = 0xF8
 
 
-@dataclass(frozen=True)
-class GroupRecord:
+class GroupRecord(Record):
     """Where one group lies in the file. Offsets are bytes from the start of the file.
 
     Attributes:
@@ -56,14 +54,33 @@ class GroupRecord:
     payload_end: int
     check: int
 
+    def __init__(
+        self,
+        number: int | None,
+        sample_count: int,
+        coder: Coder,
+        start: int,
+        payload_start: int,
+        payload_end: int,
+        check: int,
+    ) -> None:
+        self._keep(
+            number=number,
+            sample_count=sample_count,
+            coder=coder,
+            start=start,
+            payload_start=payload_start,
+            payload_end=payload_end,
+            check=check,
+        )
+
     @property
     def frames(self) -> int:
         """Frames of the group."""
         return frames_for(self.sample_count)
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Record):
     """The outline of a whole file.
 
     Attributes:
@@ -77,6 +94,11 @@ class Layout:
     header_length: int
     records: tuple[GroupRecord, ...]
     file_bytes: int
+
+    def __init__(
+        self, header: Header, header_length: int, records: tuple[GroupRecord, ...], file_bytes: int
+    ) -> None:
+        self._keep(header=header, header_length=header_length, records=records, file_bytes=file_bytes)
 
     @property
     def voice_bytes(self) -> int:

@@ -1,9 +1,12 @@
-"""The numbers of the ``.srn`` format, version 1: sizes, limits and codes. Standard library only."""
+"""The numbers of the ``.srn`` format, version 1 (sizes, limits, codes), and ``Record``, which holds facts made of
+them. Standard library only.
+"""
 
 from __future__ import annotations
 
-from enum import IntEnum
-from functools import cache
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 MAGIC_BYTE = 0xD3
 MAGIC_NIBBLE = 0x5
@@ -30,12 +33,65 @@ SOURCE_RATES_HZ = (
 )  # fmt: skip
 
 
-class Coder(IntEnum):
-    """How a payload is coded."""
+# `siren info` starts with these modules. Importing `dataclasses`, `enum` or `typing` would take it longer than all
+# the rest, so the two classes below do by hand the little that is needed of them.
 
-    PACKED = 0
-    TABLES = 1
-    NEURAL = 2
+
+class Coder(int):
+    """How a payload is coded: a number, 0..2, that knows its name.
+
+    Raises:
+        ValueError: There is no coder of this number.
+    """
+
+    PACKED: Coder
+    TABLES: Coder
+    NEURAL: Coder
+
+    def __new__(cls, code: int) -> Coder:
+        """Name a number that is in a file."""
+        if not 0 <= code < len(_CODER_NAMES):
+            raise ValueError(f"coder {code}, expected 0..{len(_CODER_NAMES) - 1}; correct the number")
+        return super().__new__(cls, code)
+
+    @property
+    def name(self) -> str:
+        """The coder's name, in capital letters."""
+        return _CODER_NAMES[self]
+
+    def __repr__(self) -> str:
+        return f"<Coder.{self.name}: {self}>"
+
+    def __str__(self) -> str:
+        return int.__repr__(self)
+
+
+_CODER_NAMES = ("PACKED", "TABLES", "NEURAL")
+Coder.PACKED, Coder.TABLES, Coder.NEURAL = Coder(0), Coder(1), Coder(2)
+
+
+class Record:
+    """Named values that do not change; two records of one class are equal if all their values are."""
+
+    def _keep(self, **values: object) -> None:
+        """Take the values; to be called once, by ``__init__``."""
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be set; make a new {type(self).__name__}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({values})"
 
 
 def frames_for(sample_count: int) -> int:
@@ -50,7 +106,9 @@ def frames_for(sample_count: int) -> int:
     return -(-sample_count // FRAME_SAMPLES)
 
 
-@cache
+_packed_sizes_bytes: dict[int, int] = {}  # every group of a long file asks for the same one
+
+
 def packed_size_bytes(index_count: int) -> int:
     """Size of a packed payload: the bytes that the largest number of ``index_count`` digits to base 1000
     needs.
@@ -61,5 +119,7 @@ def packed_size_bytes(index_count: int) -> int:
     Returns:
         Size in bytes, computed with integers, so exactly.
     """
-    largest: int = INDEX_COUNT**index_count - 1
-    return (largest.bit_length() + 7) // 8
+    if index_count not in _packed_sizes_bytes:
+        largest: int = INDEX_COUNT**index_count - 1
+        _packed_sizes_bytes[index_count] = (largest.bit_length() + 7) // 8
+    return _packed_sizes_bytes[index_count]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from siren_format.check import check_value
 from siren_format.entropy import decode_indices, encode_indices
-from siren_format.errors import CheckFailed, OtherModel
+from siren_format.errors import CheckFailed, NeedsTables, OtherModel
 from siren_format.header import Header, parse_header
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, parse_layout
 from siren_format.limits import (
@@ -118,9 +118,9 @@ def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes) -> Stre
 
     Raises:
         OtherModel: The file needs another model.
+        NeedsTables: A payload is coded with tables and there are none.
         FormatError: The file is not a readable ``.srn``; one subclass per defect, see
             ``siren_format.errors``.
-        ValueError: A payload is coded with tables and there are none.
     """
     header, _ = parse_header(data)
     if header.model_id != model_id:
@@ -194,16 +194,21 @@ def decode_group(data: bytes, layout: Layout, record: GroupRecord, tables: Table
         Indices [F, Q] of the group.
 
     Raises:
+        NeedsTables: The payload is coded with tables and there are none.
         BadPayload: No encoder writes this payload.
         CheckFailed: The check does not match the bytes and the indices.
-        ValueError: The payload is coded with tables and there are none.
     """
     payload = data[record.payload_start : record.payload_end]
     stages = layout.header.stages
     if record.coder == Coder.PACKED:
         indices = unpack_indices(payload, record.frames, stages, offset=record.payload_start)
     elif tables is None:
-        raise ValueError("the payload is coded with tables, and none are given; pass the tables of the model")
+        raise NeedsTables(
+            "the payload is coded with tables, none were given, expected those of model "
+            f"{layout.header.model_id.hex()}; load them from its weights file",
+            offset=record.payload_start,
+            field="payload",
+        )
     else:
         indices = decode_indices(payload, record.frames, stages, tables, offset=record.payload_start)
     covered = data[record.start : record.payload_end]

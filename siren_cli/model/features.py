@@ -38,6 +38,10 @@ class LogMel(nn.Module):
         Returns:
             Normalised log-mel [B, T / hop, M]; frame k is centred on sample k * hop.
         """
+        return self.magnitude_to_mel(self.spectrum(wav))
+
+    def spectrum(self, wav: Tensor) -> Tensor:
+        """Magnitudes of the short-time spectrum [B, T / hop, bins] of samples [B, T]."""
         spectrum = torch.stft(
             wav.float(),
             self.fft_samples,
@@ -48,6 +52,8 @@ class LogMel(nn.Module):
             pad_mode="constant",
             return_complex=True,
         )
-        magnitude = spectrum.abs()[..., : wav.shape[-1] // self.hop_samples].transpose(1, 2)
-        mel = magnitude @ self.filterbank
-        return (mel.clamp_min(self.floor).log() - self.mean) / self.std
+        return spectrum.abs()[..., : wav.shape[-1] // self.hop_samples].transpose(1, 2)
+
+    def magnitude_to_mel(self, magnitude: Tensor) -> Tensor:
+        """Magnitudes [..., bins] → normalised log-mel [..., M]."""
+        return ((magnitude @ self.filterbank).clamp_min(self.floor).log() - self.mean) / self.std

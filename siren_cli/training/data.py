@@ -19,12 +19,13 @@ _GRID_FRAMES = 2
 
 
 class Batch(NamedTuple):
-    """Crops on the 10 ms grid: wav [B, F * 160], mel [B, F, M], pitch [B, F] (0 unvoiced), phones [B, F] and the
-    mel of the same speakers' voices [B, F', M].
+    """Crops on the 10 ms grid: wav [B, F * 160], mel [B, F, M], its envelope [B, F, M], pitch [B, F] (0 unvoiced),
+    phones [B, F], and the mel of the same speakers' voices [B, F', M].
     """
 
     wav: Tensor
     mel: Tensor
+    envelope: Tensor
     pitch: Tensor
     phones: Tensor
     voice_mel: Tensor
@@ -52,6 +53,7 @@ class Cache:
             entries = json.loads((folder / "clips.json").read_text(encoding="utf-8"))
             self.wav = np.memmap(folder / "wav.int16", "<i2", "r").reshape(-1, HOP_SAMPLES)
             self.mel = np.memmap(folder / "mel.float16", "<f2", "r").reshape(-1, mel_bins)
+            self.envelope = np.memmap(folder / "envelope.float16", "<f2", "r").reshape(-1, mel_bins)
             self.pitch = np.memmap(folder / "pitch.float16", "<f2", "r")
             self.phones = np.memmap(folder / "phones.uint8", np.uint8, "r")
         except (OSError, ValueError) as error:
@@ -119,6 +121,7 @@ class Crops:
         return Batch(
             wav,
             torch.from_numpy(cache.mel[where].astype(np.float32)),
+            torch.from_numpy(cache.envelope[where].astype(np.float32)),
             torch.from_numpy(cache.pitch[where].astype(np.float32)),
             torch.from_numpy(cache.phones[where].astype(np.int64)),
             torch.from_numpy(cache.mel[voice_where].astype(np.float32)),

@@ -104,7 +104,7 @@ class FactorizerStage:
             quantised, digits = model.quantizer(latents, torch.full((len(latents),), stages, device=device))
             decoder_features, speech = model.decoder(quantised, voice)
             voiced = batch.pitch > 0
-            figures[f"mel_{stages}"] = float(F.l1_loss(speech.mel, batch.mel))
+            figures[f"mel_{stages}"] = float(F.l1_loss(speech.mel, batch.envelope))
             figures[f"phone_accuracy_{stages}"] = _accuracy(self.heads["decoder"](decoder_features), labels)
             figures[f"pitch_correlation_{stages}"] = float(
                 np.corrcoef(
@@ -119,9 +119,9 @@ class FactorizerStage:
 def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
     """Mel, mel delta, pitch (voiced frames, in nats) and voicing losses of decoded speech against a batch."""
     voiced = (batch.pitch > 0).float()
-    delta = speech.mel[:, 1:] - speech.mel[:, :-1] - (batch.mel[:, 1:] - batch.mel[:, :-1])
+    delta = speech.mel[:, 1:] - speech.mel[:, :-1] - (batch.envelope[:, 1:] - batch.envelope[:, :-1])
     return {
-        "mel": F.l1_loss(speech.mel, batch.mel),
+        "mel": F.l1_loss(speech.mel, batch.envelope),
         "delta": delta.abs().mean(),
         "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / voiced.sum().clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),

@@ -4,6 +4,7 @@ The cache holds, for all clips end to end, on one grid of 10 ms frames:
 
 - `wav.int16` [frames * 160]: 16 kHz, at the nominal level;
 - `mel.float16` [frames, 80]: the model's own log-mel;
+- `envelope.float16` [frames, 80]: the same without harmonics (`siren_cli.training.envelope`);
 - `pitch.float16` [frames]: ln(F0 / Hz), 0 where unvoiced (RAPT, Talkin 1995, by pysptk);
 - `phones.uint8` [frames]: phone number, `NO_PHONE` where unknown;
 - `clips.json`: id, speaker, split, language, first frame and number of frames of every clip.
@@ -27,6 +28,7 @@ from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import DataError
 from siren_cli.loudness import NOMINAL_LEVEL_DB, SILENCE_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.features import LogMel
+from siren_cli.training.envelope import mel_envelope
 from siren_cli.training.filterbank import fill_filterbank
 from siren_cli.training.sources import Clip, list_clips, read_clips
 
@@ -102,7 +104,7 @@ def prepare(data: Path, cache: Path, config: ModelConfig, report: Callable[[str]
     fill_filterbank(features)
     entries: list[dict[str, Any]] = []
     first_frame = left_out = 0
-    names = ("wav.int16", "mel.float16", "pitch.float16", "phones.uint8")
+    names = ("wav.int16", "mel.float16", "envelope.float16", "pitch.float16", "phones.uint8")
     files: list[IO[bytes]] = [(cache / name).open("wb") for name in names]
     try:
         for clip, source in read_clips(list_clips(data)):
@@ -112,20 +114,10 @@ def prepare(data: Path, cache: Path, config: ModelConfig, report: Callable[[str]
                 report(f"left out {clip.clip_id}: {error}")
                 left_out += 1
                 continue
-            frames = len(wav) // HOP_SAMPLES
-            with torch.no_grad():
-                mel = features(torch.from_numpy(wav)[None])[0].numpy()
-            for file, array in zip(
-                files,
-                (
-                    (wav * 32767.0).round().astype("<i2"),
-                    mel.astype("<f2"),
-                    log_pitch(wav, frames).astype("<f2"),
-                    phone_track(clip, frames),
-                ),
-                strict=True,
-            ):
+            arrays = tracks(wav, features)
+            for file, array in zip(files, [*arrays, phone_track(clip, len(arrays[1]))], strict=True):
                 array.tofile(file)
+            frames = len(arrays[1])
             entries.append(
                 {
                     "id": clip.clip_id,
@@ -148,6 +140,25 @@ def prepare(data: Path, cache: Path, config: ModelConfig, report: Callable[[str]
         "hours": first_frame * HOP_SAMPLES / SAMPLE_RATE_HZ / 3600,
         "left_out": left_out,
     }
+
+
+@torch.no_grad()
+def tracks(wav: npt.NDArray[np.float32], features: LogMel) -> list[npt.NDArray[Any]]:
+    """What the cache holds of one recording but its labels.
+
+    Args:
+        wav: Samples [T] at the nominal level.
+        features: The model's mel.
+
+    Returns:
+        wav int16 [T], mel float16 [F, M], envelope float16 [F, M], pitch float16 [F].
+    """
+    samples = torch.from_numpy(wav)
+    mel = features(samples[None])[0]
+    pitch = log_pitch(wav, len(mel))
+    envelope = mel_envelope(samples, torch.from_numpy(pitch), features)
+    halves = [array.astype("<f2") for array in (mel.numpy(), envelope.numpy(), pitch)]
+    return [(wav * 32767.0).round().astype("<i2"), *halves]
 
 
 def read_training_wav(source: Any) -> npt.NDArray[np.float32]:

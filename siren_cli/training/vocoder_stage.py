@@ -40,7 +40,7 @@ class VocoderStage:
 
     def speech(self, batch: Batch) -> Speech:
         """What the vocoder is given for a batch: here the truth."""
-        return true_speech(batch.mel, batch.pitch)
+        return true_speech(batch.envelope, batch.pitch)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
@@ -96,7 +96,7 @@ class JointStage(VocoderStage):
         counts = torch.randint(1, model.config.stages + 1, (len(latents),), device=latents.device)
         quantised, _ = model.quantizer(latents, counts)
         _, speech = model.decoder(quantised, voice)
-        truth = true_speech(batch.mel, batch.pitch)
+        truth = true_speech(batch.envelope, batch.pitch)
         return Speech(speech.mel.float(), truth.pitch, truth.voicing)
 
 
@@ -104,7 +104,7 @@ def true_speech(mel: Tensor, pitch: Tensor) -> Speech:
     """`Speech` of a recording: its mel, its pitch carried through unvoiced frames, certain voicing.
 
     Args:
-        mel: [B, F, M].
+        mel: Envelope [B, F, M].
         pitch: ln(F0 / Hz) [B, F], 0 where unvoiced.
     """
     voiced = pitch > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 
 from siren_format.check import check_value, is_parity_even
 from siren_format.header import Header, parse_header
+from siren_format.layout import parse_layout
 from siren_format.limits import Coder
 from tests.formats.vector_material import VECTORS, VOICE
 
@@ -80,6 +83,51 @@ def test_reading_header_and_layout_needs_python_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "3.0 -23.5 35\n"
+
+
+def test_reading_header_and_layout_starts_fast() -> None:
+    slow = {"collections", "dataclasses", "enum", "functools", "importlib", "inspect", "re", "typing"}
+    program = (
+        f"import sys; sys.path.insert(0, {str(VECTORS.parent)!r})\n"
+        "import siren_format.layout, siren_format.voice\n"
+        f"print(sorted({slow} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_header_is_a_value() -> None:
+    header = Header(ID, 1, Coder.TABLES, 2_560, VOICE)
+    assert header == Header(model_id=ID, stages=1, coder=Coder.TABLES, sample_count=2_560, voice=VOICE)
+    assert hash(header) == hash(Header(ID, 1, Coder.TABLES, 2_560, VOICE))
+    assert header != Header(ID, 1, Coder.TABLES, 2_560)
+    assert header != (ID, 1, Coder.TABLES, 2_560, VOICE, 16_000, False)
+    assert copy.deepcopy(header) == header == pickle.loads(pickle.dumps(header))
+    assert repr(Header(ID, 2, Coder.PACKED, None, grouped=True)) == (
+        r"Header(model_id=b'\xa1\xb2', stages=2, coder=<Coder.PACKED: 0>, sample_count=None, voice=None, "
+        "source_rate_hz=16000, grouped=True)"
+    )
+
+
+def test_facts_do_not_change() -> None:
+    layout = parse_layout((VECTORS / "valid" / "voice.srn").read_bytes())
+    for facts, name in ((layout, "file_bytes"), (layout.header, "stages"), (layout.records[0], "coder")):
+        before = repr(facts)
+        with pytest.raises(AttributeError, match=f"'{name}' of a {type(facts).__name__} cannot be set"):
+            setattr(facts, name, 1)
+        with pytest.raises(AttributeError, match=f"'{name}' of a {type(facts).__name__} cannot be deleted"):
+            delattr(facts, name)
+        assert repr(facts) == before
+
+
+def test_a_coder_is_a_number_with_a_name() -> None:
+    coders = [Coder(code) for code in range(3)]
+    assert coders == [Coder.PACKED, Coder.TABLES, Coder.NEURAL] == [0, 1, 2]
+    assert [coder.name for coder in coders] == ["PACKED", "TABLES", "NEURAL"]
+    assert (f"{Coder.TABLES}", str(Coder.TABLES), repr(Coder.TABLES)) == ("1", "1", "<Coder.TABLES: 1>")
+    for code in (-1, 3):
+        with pytest.raises(ValueError, match=rf"^coder {code}, expected 0\.\.2; correct the number$"):
+            Coder(code)
 
 
 def test_the_package_names_what_it_exports() -> None:

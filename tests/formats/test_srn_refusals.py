@@ -82,5 +82,14 @@ def test_refusal(text: str, error: type[errors.FormatError], message: str, table
     assert str(caught.value) == message
 
 
+def test_refusal_without_tables() -> None:
+    with pytest.raises(errors.NeedsTables) as caught:
+        bytes_to_stream(bytes.fromhex("d35102a1b2000a00b484"), None, MODEL_ID)
+    assert str(caught.value) == (
+        "the payload is coded with tables, none were given, expected those of model a1b2; "
+        "load them from its weights file (byte 8, payload)"
+    )
+
+
 def test_every_class_is_here() -> None:
-    assert {error for _, error, _ in CASES} == set(errors.FormatError.__subclasses__())
+    assert {errors.NeedsTables, *(error for _, error, _ in CASES)} == set(errors.FormatError.__subclasses__())

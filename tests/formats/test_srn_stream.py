@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from siren_format.errors import NeedsTables
 from siren_format.layout import parse_layout
 from siren_format.limits import SOURCE_RATES_HZ, Coder, frames_for, packed_size_bytes
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
@@ -122,9 +123,12 @@ def test_groups_are_coded_as_if_alone() -> None:
 
 
 def test_tables_are_asked_for_when_the_file_needs_them() -> None:
-    data = (VECTORS / "valid" / "tables-one-stage.srn").read_bytes()
-    with pytest.raises(ValueError, match="coded with tables, and none are given"):
-        bytes_to_stream(data, None, MODEL_ID)
+    for name in ("tables-one-stage", "groups-of-both-coders"):
+        data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
+        with pytest.raises(NeedsTables) as caught:
+            bytes_to_stream(data, None, MODEL_ID)
+        coded = next(record for record in parse_layout(data).records if record.coder == Coder.TABLES)
+        assert (caught.value.offset, caught.value.field) == (coded.payload_start, "payload")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_committed_files_are_those_of_the_generator() -> None:
 
 
 def test_every_error_class_has_a_vector() -> None:
-    classes = {cls.__name__ for cls in errors.FormatError.__subclasses__()}
+    defects = set(errors.FormatError.__subclasses__()) - {errors.NeedsTables}  # that one is the reader's lack
+    classes = {cls.__name__ for cls in defects}
     assert {entry["error"] for entry in MANIFEST["invalid"].values()} == classes
 
 
