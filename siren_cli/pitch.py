@@ -1,0 +1,31 @@
+"""Pitch per 10 ms frame: RAPT (Talkin 1995), by pysptk, which only the extras `train` and `eval` bring."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from siren_cli.config import SAMPLE_RATE_HZ
+
+HOP_SAMPLES = 160
+PITCH_FLOOR_HZ = 60.0
+PITCH_CEILING_HZ = 500.0
+
+
+def log_pitch(wav: npt.NDArray[np.float32], frames: int) -> npt.NDArray[np.float32]:
+    """Natural logarithm of F0 in Hz per 10 ms frame [frames], 0 where unvoiced."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pysptk imports pkg_resources, which announces its own end
+        import pysptk
+    f0_hz = pysptk.rapt(
+        (wav * 32768.0).astype(np.float32),
+        fs=SAMPLE_RATE_HZ,
+        hopsize=HOP_SAMPLES,
+        min=PITCH_FLOOR_HZ,
+        max=PITCH_CEILING_HZ,
+        otype="f0",
+    )[:frames]
+    f0_hz = np.pad(f0_hz, (0, frames - len(f0_hz)))
+    return np.where(f0_hz > 0, np.log(np.maximum(f0_hz, 1.0)), 0.0).astype(np.float32)
