@@ -43,6 +43,12 @@ def evaluate(
             "--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."
         ),
     ] = "pocketsphinx",
+    skip: Annotated[
+        str,
+        typer.Option(
+            "--skip", metavar="NAMES", help="Judges to leave out: words and dnsmos take most of the time."
+        ),
+    ] = "",
     json_file: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -93,6 +99,7 @@ def evaluate(
         cache=_default_cache() if cache is None else cache,
         device=device.value,
         threads=threads,
+        skip=_judges(skip),
     )
     clips = list_material(data, split, limit)
     record = measure(plan, clips, jobs, lambda text: progress_line(text, quiet=quiet))
@@ -122,6 +129,18 @@ def _stages(text: str) -> tuple[int, ...]:
     if not numbers or not set(numbers) <= {"1", "2"}:
         raise UsageError(f"--stages is {text!r}, expected 1, 2 or 1,2; correct it")
     return tuple(int(number) for number in numbers)
+
+
+def _judges(text: str) -> tuple[str, ...]:
+    from siren_cli.evaluation.judges import JUDGES
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in JUDGES]
+    if unknown:
+        raise UsageError(
+            f"--skip names the judge {unknown[0]!r}, expected some of {', '.join(JUDGES)}; correct it"
+        )
+    return names
 
 
 def _default_cache() -> Path:

@@ -29,6 +29,7 @@ class Plan:
         cache: Folder of the store.
         device: For the codec.
         threads: For torch; None for its choice.
+        skip: Names of judges that are not wanted.
         recogniser: The phone recogniser's weights; None for those of the package.
     """
 
@@ -40,6 +41,7 @@ class Plan:
     cache: Path
     device: str = "cpu"
     threads: int | None = None
+    skip: tuple[str, ...] = ()
     recogniser: Path | None = None
 
 
@@ -57,7 +59,7 @@ class Worker:
         self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())
-        self.judges, _ = judges(plan.asr, plan.recogniser)
+        self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
         self.store = Store(plan.cache)
 
     def work(self, clip: Clip, stranger: Clip | None) -> dict[str, Any]:

@@ -48,6 +48,9 @@ class _Package:
     columns: str
 
 
+JUDGES = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmos")
+"""Names for `--skip`."""
+
 _PACKAGES = (
     _Package("pystoi", "pystoi", "STOI and ESTOI"),
     _Package("pesq", "pesq", "PESQ"),
@@ -59,11 +62,14 @@ _PACKAGES = (
 )
 
 
-def judges(asr: str, recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
+def judges(
+    asr: str, skip: tuple[str, ...] = (), recogniser_path: Path | None = None
+) -> tuple[list[Judge], list[str]]:
     """The judges that this installation has.
 
     Args:
         asr: `pocketsphinx` or a folder (see `siren_cli.evaluation.words`).
+        skip: Names of judges that are not wanted.
         recogniser_path: The phone recogniser's weights; None for those of the package.
 
     Returns:
@@ -89,7 +95,7 @@ def judges(asr: str, recogniser_path: Path | None = None) -> tuple[list[Judge], 
         found.append(Judge("voice", _identity("resemblyzer", _voice), _voice, compares=False))
     if not {"speechmos", "onnxruntime"} & missing.keys():
         found.append(Judge("dnsmos", _identity("speechmos", _dnsmos), _dnsmos, compares=False))
-    return found, notes
+    return [judge for judge in found if judge.name not in skip], notes
 
 
 def _signal_judge() -> Judge:
@@ -162,11 +168,16 @@ def _voice(decoded: Samples, original: Samples, phones: str | None) -> dict[str,
 
 
 def _dnsmos(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
-    """Predicted naturalness (DNSMOS P.835, Reddy et al. 2022)."""
+    """Predicted naturalness (DNSMOS P.835, Reddy et al. 2022).
+
+    It hears windows of 9.01 s. A shorter clip is repeated to just that: the package repeats it to any length beyond and
+    hears the same sound several times.
+    """
     from speechmos import dnsmos
 
     del original, phones
-    found = dnsmos.run(decoded, SAMPLE_RATE_HZ)
+    window = round(9.01 * SAMPLE_RATE_HZ)
+    found = dnsmos.run(np.resize(decoded, window) if len(decoded) < window else decoded, SAMPLE_RATE_HZ)
     return {"dnsmos_ovrl": float(found["ovrl_mos"]), "dnsmos_sig": float(found["sig_mos"])}
 
 

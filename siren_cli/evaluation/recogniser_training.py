@@ -26,9 +26,9 @@ from siren_cli.evaluation.recogniser import (
     SILENCE,
     PhoneRecogniser,
 )
+from siren_cli.phones import NO_PHONE
 from siren_cli.training.augment import perturb
 from siren_cli.training.data import Batch, Cache, Crops, Span, phones_at_50_hz
-from siren_cli.phones import NO_PHONE
 
 _CROPS = 16
 _CROP_FRAMES = 400

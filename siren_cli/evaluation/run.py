@@ -64,7 +64,7 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
     """
     tasks = [(clip, first_readable(clips, number)) for number, clip in enumerate(clips)]
     plan = replace(plan, has_strangers=all(stranger is not None for _, stranger in tasks))
-    _, missing = judges(plan.asr, plan.recogniser)
+    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
     found = []
     for number, result in enumerate(_results(plan, tasks, jobs), 1):
         found.append(result)

@@ -82,7 +82,9 @@ def _pocketsphinx() -> Callable[[Samples], str]:
     from pocketsphinx import Decoder
 
     # Cepstral means of each clip by itself: what came before must not change what is heard.
-    decoder = Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL", cmn="batch")
+    # A twentieth of the usual number of hypotheses: on bad speech, where the search would spread, it takes less than
+    # half the time; on ten originals 86 words of 252 went wrong instead of 83.
+    decoder = Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL", cmn="batch", maxhmmpf=1_500)
 
     def hear(wav: Samples) -> str:
         pcm = np.round(np.clip(wav, -1, 1) * 32767).astype("<i2").tobytes()
