@@ -59,6 +59,17 @@ def evaluate(
         Optional[str],  # noqa: UP045
         typer.Option("--csv", metavar="FILE", help="Write a line for every clip and codec."),
     ] = None,
+    html: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--html", metavar="DIR", help="Write a page to listen to, with A/B and a blind mode."),
+    ] = None,
+    html_clips: Annotated[
+        int, typer.Option("--html-clips", min=1, metavar="N", help="At most N clips on the page.")
+    ] = 12,
+    plots: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--plots", metavar="DIR", help="Write plots of quality against rate, as SVG."),
+    ] = None,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -82,6 +93,8 @@ def evaluate(
 
     from siren_cli.evaluation.clip_work import Plan
     from siren_cli.evaluation.material import list_material
+    from siren_cli.evaluation.page import require_page_folder, write_page
+    from siren_cli.evaluation.plots import rate_plots
     from siren_cli.evaluation.report import csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed
@@ -89,6 +102,8 @@ def evaluate(
     for path in (json_file, csv_file):
         if path is not None and path != STREAM:
             require_writable(path, force=force)
+    if html is not None:
+        require_page_folder(html, force=force)
     there, absent = installed([] if baselines == "none" else [name.strip() for name in baselines.split(",")])
     plan = Plan(
         model=model,
@@ -108,6 +123,10 @@ def evaluate(
         write_bytes(json_file, (json.dumps(record, indent=1) + "\n").encode(), force=force)
     if csv_file is not None:
         write_bytes(csv_file, csv_of(record).encode(), force=force)
+    if html is not None:
+        write_page(html, record, html_clips, force=force)
+    if plots is not None:
+        _write_plots(plots, rate_plots(record), force=force)
     for line in record["missing"]:
         note(line, quiet=quiet)
     for clip in record["left_out"]:
@@ -141,6 +160,18 @@ def _judges(text: str) -> tuple[str, ...]:
             f"--skip names the judge {unknown[0]!r}, expected some of {', '.join(JUDGES)}; correct it"
         )
     return names
+
+
+def _write_plots(folder: Path, plots: dict[str, str], *, force: bool) -> None:
+    from siren_cli.errors import OutputUnwritable
+    from siren_cli.files import reason_of
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(f"{folder}: cannot be made ({reason_of(error)}); write elsewhere") from error
+    for name, text in plots.items():
+        write_bytes(str(folder / f"{name}.svg"), text.encode(), force=force)
 
 
 def _default_cache() -> Path:
