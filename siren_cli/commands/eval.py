@@ -37,6 +37,14 @@ def evaluate(
             help="Codecs to compare with: opusN (kbps), codec2-3200, -1300, -700C, -450; or none.",
         ),
     ] = "opus6,codec2-3200,codec2-1300,codec2-700C,codec2-450",
+    ber: Annotated[
+        str,
+        typer.Option("--ber", metavar="SHARES", help="Flip so many bits of the packets too, as 1e-3,1e-2."),
+    ] = "",
+    drop: Annotated[
+        str,
+        typer.Option("--drop", metavar="SHARES", help="Lose so many of the 160 ms packets too, as 0.05,0.2."),
+    ] = "",
     asr: Annotated[
         str,
         typer.Option(
@@ -92,9 +100,10 @@ def evaluate(
     import json
 
     from siren_cli.evaluation.clip_work import Plan
+    from siren_cli.evaluation.damage import Damage
     from siren_cli.evaluation.material import list_material
     from siren_cli.evaluation.page import require_page_folder, write_page
-    from siren_cli.evaluation.plots import rate_plots
+    from siren_cli.evaluation.plots import damage_plots, rate_plots
     from siren_cli.evaluation.report import csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed
@@ -114,6 +123,11 @@ def evaluate(
         cache=_default_cache() if cache is None else cache,
         device=device.value,
         threads=threads,
+        damages=tuple(
+            Damage(kind, level)
+            for kind, text in (("ber", ber), ("drop", drop))
+            for level in _shares(kind, text)
+        ),
         skip=_judges(skip),
     )
     clips = list_material(data, split, limit)
@@ -126,7 +140,7 @@ def evaluate(
     if html is not None:
         write_page(html, record, html_clips, force=force)
     if plots is not None:
-        _write_plots(plots, rate_plots(record), force=force)
+        _write_plots(plots, {**rate_plots(record), **damage_plots(record)}, force=force)
     for line in record["missing"]:
         note(line, quiet=quiet)
     for clip in record["left_out"]:
@@ -148,6 +162,18 @@ def _stages(text: str) -> tuple[int, ...]:
     if not numbers or not set(numbers) <= {"1", "2"}:
         raise UsageError(f"--stages is {text!r}, expected 1, 2 or 1,2; correct it")
     return tuple(int(number) for number in numbers)
+
+
+def _shares(kind: str, text: str) -> list[float]:
+    shares = []
+    for word in (part.strip() for part in text.split(",") if part.strip()):
+        try:
+            shares.append(float(word))
+        except ValueError as error:
+            raise UsageError(f"--{kind} is {text!r}, expected shares as 0.001,0.01; correct it") from error
+        if not 0.0 < shares[-1] <= 1.0:
+            raise UsageError(f"--{kind} holds {word}, expected shares above 0 and up to 1; correct it")
+    return sorted(set(shares))
 
 
 def _judges(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import SirenError
+from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
 from siren_cli.evaluation.figures import clip_figures
 from siren_cli.evaluation.judges import Judge, judges
 from siren_cli.evaluation.material import read_clip
@@ -29,6 +30,7 @@ class Plan:
         cache: Folder of the store.
         device: For the codec.
         threads: For torch; None for its choice.
+        damages: What to do to packets of SIREN and Codec 2, beside leaving them whole.
         skip: Names of judges that are not wanted.
         recogniser: The phone recogniser's weights; None for those of the package.
     """
@@ -41,6 +43,7 @@ class Plan:
     cache: Path
     device: str = "cpu"
     threads: int | None = None
+    damages: tuple[Damage, ...] = ()
     skip: tuple[str, ...] = ()
     recogniser: Path | None = None
 
@@ -59,6 +62,11 @@ class Worker:
         self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())
+        for damage in plan.damages:
+            self.systems += [damaged_siren(codec, weights, stages, damage) for stages in plan.stages]
+            self.systems += [
+                damaged_codec2(name, damage) for name in plan.baselines if name.startswith("codec2")
+            ]
         self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
         self.store = Store(plan.cache)
 

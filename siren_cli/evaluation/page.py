@@ -12,7 +12,8 @@ from typing import Any
 import soundfile
 
 from siren_cli.errors import OutputExists, OutputUnwritable
-from siren_cli.evaluation.plots import rate_plots
+from siren_cli.evaluation.columns import COLUMNS
+from siren_cli.evaluation.plots import damage_plots, rate_plots
 from siren_cli.evaluation.report import notes_of, table_of
 from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
 from siren_cli.evaluation.store import digest_of
@@ -47,7 +48,9 @@ def write_page(folder: Path, record: dict[str, Any], clip_count: int, *, force: 
         data = [_clip(folder, number, clip) for number, clip in enumerate(shown)]
         write_bytes_atomic(str(index), _html(record, data).encode())
     except OSError as error:
-        raise OutputUnwritable(f"{folder}: cannot be written ({reason_of(error)}); write elsewhere") from error
+        raise OutputUnwritable(
+            f"{folder}: cannot be written ({reason_of(error)}); write elsewhere"
+        ) from error
 
 
 def require_page_folder(folder: Path, *, force: bool) -> None:
@@ -93,7 +96,7 @@ def _clip(folder: Path, number: int, clip: dict[str, Any]) -> dict[str, Any]:
 
 
 def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
-    headings, rows = table_of(record)
+    headings, rows = table_of(record, [column.name for column in COLUMNS])
     head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)
     body = "".join(
         f"<tr><th scope=row>{escape(cells[0])}</th>"
@@ -106,7 +109,9 @@ def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
         "SCRIPT": _asset("page.js"),
         "TABLE": f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
         "NOTES": "".join(f"<li>{escape(line)}</li>" for line in [*notes_of(record), *record["missing"]]),
-        "PLOTS": "".join(f"<figure>{svg}</figure>" for svg in rate_plots(record).values()),
+        "PLOTS": "".join(
+            f"<figure>{svg}</figure>" for svg in {**rate_plots(record), **damage_plots(record)}.values()
+        ),
         # A script ends at the first "</", wherever it stands.
         "DATA": json.dumps(clips).replace("<", "\\u003c"),
     }

@@ -14,10 +14,18 @@ from siren_cli.evaluation.systems import label_of
 RATE_PLOTS = ("phones", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl")
 """Columns that are plotted against file bps."""
 
+_DAMAGE_PLOTS = ("phones", "stoi")
 _NOT_PLOTTED = ("original", "siren-1-wrong-voice")
 _WIDTH, _HEIGHT = 560, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 40, 52
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe & Ito: told apart by all
+_COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)  # Okabe & Ito: told apart by all
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:currentColor}.t{font-weight:600;font-size:14px}"
     ".a{stroke:currentColor;stroke-opacity:.55}.g{stroke:currentColor;stroke-opacity:.15}"
@@ -57,13 +65,51 @@ def rate_plots(record: dict[str, Any]) -> dict[str, str]:
         series = []
         for row in record["rows"]:
             rate, figure = row["figures"].get("file_bps"), row["figures"].get(name)
-            if rate is not None and figure is not None and row["system"] not in _NOT_PLOTTED:
+            is_whole = " " not in row["system"] and row["system"] not in _NOT_PLOTTED
+            if rate is not None and figure is not None and is_whole:
                 point = Point(rate["value"], figure["value"], figure["low"], figure["high"])
                 series.append(Series(label_of(row["system"]), (point,)))
         if series:
             column = BY_NAME[name]
             title = f"{column.label} and rate ({column.better} is better)"
             found[name] = plot(title, "bits a second in the file", column.label, series, is_log=True)
+    return found
+
+
+def damage_plots(record: dict[str, Any]) -> dict[str, str]:
+    """Quality against damage, one plot for each kind of damage and each of the first few columns.
+
+    Args:
+        record: From `siren_cli.evaluation.run.evaluate`.
+
+    Returns:
+        Kind and column to SVG text; nothing where nothing was damaged.
+    """
+    rows = {row["system"]: row["figures"] for row in record["rows"]}
+    found = {}
+    for kind, axis in (("ber", "share of bits flipped"), ("drop", "share of packets lost")):
+        for name in _DAMAGE_PLOTS:
+            series = []
+            for system in rows:
+                levels = {0.0: system}
+                levels.update(
+                    {
+                        float(other.split()[2]): other
+                        for other in rows
+                        if other.startswith(f"{system} {kind} ")
+                    }
+                )
+                there = [
+                    (level, rows[other][name])
+                    for level, other in sorted(levels.items())
+                    if name in rows[other]
+                ]
+                if len(levels) > 1 and there:
+                    points = [Point(level, f["value"], f["low"], f["high"]) for level, f in there]
+                    series.append(Series(label_of(system), tuple(points)))
+            if series:
+                label = BY_NAME[name].label
+                found[f"{kind}_{name}"] = plot(f"{label} over a bad link", axis, label, series)
     return found
 
 
@@ -85,7 +131,11 @@ def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, is
     y_ticks, y_low, y_high = _axis([value for point in points for value in (point.low, point.high)])
 
     def across(value: float) -> float:
-        share = math.log(value / x_low) / math.log(x_high / x_low) if is_log else (value - x_low) / (x_high - x_low)
+        share = (
+            math.log(value / x_low) / math.log(x_high / x_low)
+            if is_log
+            else (value - x_low) / (x_high - x_low)
+        )
         return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
     def down(value: float) -> float:
@@ -131,7 +181,8 @@ def _marks(one: Series, number: int, across: Any, down: Any) -> list[str]:
     else:
         x, y = across(one.points[0].x), down(one.points[0].y)
         is_right = x > _WIDTH * 0.62
-        parts.append(_text(x - 9 if is_right else x + 9, y - 6, one.label, "end" if is_right else "start"))
+        y += -6 if number % 2 else 15  # neighbours in turn above and below, so that fewer names meet
+        parts.append(_text(x - 9 if is_right else x + 9, y, one.label, "end" if is_right else "start"))
     return parts
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from siren_cli.evaluation.columns import BY_NAME, COLUMNS, HEADLINE
 from siren_cli.evaluation.systems import label_of
 
 
-def table_of(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The headline columns, values with intervals.
+def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple[list[str], list[list[str]]]:
+    """A table of values with intervals.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
+        columns: Names of the columns.
 
     Returns:
         Headings and rows; columns without a value are left out.
     """
-    names = [name for name in HEADLINE if any(name in row["figures"] for row in record["rows"])]
+    names = [name for name in columns if any(name in row["figures"] for row in record["rows"])]
     headings = ["codec", *(BY_NAME[name].label for name in names)]
     rows = [
         [label_of(row["system"]), *(_with_interval(row["figures"].get(name), name) for name in names)]

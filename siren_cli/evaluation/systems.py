@@ -28,7 +28,8 @@ Samples = NDArray[np.float32]
 
 _CODEC2_HZ = 8_000
 _CODEC2_FRAME_S = 0.04
-_CODEC2_HEADER_BYTES = 7
+CODEC2_HEADER_BYTES = 7
+"""Of a .c2 file."""
 _CODEC2_DELAY_SAMPLES = {"3200": 288, "1300": 300, "700C": 470, "450": 440}
 """How late each mode's decoder is, in samples at 16 kHz: found as the shift of least mel distance, the median of
 five clips (libcodec2 1.0)."""
@@ -90,6 +91,9 @@ def label_of(name: str) -> str:
     Returns:
         A few words.
     """
+    name, _, damage = name.partition(" ")
+    if damage:
+        return f"{label_of(name)}, {damage}"
     if name in _LABELS:
         return _LABELS[name]
     kind, _, mode = name.partition("-")
@@ -104,7 +108,7 @@ def original() -> System:
         soundfile.write(file, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
         return Recording(wav, 2 * len(wav))
 
-    return System("original", ".wav", _source_of(original), run)
+    return System("original", ".wav", source_of(original), run)
 
 
 def floor() -> System:
@@ -121,7 +125,7 @@ def floor() -> System:
         noise = np.fft.irfft(smooth * np.exp(1j * phases), len(wav)).astype(np.float32)
         return Recording(noise, 0)
 
-    return System("floor", "", _source_of(floor), run)
+    return System("floor", "", source_of(floor), run)
 
 
 def siren(codec: Codec, weights: str, stages: int) -> System:
@@ -160,7 +164,7 @@ def wrong_voice(codec: Codec, weights: str) -> System:
         file.write_bytes(data)
         return Recording(codec.decode(data), _payload_bytes(data))
 
-    identity = f"{weights} {_codec_source()} {_source_of(wrong_voice)}"
+    identity = f"{weights} {_codec_source()} {source_of(wrong_voice)}"
     return System("siren-1-wrong-voice", ".srn", identity, run, True)
 
 
@@ -180,7 +184,7 @@ def baseline(name: str) -> System:
     kind, _, mode = name.partition("-")
     if kind == "codec2" and mode in _CODEC2_DELAY_SAMPLES:
         programs = _programs("c2enc", "c2dec", package="codec2")
-        return System(name, ".c2", _identity(_codec2, programs), _codec2(mode))
+        return System(name, ".c2", _identity(codec2_run, programs), codec2_run(mode))
     if name.startswith("opus") and name[4:].isdigit() and int(name[4:]) >= 6:
         programs = _programs("opusenc", "opusdec", package="opus-tools")
         return System(name, ".opus", _identity(_opus, programs), _opus(int(name[4:])))
@@ -189,7 +193,11 @@ def baseline(name: str) -> System:
     )
 
 
-def _codec2(mode: str, *options: str) -> Callable[[Samples, Path, Samples | None], Recording]:
+def codec2_run(
+    mode: str, damage_file: Callable[[], None] = lambda: None
+) -> Callable[[Samples, Path, Samples | None], Recording]:
+    """How a mode of Codec 2 is run; `damage_file` is called between encoder and decoder."""
+
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
         narrow = resample(wav, SAMPLE_RATE_HZ, _CODEC2_HZ)
@@ -197,12 +205,13 @@ def _codec2(mode: str, *options: str) -> Callable[[Samples, Path, Samples | None
         raw, back = file.with_suffix(".raw"), file.with_suffix(".back.raw")
         np.round(np.clip(narrow, -1, 1) * 32767).astype("<i2").tofile(raw)
         encode_s = _call("c2enc", mode, raw, file)
-        decode_s = _call("c2dec", mode, file, back, *options)
+        damage_file()
+        decode_s = _call("c2dec", mode, file, back)
         decoded = np.fromfile(back, "<i2").astype(np.float32) / 32768
         raw.unlink()
         back.unlink()
         wide = resample(decoded, _CODEC2_HZ, SAMPLE_RATE_HZ)[_CODEC2_DELAY_SAMPLES[mode] :]
-        payload_bytes = os.path.getsize(file) - _CODEC2_HEADER_BYTES
+        payload_bytes = os.path.getsize(file) - CODEC2_HEADER_BYTES
         return Recording(_as_long_as(wide, wav), payload_bytes, encode_s, decode_s)
 
     return run
@@ -266,7 +275,7 @@ def _programs(*names: str, package: str) -> list[str]:
 
 def _identity(function: Callable[..., object], programs: list[str]) -> str:
     digests = [hashlib.sha256(Path(program).read_bytes()).hexdigest()[:16] for program in programs]
-    return " ".join([_source_of(function), *digests])
+    return " ".join([source_of(function), *digests])
 
 
 def _codec_source() -> str:
@@ -280,5 +289,6 @@ def _codec_source() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def _source_of(function: Callable[..., object]) -> str:
+def source_of(function: Callable[..., object]) -> str:
+    """Digest of a function's text."""
     return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
