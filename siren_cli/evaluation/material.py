@@ -121,8 +121,8 @@ def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
     words: dict[str, str] = {}
     for file in sorted(folder.rglob("*.trans.txt")):
         for line in file.read_text(encoding="utf-8").splitlines():
-            name, _, text = line.partition(" ")
-            words[name] = text
+            name, _, said = line.partition(" ")
+            words[name] = said
     phones: dict[str, str] = {}
     if (folder / "phones.tsv").is_file():
         for line in (folder / "phones.tsv").read_text(encoding="utf-8").splitlines():
@@ -131,7 +131,7 @@ def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
     found = []
     for clip in clips:
         beside = clip.file.with_suffix(".txt")
-        text = words.get(clip.file.stem)
+        text: str | None = words.get(clip.file.stem)
         if text is None and beside.is_file():
             text = beside.read_text(encoding="utf-8").strip()
         found.append(replace(clip, text=text, phones=clip.phones or phones.get(clip.file.stem)))
