@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from siren_cli.audio import mix_down, resample
+from siren_cli.chunks import CHUNK_FRAMES, Chunk, chunks_of
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
@@ -32,12 +32,6 @@ from siren_cli.weights import find_model, read_tables
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
-
-CHUNK_FRAMES = 375
-"""Frames the networks see at a time, 60 s: memory does not grow with the recording."""
-
-CONTEXT_FRAMES = 16
-"""Frames of context on both sides of a chunk, 2.56 s: as far as one attention layer reaches."""
 
 _NOISE_SEED = 68
 
@@ -125,7 +119,7 @@ class Codec:
         wav_16k = torch.from_numpy(padded)[None]
 
         indices = []
-        for chunk in _chunks(frames):
+        for chunk in chunks_of(frames):
             latents = self._wav_to_latents(
                 wav_16k[:, chunk.start * FRAME_SAMPLES : chunk.stop * FRAME_SAMPLES]
             )
@@ -178,7 +172,7 @@ class Codec:
         indices = torch.from_numpy(coded.indices.astype(np.int64))[None].to(self._device)
         pieces = []
         turns = 0.0
-        for chunk in _chunks(len(coded.indices)):
+        for chunk in chunks_of(len(coded.indices)):
             latents = self._model.quantizer.indices_to_latents(indices[:, chunk.start : chunk.stop])
             _, speech = self._model.decoder(latents, voice)
             piece, turns = self._speech_to_wav(speech, chunk, turns)
@@ -230,7 +224,7 @@ class Codec:
         return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
 
     def _speech_to_wav(
-        self, speech: Speech, chunk: _Chunk, turns: float
+        self, speech: Speech, chunk: Chunk, turns: float
     ) -> tuple[NDArray[np.float32], float]:
         """Decoded speech of a chunk with its context → samples of the chunk, and the pitch's phase at its end.
 
@@ -245,22 +239,6 @@ class Codec:
         source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
         wav: Tensor = self._model.vocoder(speech._replace(pitch=pitch), source)
         return wav[0, own].cpu().numpy(), float(phase[0, own.stop - 1]) % 1.0
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Frames `start` to `stop` are shown to the networks, the slice `keep` of their output is kept."""
-
-    start: int
-    stop: int
-    keep: slice
-
-
-def _chunks(frames: int) -> Iterator[_Chunk]:
-    for first in range(0, frames, CHUNK_FRAMES):
-        start = max(0, first - CONTEXT_FRAMES)
-        stop = min(frames, first + CHUNK_FRAMES + CONTEXT_FRAMES)
-        yield _Chunk(start, stop, slice(first - start, min(frames, first + CHUNK_FRAMES) - start))
 
 
 def _hold_pitch(speech: Speech) -> Tensor:

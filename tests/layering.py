@@ -50,6 +50,7 @@ RULES = (
     Rule("siren_cli.files", _CLI_PLAIN),
     Rule("siren_cli.manifest", _CLI_PLAIN, ("siren_weights",)),
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
+    Rule("siren_cli.chunks"),
     Rule("siren_cli.audio", ("numpy", "soundfile", "soxr", "siren_cli.files", *_CLI_PLAIN)),
     Rule(
         "siren_cli.weights",
@@ -62,8 +63,8 @@ RULES = (
     # Where the two meet.
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.loudness", "siren_cli.model",
-         "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness",
+         "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
     Rule("siren_cli.training"),
     Rule(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 import subprocess
 import sys
 
@@ -102,7 +101,7 @@ def test_header_is_a_value() -> None:
     assert hash(header) == hash(Header(ID, 1, Coder.TABLES, 2_560, VOICE))
     assert header != Header(ID, 1, Coder.TABLES, 2_560)
     assert header != (ID, 1, Coder.TABLES, 2_560, VOICE, 16_000, False)
-    assert copy.deepcopy(header) == header == pickle.loads(pickle.dumps(header))
+    assert copy.deepcopy(header) == header
     assert repr(Header(ID, 2, Coder.PACKED, None, grouped=True)) == (
         r"Header(model_id=b'\xa1\xb2', stages=2, coder=<Coder.PACKED: 0>, sample_count=None, voice=None, "
         "source_rate_hz=16000, grouped=True)"
