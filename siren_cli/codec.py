@@ -28,7 +28,8 @@ from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.decoder import Speech
 from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
-from siren_cli.weights import find_model, read_tables
+from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
+from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
@@ -54,6 +55,7 @@ class Coded:
     source_rate_hz: int
     model_id: bytes
     _tables: Tables | None = field(default=None, repr=False)
+    _prior: NeuralPrior | None = field(default=None, repr=False)
 
     @property
     def duration_s(self) -> float:
@@ -63,7 +65,7 @@ class Coded:
     def to_bytes(self) -> bytes:
         """The `.srn` file, entropy coded."""
         stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz)
-        return stream_to_bytes(stream, self._tables)
+        return stream_to_bytes(stream, self._tables, self._prior)
 
 
 class Codec:
@@ -73,10 +75,16 @@ class Codec:
     frame_rate_hz = SAMPLE_RATE_HZ / FRAME_SAMPLES
 
     def __init__(
-        self, model: SirenModel, tables: Tables | None, model_id: bytes, device: torch.device
+        self,
+        model: SirenModel,
+        tables: Tables | None,
+        model_id: bytes,
+        device: torch.device,
+        prior: NeuralPrior | None = None,
     ) -> None:
         self._model = model.to(device).eval()
         self._tables = tables
+        self._prior = prior
         self._device = device
         self.model_id = model_id
         self.config = model.config
@@ -133,6 +141,7 @@ class Codec:
             source_rate_hz=sample_rate_hz,
             model_id=self.model_id,
             _tables=self._tables,
+            _prior=self._prior,
         )
 
     def from_bytes(self, data: bytes) -> Coded:
@@ -144,7 +153,7 @@ class Codec:
         Raises:
             FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
         """
-        stream = bytes_to_stream(data, self._tables, self.model_id)
+        stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
         return Coded(
             stream.indices,
             stream.voice,
@@ -152,6 +161,7 @@ class Codec:
             stream.source_rate_hz,
             stream.model_id,
             self._tables,
+            self._prior,
         )
 
     @torch.inference_mode()
@@ -287,12 +297,17 @@ def load_codec(
     files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
     config = ModelConfig.from_json(files.config_path)
     tensors = _read_tensors(files.weights_path)
-    return Codec(build(config, tensors), read_tables(files.weights_path), files.model_id, chosen)
+    tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
+    return Codec(build(config, tensors), tables, files.model_id, chosen, prior)
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:
     try:
-        return {name: tensor for name, tensor in load_file(path).items() if not name.startswith("tables.")}
+        return {
+            name: tensor
+            for name, tensor in load_file(path).items()
+            if not name.startswith((TABLES_PREFIX, PRIOR_PREFIX))
+        }
     except (SafetensorError, OSError) as error:
         raise WeightsDamaged(
             f"{path}: not readable as safetensors ({error}); restore the model's files"

@@ -55,7 +55,7 @@ RULES = (
     Rule(
         "siren_cli.weights",
         ("siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN),
-        ("numpy", "safetensors", "siren_format.tables", "siren_weights"),
+        ("numpy", "safetensors", "siren_format.prior", "siren_format.tables", "siren_weights"),
     ),
     # torch never knows bytes, files or terminals.
     Rule("siren_cli.model", ("siren_cli.model",)),

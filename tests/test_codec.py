@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.numpy import load_file
 
 import siren_cli
 from siren_cli.chunks import CHUNK_FRAMES, CONTEXT_FRAMES, chunks_of
@@ -15,7 +17,11 @@ from siren_cli.codec import Codec
 from siren_cli.config import FRAME_SAMPLES
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError
 from siren_cli.loudness import speech_level_db
+from siren_cli.weights import find_model, save_model
 from siren_format.errors import OtherModel
+from siren_format.layout import parse_layout
+from siren_format.limits import Coder
+from tests.formats.vector_material import likely_to_prior, vector_prior
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +163,17 @@ def test_long_recordings_become_groups(codec: Codec, speech: np.ndarray) -> None
     data = codec.encode(long, 16000).to_bytes()
     assert codec.decode(data).shape == long.shape
     assert codec.from_bytes(data).indices.shape == (382, 1)
+
+
+def test_a_models_prior_codes_its_files(tiny_model: Path, tmp_path: Path, codec: Codec) -> None:
+    prior = vector_prior()
+    tensors = {**load_file(tiny_model / "model.safetensors"), **prior.to_arrays()}
+    save_model(tmp_path / "with-prior", (tiny_model / "config.json").read_text(), tensors)
+    with_prior = siren_cli.load(tmp_path / "with-prior")
+    assert with_prior.model_id == find_model(tmp_path / "with-prior").model_id != codec.model_id
+    indices = likely_to_prior(prior, 20, 2, noise_every=9)
+    wav = with_prior.encode(np.zeros(20 * FRAME_SAMPLES, np.float32), 16000, stages=2)
+    data = replace(wav, indices=indices).to_bytes()
+    assert [record.coder for record in parse_layout(data).records] == [Coder.NEURAL]
+    assert np.array_equal(with_prior.from_bytes(data).indices, indices)
+    assert with_prior.decode(data).shape == (20 * FRAME_SAMPLES,)
