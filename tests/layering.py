@@ -81,8 +81,12 @@ RULES = (
         "siren_cli.srn_file",
         ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
+    Rule(
+        "siren_cli.bit_report",
+        ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+    ),
     Rule("siren_cli.commands"),
-    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN)),
+    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),

@@ -171,7 +171,7 @@ class PriorWalk:
         self._frame += 1
 
 
-def prior_cross_entropy_bits(indices: NDArray[np.integer[Any]], prior: NeuralPrior) -> NDArray[np.float64]:
+def prior_digit_bits(indices: NDArray[np.integer[Any]], prior: NeuralPrior) -> NDArray[np.float64]:
     """Compute the information of every digit under the prior.
 
     Args:

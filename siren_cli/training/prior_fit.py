@@ -53,7 +53,8 @@ def fit_prior(
         optimiser.param_groups[0]["lr"] = config.learning_rate * _rate(step, config)
         digits, is_frame = next(batches)
         has_second = torch.rand(len(digits), generator=generator) < _SECOND_SHARE
-        bits = bits_of(net, digits, has_second)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+            bits = bits_of(net, digits, has_second)
         weights = torch.where(has_second, 1.0, _HEAD_START)[:, None, None] * is_frame[..., None]
         loss = (bits * weights).sum() / is_frame.sum()
         optimiser.zero_grad(set_to_none=True)

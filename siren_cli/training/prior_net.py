@@ -118,9 +118,10 @@ class PriorNet(nn.Module):
         hidden = late @ weight(self.context).T + self.context_bias
         hidden = _clamped(state_of(hidden + one_hot @ (weight(self.earlier) * self.is_earlier)).relu())
         hidden = hidden.unflatten(-1, (len(self.offsets), -1))
-        logits = torch.einsum("btku,klu->btkl", hidden, weight(self.out)) + self.out_bias
-        logits = logits.masked_fill(self.impossible, _IMPOSSIBLE)
-        return torch.log_softmax(logits * math.log(2.0), -1) / math.log(2.0)
+        with torch.autocast(hidden.device.type, enabled=False):  # bfloat16 would round logits too far
+            logits = torch.einsum("btku,klu->btkl", hidden.float(), weight(self.out)) + self.out_bias
+            logits = logits.masked_fill(self.impossible, _IMPOSSIBLE)
+            return torch.log_softmax(logits * math.log(2.0), -1) / math.log(2.0)
 
     @torch.no_grad()
     def to_integers(self) -> NeuralPrior:

@@ -13,7 +13,7 @@ from siren_cli.training.prior_fit import Recording, bits_of, digits_of
 from siren_cli.training.prior_net import PriorNet
 from siren_format.limits import FRAME_SAMPLES, INDEX_COUNT, MAX_STAGES
 from siren_format.prior import NeuralPrior
-from siren_format.prior_rows import prior_cross_entropy_bits
+from siren_format.prior_rows import prior_digit_bits
 from siren_format.tables import Tables, cross_entropy_bits
 
 _FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
@@ -51,7 +51,7 @@ def compare_coders(
             ),
             "tables": sum(cross_entropy_bits(indices, tables) for indices in cut),
             "float twin": _twin_bits(net, recordings, stages),
-            "integer prior": sum(float(prior_cross_entropy_bits(indices, prior).sum()) for indices in cut),
+            "integer prior": sum(float(prior_digit_bits(indices, prior).sum()) for indices in cut),
         }
         costs = [
             f"{name} {bits / frames:.3f} ({bits / frames * _FRAME_RATE_HZ:.1f} bps)" for name, bits in totals.items()

@@ -18,7 +18,7 @@ from siren_format.entropy import decode_indices, encode_indices
 from siren_format.errors import BadPayload
 from siren_format.limits import Coder
 from siren_format.prior import DIGIT_LEVELS, NeuralPrior
-from siren_format.prior_rows import PriorWalk, prior_cross_entropy_bits, prior_rows
+from siren_format.prior_rows import PriorWalk, prior_digit_bits, prior_rows
 from siren_format.stream import encode_payload
 from tests.formats import reference_prior
 from tests.formats.vector_material import likely_to_prior, noise_indices, vector_prior, vector_tables
@@ -83,7 +83,7 @@ def test_rows_are_frequencies_and_the_same_with_int64_and_digit_by_digit(indices
 def test_round_trip_and_length(indices: NDArray[np.int16]) -> None:
     payload = encode_indices(indices, PRIOR)
     np.testing.assert_array_equal(decode_indices(payload, *indices.shape, PRIOR, offset=0), indices)
-    bits = prior_cross_entropy_bits(indices, PRIOR)
+    bits = prior_digit_bits(indices, PRIOR)
     assert bits.shape == (*indices.shape, 4)
     # The bound of the issue: 2 % and a byte above the model's own cross-entropy.
     assert 8 * len(payload) <= 1.02 * bits.sum() + 8

@@ -11,7 +11,7 @@ from siren_cli.training.prior_fit import bits_of, digits_of, fit_prior
 from siren_cli.training.prior_net import PriorNet, PriorSize
 from siren_format.fitting import fit_tables
 from siren_format.limits import LEVELS
-from siren_format.prior_rows import prior_cross_entropy_bits
+from siren_format.prior_rows import prior_digit_bits
 from siren_format.tables import cross_entropy_bits
 
 SMALL = PriorSize(width=24, block_width=24, head_width=16, dilations=(1, 2, 4))
@@ -43,7 +43,7 @@ def test_it_learns_what_tables_cannot(net: PriorNet) -> None:
     unseen = recordings(2, 30)
     prior, tables = net.to_integers(), fit_tables(recordings(1, 200))
     for stages in STAGES:
-        neural = sum(float(prior_cross_entropy_bits(indices[:, :stages], prior).sum()) for indices in unseen)
+        neural = sum(float(prior_digit_bits(indices[:, :stages], prior).sum()) for indices in unseen)
         counted = sum(cross_entropy_bits(indices[:, :stages], tables) for indices in unseen)
         assert neural < 0.85 * counted
 
@@ -55,7 +55,7 @@ def test_the_integers_are_the_rounded_network(net: PriorNet, trained: bool) -> N
     prior = network.to_integers()
     for indices in recordings(3, 10):
         for stages in STAGES:
-            exact = prior_cross_entropy_bits(indices[:, :stages], prior).reshape(len(indices), -1)
+            exact = prior_digit_bits(indices[:, :stages], prior).reshape(len(indices), -1)
             with torch.no_grad():
                 bits = bits_of(network, digits_of(indices)[None], torch.tensor([stages == 2]))[0].numpy()
             # Logits are rounded to 1/64 bit and frequencies to 1/65536 on top of what training sees.
