@@ -9,6 +9,7 @@ import typer
 from siren_cli import __version__
 from siren_cli.commands.decode import decode
 from siren_cli.commands.encode import encode
+from siren_cli.commands.eval import evaluate
 from siren_cli.commands.roundtrip import roundtrip
 from siren_cli.commands.train import train
 from siren_cli.commands.trim import trim
@@ -57,6 +58,7 @@ app.command()(decode)
 app.command()(roundtrip)
 app.command()(trim)
 app.command()(train)
+app.command("eval")(evaluate)
 
 
 @app.command()

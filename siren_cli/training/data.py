@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from siren_cli.errors import DataError
-from siren_cli.training.prepare import HOP_SAMPLES, NO_PHONE
+from siren_cli.phones import NO_PHONE
+from siren_cli.training.prepare import HOP_SAMPLES
 
 _GRID_FRAMES = 2
 

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
+from siren_cli.phones import PHONES
 from siren_cli.training.augment import perturb
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
-from siren_cli.training.prepare import PHONES
 
 
 class FactorizerStage:

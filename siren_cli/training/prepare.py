@@ -13,7 +13,6 @@ The cache holds, for all clips end to end, on one grid of 10 ms frames:
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -28,61 +27,15 @@ from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import DataError
 from siren_cli.loudness import NOMINAL_LEVEL_DB, SILENCE_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.features import LogMel
+from siren_cli.phones import phone_track
+from siren_cli.pitch import log_pitch
 from siren_cli.training.envelope import mel_envelope
 from siren_cli.training.filterbank import fill_filterbank
-from siren_cli.training.sources import Clip, list_clips, read_clips
-
-NO_PHONE = 255
-PHONES = (
-    "SIL",
-    "AA",
-    "AE",
-    "AH",
-    "AO",
-    "AW",
-    "AY",
-    "B",
-    "CH",
-    "D",
-    "DH",
-    "EH",
-    "ER",
-    "EY",
-    "F",
-    "G",
-    "HH",
-    "IH",
-    "IY",
-    "JH",
-    "K",
-    "L",
-    "M",
-    "N",
-    "NG",
-    "OW",
-    "OY",
-    "P",
-    "R",
-    "S",
-    "SH",
-    "T",
-    "TH",
-    "UH",
-    "UW",
-    "V",
-    "W",
-    "Y",
-    "Z",
-    "ZH",
-)
-"""The 39 phones of ARPABET without stress, and silence: the label set of the alignments."""
+from siren_cli.training.sources import list_clips, read_clips
 
 HOP_SAMPLES = 160
 _GRID_FRAMES = 2  # clips start on the 50 Hz grid
-PITCH_FLOOR_HZ = 60.0
-PITCH_CEILING_HZ = 500.0
 _SHORTEST_S = 0.3
-_MEDIAN_FRAMES = 101
 
 
 def prepare(data: Path, cache: Path, config: ModelConfig, report: Callable[[str], None]) -> dict[str, Any]:
@@ -116,7 +69,7 @@ def prepare(data: Path, cache: Path, config: ModelConfig, report: Callable[[str]
                 left_out += 1
                 continue
             arrays = tracks(wav, features)
-            for file, array in zip(files, [*arrays, phone_track(clip, len(arrays[1]))], strict=True):
+            for file, array in zip(files, [*arrays, phone_track(clip.phones, len(arrays[1]))], strict=True):
                 array.tofile(file)
             frames = len(arrays[1])
             entries.append(
@@ -193,57 +146,3 @@ def read_training_wav(source: Any) -> npt.NDArray[np.float32]:
     wav = np.clip(wav * gain_to(NOMINAL_LEVEL_DB, level_db), -1.0, 1.0)
     grid = HOP_SAMPLES * _GRID_FRAMES
     return np.pad(wav, (0, -len(wav) % grid)).astype(np.float32)
-
-
-def log_pitch(wav: npt.NDArray[np.float32], frames: int) -> npt.NDArray[np.float32]:
-    """Natural logarithm of F0 in Hz per 10 ms frame [frames], 0 where unvoiced."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pysptk imports pkg_resources, which announces its own end
-        import pysptk
-    f0_hz = pysptk.rapt(
-        (wav * 32768.0).astype(np.float32),
-        fs=SAMPLE_RATE_HZ,
-        hopsize=HOP_SAMPLES,
-        min=PITCH_FLOOR_HZ,
-        max=PITCH_CEILING_HZ,
-        otype="f0",
-    )[:frames]
-    f0_hz = np.pad(f0_hz, (0, frames - len(f0_hz)))
-    return mend_octaves(np.where(f0_hz > 0, np.log(np.maximum(f0_hz, 1.0)), 0.0).astype(np.float32))
-
-
-def mend_octaves(pitch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Moves pitches that a tracker found an octave off back to where the voice is.
-
-    A voiced frame more than half an octave from the median of the voiced second around it is moved by one octave,
-    if that brings it within a quarter of an octave.
-
-    Args:
-        pitch: ln(F0 / Hz) per frame [F], 0 where unvoiced.
-
-    Returns:
-        The same, mended [F].
-    """
-    voiced = np.flatnonzero(pitch)
-    if len(voiced) == 0:
-        return pitch
-    values = pitch[voiced]
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(values, _MEDIAN_FRAMES // 2, "edge"), _MEDIAN_FRAMES)
-    off = values - np.median(around, axis=1)
-    octave = np.float32(np.log(2.0))
-    moved = values - np.sign(off) * octave
-    wrong = (np.abs(off) > octave / 2) & (np.abs(off - np.sign(off) * octave) < octave / 4)
-    mended = pitch.copy()
-    mended[voiced[wrong]] = moved[wrong]
-    return mended
-
-
-def phone_track(clip: Clip, frames: int) -> npt.NDArray[np.uint8]:
-    """Phone number per 10 ms frame [frames]; `NO_PHONE` past the labels' end or without labels."""
-    track = np.full(frames, NO_PHONE, np.uint8)
-    position = 0
-    for item in (clip.phones or "").split():
-        phone, _, count = item.rpartition(":")
-        track[position : position + int(count)] = PHONES.index(phone) if phone in PHONES else NO_PHONE
-        position += int(count)
-    return track

@@ -18,7 +18,7 @@ AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 class Clip:
     """One recording before it is read.
 
-    `phones` is a forced alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms, or None.
+    `phones` is a forced alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms, or None; `text` is what is said.
     """
 
     clip_id: str
@@ -28,6 +28,7 @@ class Clip:
     file: Path
     shard: Path | None
     phones: str | None
+    text: str | None = None
 
 
 def list_clips(data: Path) -> list[Clip]:
@@ -35,7 +36,7 @@ def list_clips(data: Path) -> list[Clip]:
 
     A folder is walked for audio files; the first folder level below it names the speaker. A manifest has one
     JSON object a line: `audio` (or `file`), and optionally `id`, `speaker`, `language`, `split` (`train`,
-    `dev`, `test`), `shard` (a tar that holds the file) and `phones`. Paths are relative to the manifest. A file
+    `dev`, `test`), `shard` (a tar that holds the file), `text` and `phones`. Paths are relative to the manifest. A file
     `phones.tsv` beside the manifest (`id <TAB> PHONE:n PHONE:n ...`) supplies missing `phones`.
 
     Args:
@@ -87,6 +88,7 @@ def _clips_of_manifest(manifest: Path) -> list[Clip]:
                     file=Path(name) if shard else manifest.parent / name,
                     shard=manifest.parent / shard if shard else None,
                     phones=entry.get("phones") or phones.get(clip_id),
+                    text=entry.get("text"),
                 )
             )
         except (ValueError, KeyError, AttributeError, TypeError) as error:
