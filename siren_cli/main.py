@@ -12,7 +12,9 @@ from siren_cli.commands.encode import encode
 from siren_cli.commands.eval import evaluate
 from siren_cli.commands.roundtrip import roundtrip
 from siren_cli.commands.train import train
+from siren_cli.commands.trim import trim
 from siren_cli.errors import ExitStatus, UsageError
+from siren_cli.options import ModelOption
 
 _EPILOG = (
     "Exit statuses: 0 done; 1 unexpected error; 2 wrong usage; 3 not a readable .srn file (damaged or "
@@ -54,6 +56,7 @@ def _global_options(
 app.command()(encode)
 app.command()(decode)
 app.command()(roundtrip)
+app.command()(trim)
 app.command()(train)
 app.command("eval")(evaluate)
 
@@ -63,11 +66,15 @@ def info(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, or - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no notes.")] = False,
+    bits: Annotated[
+        bool, typer.Option("--bits", help="Tell where the bits went: by stage, digit and second; needs the model.")
+    ] = False,
+    model: ModelOption = None,
 ) -> None:
     """Tell what .srn files say of themselves and what they cost. Needs no torch."""
     from siren_cli.commands.info import run_info
 
-    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet))
+    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet, bits=bits, model=model))
 
 
 def run_command_line(arguments: list[str]) -> int:

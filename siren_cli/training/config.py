@@ -66,6 +66,15 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
         "steps": 2_000,
         "adversarial_from_step": 0,
     },
+    "prior": {
+        "batch": 20,
+        "crop_frames": 96,
+        "learning_rate": 3e-3,
+        "warmup_steps": 50,
+        "decay_share": 0.5,
+        "steps": 2_000,
+        "log_every": 250,
+    },
 }
 """What differs from the defaults of `TrainConfig` in each stage."""
 

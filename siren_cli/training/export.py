@@ -1,4 +1,4 @@
-"""From a trained model to the folder that `siren encode --model` loads: indices of all recordings, tables, weights."""
+"""From a trained model to the folder that `siren encode --model` loads: indices, tables, prior, weights."""
 
 from __future__ import annotations
 
@@ -11,33 +11,44 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.model.build import SirenModel, weights_of
+from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Cache, Span
 from siren_cli.training.prepare import HOP_SAMPLES
+from siren_cli.training.prior_fit import fit_prior
+from siren_cli.training.prior_report import compare_coders
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
-from siren_format.limits import FRAME_SAMPLES
-from siren_format.tables import cross_entropy_bits
+from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
 
-FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
+FIT_HOURS = 12.0
+"""Speech that tables and prior are fitted to, hours: about five minutes of encoding on one core."""
 
-FIT_HOURS = 5.0
-"""Speech the tables are fitted to, hours: their contexts are seen often enough in that."""
+_MIN_SAMPLES = 2 * FRAME_SAMPLES
+_SILENT_EVERY = 6
+_SILENCE_SAMPLES = (SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
 
 
-@torch.inference_mode()
 def export_model(
-    model: SirenModel, cache: Cache, folder: Path, device: torch.device, report: Callable[[str], None]
+    model: SirenModel,
+    cache: Cache,
+    folder: Path,
+    device: torch.device,
+    config: TrainConfig,
+    report: Callable[[str], None],
 ) -> Path:
-    """Fits the tables to the indices of the training split and writes the model.
+    """Fits the tables and the neural prior to the indices of the training split and writes the model.
 
-    The weights are rounded to float16 first, so that the tables fit the indices that users will get.
+    The weights are rounded to float16 first, so that both fit the indices that users will get. Every recording of
+    the training split begins a random part of a frame late, since nothing aligns speech to frames of 160 ms, and
+    some have digital silence before or after them, which should cost next to nothing.
 
     Args:
         model: Trained.
         cache: Its training data.
         folder: Folder to write.
         device: Where to run the factorizer.
-        report: Called with a line about the rate.
+        config: How to train the prior.
+        report: Called with lines about progress and rate.
 
     Returns:
         The folder.
@@ -45,19 +56,24 @@ def export_model(
     tensors = weights_of(model)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     model.to(device).eval()
-    recordings = [
-        _indices_of(model, cache, span, device) for span in _evenly(cache.split("train"), FIT_HOURS)
+    rng = np.random.default_rng(config.seed)
+    spans = _evenly(cache.split("train"), FIT_HOURS)
+    train = [
+        _indices_of(model, _varied(_wav_of(cache, span), number, rng), device)
+        for number, span in enumerate(spans)
     ]
-    tables = fit_tables(recordings)
-    for split in ("train", "dev", "test"):
-        spans = cache.spans.get(split, [])
-        seen = recordings if split == "train" else [_indices_of(model, cache, span, device) for span in spans]
-        frames = sum(len(indices) for indices in seen)
-        for stages in range(1, model.config.stages + 1) if frames else ():
-            bits = sum(cross_entropy_bits(indices[:, :stages], tables) for indices in seen) / frames
-            report(f"{split}: {bits:.2f} bits a frame with {stages} stages, {bits * FRAME_RATE_HZ:.1f} bps")
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    model_id = save_model(folder, model.config.to_json(), {**arrays, **tables.to_arrays()})
+    report(f"encoded {len(train)} recordings of the training split, {sum(map(len, train))} frames")
+    tables = fit_tables(train)
+    arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
+    if model.config.stages == MAX_STAGES:
+        net = fit_prior(train, config, report)
+        prior = net.to_integers()
+        arrays.update(prior.to_arrays())
+        for split in ("train", "dev", "test"):
+            seen = [_indices_of(model, _wav_of(cache, span), device) for span in cache.spans.get(split, [])[:200]]
+            for line in compare_coders(seen, train, tables, net, prior) if seen else ():
+                report(f"{split}: {line}")
+    model_id = save_model(folder, model.config.to_json(), arrays)
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
 
@@ -68,11 +84,26 @@ def _evenly(spans: list[Span], hours: float) -> list[Span]:
     return spans[:: max(1, round(total_hours / hours))]
 
 
-def _indices_of(model: SirenModel, cache: Cache, span: Span, device: torch.device) -> NDArray[np.int16]:
-    """Indices [F, Q] of one recording of the cache, its last frame filled with silence."""
+def _wav_of(cache: Cache, span: Span) -> NDArray[np.float32]:
+    """Samples [T] of one recording of the cache."""
     where = slice(span.first_frame, span.first_frame + span.frames)
-    wav = torch.from_numpy(cache.wav[where].reshape(1, -1).astype(np.float32) / 32767.0)
-    wav = torch.nn.functional.pad(wav, (0, -wav.shape[1] % FRAME_SAMPLES)).to(device)
-    features = model.mel(wav) if model.front_end is None else model.front_end(wav)
+    return cache.wav[where].reshape(-1).astype(np.float32) / np.float32(32767.0)
+
+
+def _varied(wav: NDArray[np.float32], number: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A recording begun a part of a frame late; every sixth has silence before or after it."""
+    if len(wav) >= _MIN_SAMPLES:
+        wav = wav[int(rng.integers(FRAME_SAMPLES)) :]
+    if number % _SILENT_EVERY == 0:
+        silence = int(rng.integers(*_SILENCE_SAMPLES))
+        wav = np.pad(wav, (silence, 0) if rng.random() < 0.5 else (0, silence))
+    return wav
+
+
+@torch.inference_mode()
+def _indices_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int16]:
+    """Indices [F, Q] of one recording, its last frame filled with silence."""
+    samples = torch.from_numpy(np.pad(wav, (0, -len(wav) % FRAME_SAMPLES)))[None].to(device)
+    features = model.mel(samples) if model.front_end is None else model.front_end(samples)
     _, latents = model.factorizer.semantic(features)
     return model.quantizer.latents_to_indices(latents, model.config.stages)[0].cpu().numpy().astype(np.int16)

@@ -85,8 +85,14 @@ def train(
             facts = prepare(data, cache, config, report)
             report(f"prepared {facts['clips']} clips, {facts['hours']:.2f} h, left out {facts['left_out']}")
         elif stage == "prior":
+            prior_config = stage_config(stage, settings)
             exported = export_model(
-                assemble(run, config), Cache(cache, config.mel_bins), run / "model", chosen, report
+                assemble(run, config),
+                Cache(cache, config.mel_bins),
+                run / "model",
+                chosen,
+                prior_config,
+                report,
             )
         else:
             _run_stage(stage, run, cache, config, settings, resume, chosen, report)
