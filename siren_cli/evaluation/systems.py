@@ -256,7 +256,9 @@ def _as_long_as(wav: Samples, model: Samples) -> Samples:
 
 def _call(program: str, *arguments: str | Path) -> float:
     started_s = perf_counter()
-    process = subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     _, said = process.communicate()
     if process.returncode != 0:
         reason = said.decode(errors="replace").split("\n")[0]
@@ -286,7 +288,7 @@ def _codec_source() -> str:
     import siren_format
 
     program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
-    files = [program / "codec.py", program / "audio.py", program / "loudness.py"]
+    files = [program / f"{name}.py" for name in ("codec", "audio", "chunks", "loudness")]
     files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
