@@ -22,7 +22,9 @@ SHORTEST_S = 0.3
 _SILENT = 1e-4
 
 
-def list_material(data: Path, split: str | None, limit: int | None) -> list[Clip]:
+def list_material(
+    data: Path, split: str | None, limit: int | None, audio: Path | None = None
+) -> list[Clip]:
     """Lists what to measure on, without reading audio.
 
     Words come from the manifest's `text`, or, in a folder, from `NAME.txt` beside `NAME.wav` or from LibriSpeech's
@@ -32,6 +34,7 @@ def list_material(data: Path, split: str | None, limit: int | None) -> list[Clip
         data: Folder of recordings or manifest (see `siren_cli.training.sources`).
         split: The manifest's split to take; None for all.
         limit: Most clips to take, evenly spread over the list; None for all.
+        audio: Folder that a manifest's files lie in; None for the manifest's own.
 
     Returns:
         The clips, in the order of the list.
@@ -42,7 +45,9 @@ def list_material(data: Path, split: str | None, limit: int | None) -> list[Clip
     clips = list_clips(data)
     if data.is_dir():
         clips = _with_words(data, clips)
-    elif split is not None:
+    elif audio is not None:
+        clips = [_moved(clip, data.parent, audio) for clip in clips]
+    if split is not None and data.is_file():
         found = sorted({clip.split for clip in clips})
         clips = [clip for clip in clips if clip.split == split]
         if not clips:
@@ -99,6 +104,11 @@ def to_16_bits(wav: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rounds samples to what a 16-bit file holds."""
     rounded: NDArray[np.float32] = (np.round(np.clip(wav, -1.0, 1.0) * 32767.0) / 32768.0).astype(np.float32)
     return rounded
+
+
+def _moved(clip: Clip, old: Path, new: Path) -> Clip:
+    is_inside = clip.shard is None and clip.file.is_relative_to(old)
+    return replace(clip, file=new / clip.file.relative_to(old)) if is_inside else clip
 
 
 def _is_readable(clip: Clip) -> bool:

@@ -116,11 +116,11 @@ def floor() -> System:
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del file, stranger
-        spectrum = np.abs(np.fft.rfft(wav))
-        width = max(
-            1, len(spectrum) * 100 // (SAMPLE_RATE_HZ // 2)
-        )  # 100 Hz: no trace of the phases or the pitch
-        smooth = np.sqrt(np.convolve(spectrum**2, np.ones(width) / width, "same"))
+        power = np.abs(np.fft.rfft(wav)) ** 2
+        width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: no trace of the pitch
+        total = np.cumsum(np.pad(power, (width // 2 + 1, width - width // 2 - 1)))
+        smooth = np.sqrt(np.maximum(total[width:] - total[:-width], 0.0) / width)
+        smooth = np.pad(smooth, (0, len(power) - len(smooth)), mode="edge")
         phases = np.random.default_rng(0).uniform(0, 2 * np.pi, len(smooth))
         noise = np.fft.irfft(smooth * np.exp(1j * phases), len(wav)).astype(np.float32)
         return Recording(noise, 0)

@@ -1,4 +1,4 @@
-"""The page in a real browser, from disk: it plays, keeps the position when the codec is changed, and gives scores out."""
+"""The page in a real browser, from disk: it plays, keeps the position when the codec changes, and gives scores out."""
 
 from __future__ import annotations
 

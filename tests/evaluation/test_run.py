@@ -179,3 +179,14 @@ def test_material_finds_words_of_a_folder_and_spreads_its_choice(tmp_path: Path,
     assert [clip.text for clip in found] == ["HE SEEMED BORN", "there is", None]
     assert [clip.phones for clip in found] == [None, None, "SIL:3 T:2"]
     assert [clip.speaker for clip in list_material(tmp_path, None, 2)] == ["s0", "s1"]
+
+
+def test_a_manifests_files_may_lie_elsewhere(tmp_path: Path, short_clips: list[Path], root: Path) -> None:
+    manifest = root / "tests" / "data" / "librispeech_test.jsonl"
+    assert len(list_material(manifest, "test", None)) == 96
+    found = list_material(manifest, "test", 8, tmp_path)
+    assert len({clip.speaker for clip in found}) == 8
+    assert found[0].file.parts[: len(tmp_path.parts)] == tmp_path.parts
+    found[0].file.parent.mkdir(parents=True)
+    found[0].file.write_bytes(short_clips[0].read_bytes())
+    assert len(read_clip(found[0])) > 16_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,7 @@ def test_letter_errors_count_spaces() -> None:
 def slow_distance(found: str, wanted: str) -> int:
     """The definition, word for word."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def distance(i: int, j: int) -> int:
         if i == 0 or j == 0:
             return i + j
@@ -63,7 +63,7 @@ def test_edit_distance_is_that_of_the_definition(found: str, wanted: str) -> Non
 
 
 def test_normalising_keeps_words_and_nothing_else() -> None:
-    assert normalised("  “Don’t, ” SAID Mr. O'Neil;  well-known — 3 times! ") == "don't said mr o'neil well known 3 times"
+    assert normalised("  “Don’t, ” SAID Mr. O'Neil;  well-known — 3! ") == "don't said mr o'neil well known 3"
 
 
 def test_pocketsphinx_hears_most_words_and_the_same_ones_each_time(speech: np.ndarray) -> None:
@@ -80,8 +80,13 @@ def test_pocketsphinx_hears_most_words_and_the_same_ones_each_time(speech: np.nd
 @pytest.fixture(scope="module")
 def ctc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random CTC recogniser as transformers keeps one."""
-    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
-    from transformers import Wav2Vec2Processor
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForCTC,
+        Wav2Vec2Processor,
+    )
 
     folder = tmp_path_factory.mktemp("asr")
     letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefgh"]
