@@ -10,7 +10,7 @@ from siren_cli import __version__
 from siren_cli.commands.decode import decode
 from siren_cli.commands.encode import encode
 from siren_cli.commands.roundtrip import roundtrip
-from siren_cli.commands.train import train
+from siren_cli.commands.train import train_app
 from siren_cli.errors import ExitStatus, UsageError
 
 _EPILOG = (
@@ -53,7 +53,7 @@ def _global_options(
 app.command()(encode)
 app.command()(decode)
 app.command()(roundtrip)
-app.command()(train)
+app.add_typer(train_app, name="train")
 
 
 @app.command()
