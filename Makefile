@@ -7,7 +7,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types bench vectors wheel-check clean
+.PHONY: help setup demo test check lint types bench bench-train vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ types: $(DEV_READY) ## Check types
 
 bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--json" for machines)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
+	$(BIN)/python -m tests.bench.training $(ARGS)
 
 vectors: $(DEV_READY) ## Write formats/vectors anew (the tests compare them with the committed ones)
 	$(BIN)/python -m tests.formats.make_vectors

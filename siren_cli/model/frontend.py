@@ -37,7 +37,9 @@ class HubertFrontEnd(nn.Module):
             WeightsMissing: If they cannot be read.
         """
         from transformers import HubertModel
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         try:
             self.hubert = HubertModel.from_pretrained(path)
         except (OSError, ValueError) as error:

@@ -30,7 +30,9 @@ class Teacher(nn.Module):
     def __init__(self, path: str, layer: int) -> None:
         super().__init__()
         from transformers import AutoModel
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         try:
             self.network = AutoModel.from_pretrained(path).eval().requires_grad_(False)
         except (OSError, ValueError) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from siren_cli.config import SAMPLE_RATE_HZ
@@ -64,6 +65,42 @@ class Clock:
         return {section: spent / whole for section, spent in self.spent_s.items()}
 
 
+class Board:
+    """A TensorBoard event file, written as it comes: no thread that a full disk could surprise."""
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard import summary
+
+        self._event, self._summary = Event, summary
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / f"events.out.tfevents.{time.time():.3f}.{os.getpid()}").open("wb", buffering=0)
+        self._records = RecordWriter(self._file)
+        self._records.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """Adds a figure."""
+        self._add(self._summary.scalar(name, value), step)
+
+    def picture(self, name: str, mel: Tensor, step: int) -> None:
+        """Adds a mel [F, M] as a picture, low frequencies at the bottom."""
+        grey = (mel.detach().float().cpu().flip(-1).T.clamp(-2, 3) + 2) / 5
+        self._add(self._summary.image(name, grey[None], dataformats="CHW"), step)
+
+    def sound(self, name: str, wav: Tensor, step: int) -> None:
+        """Adds samples [T] at 16 kHz."""
+        self._add(self._summary.audio(name, wav.detach().float().cpu().clamp(-1, 1)[None], SAMPLE_RATE_HZ), step)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _add(self, summary: Any, step: int) -> None:
+        event = self._event(wall_time=time.time(), step=step, summary=summary)
+        self._records.write(event.SerializeToString())
+
+
 class Logbook:
     """The log of one stage of a run.
 
@@ -83,7 +120,10 @@ class Logbook:
         self.report = report
         self.watch = watch
         self.silent = silent
-        self.board = None if silent else _tensorboard(run / "tensorboard" / stage)
+        self.board: Board | None = None
+        if not silent:
+            with contextlib.suppress(ImportError), self._writing():
+                self.board = Board(run / "tensorboard" / stage)
 
     def write(self, figures: dict[str, Any], last_step: int) -> None:
         """Adds a line of figures, among them `step`.
@@ -95,47 +135,44 @@ class Logbook:
             return
         known = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
         line = {"stage": self.stage, "time": round(time.time(), 1), **known}
-        path = self.run / METRICS_NAME
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise OutputUnwritable(
-                f"{path}: cannot be written ({reason_of(error)}); free space, then --resume"
-            ) from error
         kind = "dev" if figures.get("dev") else "train"
-        if self.board is not None:
-            for name, value in known.items():
-                if isinstance(value, (int, float)) and name not in ("step", "dev"):
-                    self.board.add_scalar(f"{kind}/{name}", value, figures["step"])
+        with self._writing():
+            with (self.run / METRICS_NAME).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            for name, value in known.items() if self.board else ():
+                if self.board and isinstance(value, float):
+                    self.board.scalar(f"{kind}/{name}", value, figures["step"])
         if self.watch is not None:
             self.watch(line, last_step)
         else:
-            said = ((k, v) for k, v in line.items() if k != "time")
+            said = ((k, v) for k, v in line.items() if k != "time" and v is not None and "_digit_" not in k)
             self.report("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in said))
 
     def show(self, make: Callable[[], Show], step: int) -> None:
-        """Adds pictures and sounds to TensorBoard, if it is installed."""
+        """Adds pictures and sounds to TensorBoard, if it is installed.
+
+        Raises:
+            OutputUnwritable: If its file cannot be written.
+        """
         if self.board is None:
             return
         shown = make()
-        for name, mel in shown.mels.items():
-            picture = mel.detach().float().cpu().flip(-1).T.clamp(-2, 3)
-            self.board.add_image(name, (picture + 2)[None] / 5, step)
-        for name, wav in shown.wavs.items():
-            self.board.add_audio(name, wav.detach().float().cpu().clamp(-1, 1)[None], step, SAMPLE_RATE_HZ)
-        self.board.flush()
+        with self._writing():
+            for name, mel in shown.mels.items():
+                self.board.picture(name, mel, step)
+            for name, wav in shown.wavs.items():
+                self.board.sound(name, wav, step)
 
     def close(self) -> None:
-        """Writes what TensorBoard still holds."""
+        """Closes TensorBoard's file."""
         if self.board is not None:
             self.board.close()
 
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    with torch.no_grad():
-        return SummaryWriter(str(folder))
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputUnwritable(
+                f"{self.run}: the log cannot be written ({reason_of(error)}); free space, then --resume"
+            ) from error

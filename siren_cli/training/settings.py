@@ -9,7 +9,7 @@ RUN/training.json  how its stages are trained, as last told
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,12 @@ def settings_of_run(
     path = run / MODEL_NAME
     fixed = ModelConfig.from_json(path) if path.exists() else start
     if fixed is not None:
-        told = {k: v for k, v in sections.get("model", {}).items() if k != "name"}
-        asked = run_config({"model": {**asdict(fixed), **told}}, settings).model
+        told = sections.get("model", {})
+        # A preset names what differs from the defaults, so it means the defaults for all else.
+        base = {"name": fixed.name} if told and start is None else asdict(fixed)
+        asked = run_config({"model": {**base, **told}}, settings).model
+        if start is not None and not path.exists():
+            fixed = replace(fixed, name=asked.name)
         if asked != fixed:
             changed = next(k for k, v in asdict(asked).items() if v != getattr(fixed, k))
             where = path if path.exists() else "the model to start from"

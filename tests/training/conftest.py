@@ -27,6 +27,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory, short_clips: list[Path]
         shutil.copy(clip, folder / clip.name)
         lines.append({"audio": clip.name, "id": clip.stem, "speaker": clip.stem.split("-")[0], "split": "train"})
     lines[0]["phones"] = "SIL:30 HH:10 AH:20 L:10 OW:40"
+    lines[1] |= {"phones": "HH AW", "text": "how"}
+    lines[2] |= {"phones": "T UW", "text": "too", "language": "en"}
     (folder / "broken.flac").write_bytes(b"fLaC but no more")
     lines.append({"audio": "broken.flac"})
     lines.append({"audio": "missing.flac"})

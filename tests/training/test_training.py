@@ -14,7 +14,6 @@ import siren_cli
 from siren_cli.__main__ import main
 from siren_cli.errors import ConfigError, DataError, ExitStatus
 from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.config import stage_config
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.pipeline import Order, train
 from tests.training.conftest import FEW, said_nothing
@@ -92,13 +91,6 @@ def test_a_manifest_line_that_is_none_is_named(tmp_path: Path) -> None:
     manifest.write_text('{"audio": "a.wav"}\n{"speaker": "nobody"}\n')
     with pytest.raises(DataError, match="manifest.jsonl:2"):
         train(Order(tmp_path / "run", (str(manifest),), ("prepare",), device="cpu"), said_nothing)
-
-
-def test_settings_of_one_stage_do_not_touch_another() -> None:
-    settings = ["steps=9", "vocoder.batch=3", "model.stages=1"]
-    assert stage_config("vocoder", settings).batch == 3
-    assert stage_config("factorizer", settings).batch != 3
-    assert stage_config("joint", settings).steps == 9
 
 
 def test_a_step_draws_the_same_batch_every_time(trained: tuple[Path, list[str]]) -> None:
