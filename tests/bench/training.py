@@ -6,6 +6,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.training.config import STAGE_DEFAULTS, run_config
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.factorizer_stage import FactorizerStage
-from siren_cli.training.loop import Trainer
+from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.pace import Ahead
 from siren_cli.training.prepare import HOP_SAMPLES, prepare
 from siren_cli.training.settings import read_config
@@ -23,7 +24,7 @@ from siren_cli.training.start import first_model
 from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
 CLIPS = Path(__file__).resolve().parent.parent / "data"
-STAGES = {"factorizer": FactorizerStage, "vocoder": VocoderStage, "joint": JointStage}
+STAGES: dict[str, Callable[..., Stage]] = {"factorizer": FactorizerStage, "vocoder": VocoderStage, "joint": JointStage}
 SECTIONS = ("loader", "forward", "backward", "discriminators", "optimiser")
 
 
@@ -70,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.training", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--config", default="siren-v1", help="preset or YAML file (default siren-v1)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="setting, as siren train has it")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as siren train has it")
     parser.add_argument("--steps", type=int, default=5, help="counted steps of each stage (default 5)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     options = parser.parse_args()
