@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,18 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from siren_cli.audio import mix_down, resample
+from siren_cli.chunks import CHUNK_FRAMES, Chunk, chunks_of
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.decoder import Speech
 from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
-from siren_cli.weights import find_model, read_tables
+from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
+from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
-
-CHUNK_FRAMES = 375
-"""Frames the networks see at a time, 60 s: memory does not grow with the recording."""
-
-CONTEXT_FRAMES = 16
-"""Frames of context on both sides of a chunk, 2.56 s: as far as one attention layer reaches."""
 
 _NOISE_SEED = 68
 
@@ -60,6 +55,7 @@ class Coded:
     source_rate_hz: int
     model_id: bytes
     _tables: Tables | None = field(default=None, repr=False)
+    _prior: NeuralPrior | None = field(default=None, repr=False)
 
     @property
     def duration_s(self) -> float:
@@ -69,7 +65,7 @@ class Coded:
     def to_bytes(self) -> bytes:
         """The `.srn` file, entropy coded."""
         stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz)
-        return stream_to_bytes(stream, self._tables)
+        return stream_to_bytes(stream, self._tables, self._prior)
 
 
 class Codec:
@@ -79,10 +75,16 @@ class Codec:
     frame_rate_hz = SAMPLE_RATE_HZ / FRAME_SAMPLES
 
     def __init__(
-        self, model: SirenModel, tables: Tables | None, model_id: bytes, device: torch.device
+        self,
+        model: SirenModel,
+        tables: Tables | None,
+        model_id: bytes,
+        device: torch.device,
+        prior: NeuralPrior | None = None,
     ) -> None:
         self._model = model.to(device).eval()
         self._tables = tables
+        self._prior = prior
         self._device = device
         self.model_id = model_id
         self.config = model.config
@@ -125,7 +127,7 @@ class Codec:
         wav_16k = torch.from_numpy(padded)[None]
 
         indices = []
-        for chunk in _chunks(frames):
+        for chunk in chunks_of(frames):
             latents = self._wav_to_latents(
                 wav_16k[:, chunk.start * FRAME_SAMPLES : chunk.stop * FRAME_SAMPLES]
             )
@@ -139,6 +141,7 @@ class Codec:
             source_rate_hz=sample_rate_hz,
             model_id=self.model_id,
             _tables=self._tables,
+            _prior=self._prior,
         )
 
     def from_bytes(self, data: bytes) -> Coded:
@@ -150,7 +153,7 @@ class Codec:
         Raises:
             FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
         """
-        stream = bytes_to_stream(data, self._tables, self.model_id)
+        stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
         return Coded(
             stream.indices,
             stream.voice,
@@ -158,6 +161,7 @@ class Codec:
             stream.source_rate_hz,
             stream.model_id,
             self._tables,
+            self._prior,
         )
 
     @torch.inference_mode()
@@ -178,7 +182,7 @@ class Codec:
         indices = torch.from_numpy(coded.indices.astype(np.int64))[None].to(self._device)
         pieces = []
         turns = 0.0
-        for chunk in _chunks(len(coded.indices)):
+        for chunk in chunks_of(len(coded.indices)):
             latents = self._model.quantizer.indices_to_latents(indices[:, chunk.start : chunk.stop])
             _, speech = self._model.decoder(latents, voice)
             piece, turns = self._speech_to_wav(speech, chunk, turns)
@@ -230,7 +234,7 @@ class Codec:
         return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
 
     def _speech_to_wav(
-        self, speech: Speech, chunk: _Chunk, turns: float
+        self, speech: Speech, chunk: Chunk, turns: float
     ) -> tuple[NDArray[np.float32], float]:
         """Decoded speech of a chunk with its context → samples of the chunk, and the pitch's phase at its end.
 
@@ -245,22 +249,6 @@ class Codec:
         source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
         wav: Tensor = self._model.vocoder(speech._replace(pitch=pitch), source)
         return wav[0, own].cpu().numpy(), float(phase[0, own.stop - 1]) % 1.0
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Frames `start` to `stop` are shown to the networks, the slice `keep` of their output is kept."""
-
-    start: int
-    stop: int
-    keep: slice
-
-
-def _chunks(frames: int) -> Iterator[_Chunk]:
-    for first in range(0, frames, CHUNK_FRAMES):
-        start = max(0, first - CONTEXT_FRAMES)
-        stop = min(frames, first + CHUNK_FRAMES + CONTEXT_FRAMES)
-        yield _Chunk(start, stop, slice(first - start, min(frames, first + CHUNK_FRAMES) - start))
 
 
 def _hold_pitch(speech: Speech) -> Tensor:
@@ -309,12 +297,17 @@ def load_codec(
     files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
     config = ModelConfig.from_json(files.config_path)
     tensors = _read_tensors(files.weights_path)
-    return Codec(build(config, tensors), read_tables(files.weights_path), files.model_id, chosen)
+    tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
+    return Codec(build(config, tensors), tables, files.model_id, chosen, prior)
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:
     try:
-        return {name: tensor for name, tensor in load_file(path).items() if not name.startswith("tables.")}
+        return {
+            name: tensor
+            for name, tensor in load_file(path).items()
+            if not name.startswith((TABLES_PREFIX, PRIOR_PREFIX))
+        }
     except (SafetensorError, OSError) as error:
         raise WeightsDamaged(
             f"{path}: not readable as safetensors ({error}); restore the model's files"

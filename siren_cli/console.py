@@ -48,6 +48,35 @@ def show_json(facts: dict[str, Any]) -> None:
     _print(json.dumps(facts) + "\n")
 
 
+def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str]) -> None:
+    """Prints a table and lines below it; columns shrink to the terminal, or take what they need in a pipe.
+
+    Args:
+        headings: Of the columns; the first one is the rows' name.
+        rows: Cells.
+        footnotes: Lines to print below.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    from io import StringIO
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 40 + 24 * len(headings)
+    text = StringIO()
+    Console(file=text, width=width, force_terminal=False, markup=False).print(table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    _print("\n".join([*lines, *footnotes]) + "\n")
+
+
 def note(text: str, *, quiet: bool) -> None:
     """Says something worth knowing on standard error.
 

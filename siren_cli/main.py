@@ -9,9 +9,12 @@ import typer
 from siren_cli import __version__
 from siren_cli.commands.decode import decode
 from siren_cli.commands.encode import encode
+from siren_cli.commands.eval import evaluate
 from siren_cli.commands.roundtrip import roundtrip
 from siren_cli.commands.train import train_app
+from siren_cli.commands.trim import trim
 from siren_cli.errors import ExitStatus, UsageError
+from siren_cli.options import ModelOption
 
 _EPILOG = (
     "Exit statuses: 0 done; 1 unexpected error; 2 wrong usage; 3 not a readable .srn file (damaged or "
@@ -53,7 +56,9 @@ def _global_options(
 app.command()(encode)
 app.command()(decode)
 app.command()(roundtrip)
+app.command()(trim)
 app.add_typer(train_app, name="train")
+app.command("eval")(evaluate)
 
 
 @app.command()
@@ -61,11 +66,15 @@ def info(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, or - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no notes.")] = False,
+    bits: Annotated[
+        bool, typer.Option("--bits", help="Tell where the bits went: by stage, digit and second; needs the model.")
+    ] = False,
+    model: ModelOption = None,
 ) -> None:
     """Tell what .srn files say of themselves and what they cost. Needs no torch."""
     from siren_cli.commands.info import run_info
 
-    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet))
+    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet, bits=bits, model=model))
 
 
 def run_command_line(arguments: list[str]) -> int:

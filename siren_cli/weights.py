@@ -20,13 +20,15 @@ from siren_cli.manifest import MODEL_VARIABLE, read_manifest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from siren_format.prior import NeuralPrior
     from siren_format.tables import Tables
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 MODEL_ID_BYTES = 2
 
-_TABLES_PREFIX = "tables."
+TABLES_PREFIX = "tables."
+PRIOR_PREFIX = "prior."
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,34 @@ def read_tables(weights_path: str | Path) -> Tables | None:
     Raises:
         WeightsDamaged: If the file is not safetensors or the tables in it are impossible.
     """
-    from safetensors import SafetensorError, safe_open
-
     from siren_format.tables import Tables
 
+    arrays = _read_arrays(weights_path, TABLES_PREFIX)
     try:
-        with safe_open(weights_path, framework="numpy") as file:
-            names = [name for name in list(file.keys()) if name.startswith(_TABLES_PREFIX)]
-            arrays = {name: file.get_tensor(name) for name in names}
         return Tables.from_arrays(arrays) if arrays else None
-    except (SafetensorError, OSError, ValueError) as error:
+    except ValueError as error:
         raise WeightsDamaged(f"{weights_path}: tables not readable ({error}); restore the file") from error
+
+
+def read_prior(weights_path: str | Path) -> NeuralPrior | None:
+    """Reads the neural prior that travels with the weights, and nothing else of them.
+
+    Args:
+        weights_path: The `model.safetensors`.
+
+    Returns:
+        The prior; None if the model has none.
+
+    Raises:
+        WeightsDamaged: If the file is not safetensors or the prior in it is impossible.
+    """
+    from siren_format.prior import NeuralPrior
+
+    arrays = _read_arrays(weights_path, PRIOR_PREFIX)
+    try:
+        return NeuralPrior.from_arrays(arrays) if arrays else None
+    except ValueError as error:
+        raise WeightsDamaged(f"{weights_path}: prior not readable ({error}); restore the file") from error
 
 
 def save_model(directory: str | Path, config_json: str, tensors: Mapping[str, NDArray[Any]]) -> bytes:
@@ -108,7 +127,7 @@ def save_model(directory: str | Path, config_json: str, tensors: Mapping[str, ND
     Args:
         directory: Folder, made if missing.
         config_json: Text of `config.json`.
-        tensors: Name → array: the parameters of the networks, and the tables.
+        tensors: Name → array: the parameters of the networks, the tables and the prior.
 
     Returns:
         The model id.
@@ -160,6 +179,17 @@ def register_model(name: str, release: str, *, is_default: bool) -> None:
     ids = "".join(f"{model['id']} {model['name']} {model['release']}\n" for model in models)
     write_bytes_atomic(siren_weights.MANIFEST_PATH, text.encode("utf-8"))
     write_bytes_atomic(siren_weights.IDS_PATH, ids.encode("utf-8"))
+
+
+def _read_arrays(weights_path: str | Path, prefix: str) -> dict[str, NDArray[Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights_path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in list(file.keys()) if name.startswith(prefix)}
+    except (SafetensorError, OSError) as error:
+        what = prefix.rstrip(".")
+        raise WeightsDamaged(f"{weights_path}: {what} not readable ({error}); restore the file") from error
 
 
 def _contiguous(array: NDArray[Any]) -> NDArray[Any]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from siren_cli.codec import Codec, load_codec
+from siren_cli.config import ModelConfig
+from siren_cli.model.build import build, weights_of
+from siren_cli.weights import save_model
+from siren_format import fit_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,3 +39,35 @@ def short_clips() -> list[Path]:
     """Real recordings of 3.7 to 4.5 s, each of another speaker."""
     names = ("5105-28233-0001", "1580-141083-0021", "5142-36377-0015")
     return [ROOT / "tests" / "data" / f"{name}.flac" for name in names]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a complete model with random weights and tables."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    return write_model(folder, seed=1)
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model with other weights than `tiny_model`."""
+    folder = tmp_path_factory.mktemp("models") / "other"
+    return write_model(folder, seed=2)
+
+
+def write_model(folder: Path, *, seed: int) -> Path:
+    """Writes a model's folder, random but for the seed."""
+    import torch
+
+    torch.manual_seed(seed)
+    config = ModelConfig.tiny()
+    tensors = {name: tensor.numpy() for name, tensor in weights_of(build(config)).items()}
+    indices = np.random.default_rng(seed).integers(0, 1000, (50, 2), dtype=np.int16)
+    save_model(folder, config.to_json(), {**tensors, **fit_tables([indices]).to_arrays()})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def codec(tiny_model: Path) -> Codec:
+    """The codec of `tiny_model`, loaded once."""
+    return load_codec(tiny_model, device="cpu")

@@ -50,11 +50,14 @@ RULES = (
     Rule("siren_cli.files", _CLI_PLAIN),
     Rule("siren_cli.manifest", _CLI_PLAIN, ("siren_weights",)),
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
+    Rule("siren_cli.phones", ("numpy",)),
+    Rule("siren_cli.pitch", ("numpy", *_CLI_PLAIN), ("pysptk",)),
+    Rule("siren_cli.chunks"),
     Rule("siren_cli.audio", ("numpy", "soundfile", "soxr", "siren_cli.files", *_CLI_PLAIN)),
     Rule(
         "siren_cli.weights",
         ("siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN),
-        ("numpy", "safetensors", "siren_format.tables", "siren_weights"),
+        ("numpy", "safetensors", "siren_format.prior", "siren_format.tables", "siren_weights"),
     ),
     # torch never knows bytes, files or terminals.
     Rule("siren_cli.model", ("siren_cli.model",)),
@@ -62,15 +65,15 @@ RULES = (
     # Where the two meet.
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.loudness", "siren_cli.model",
-         "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness",
+         "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
     Rule("siren_cli.training"),
     Rule(
         "siren_cli.training.*",
         ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.codec",
-         "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.training", "siren_cli.weights",
-         "siren_format", *_CLI_PLAIN),
+         "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones", "siren_cli.pitch",
+         "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
     # Commands know both only through the codec, and each other not at all.
@@ -80,8 +83,12 @@ RULES = (
         "siren_cli.srn_file",
         ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
+    Rule(
+        "siren_cli.bit_report",
+        ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+    ),
     Rule("siren_cli.commands"),
-    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN)),
+    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),

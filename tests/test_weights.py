@@ -13,8 +13,9 @@ import pytest
 
 from siren_cli.errors import OutputUnwritable, WeightsDamaged, WeightsMissing
 from siren_cli.manifest import model_for, model_release_of, read_manifest
-from siren_cli.weights import ModelFiles, find_model, read_tables, register_model, save_model
+from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
 from siren_format import Tables, fit_tables
+from tests.formats.vector_material import vector_prior
 
 
 def tables() -> Tables:
@@ -178,6 +179,31 @@ def test_impossible_tables(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no safetensors")
     with pytest.raises(WeightsDamaged, match="tables not readable"):
         read_tables(tmp_path / "model.safetensors")
+
+
+def test_a_prior_travels_with_the_weights(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    assert read_prior(tmp_path / "model.safetensors") is None
+    arrays = vector_prior().to_arrays()
+    with_prior = save_model(tmp_path, "{}", {**tables().to_arrays(), **arrays})
+    found = read_prior(tmp_path / "model.safetensors")
+    assert found is not None
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found.to_arrays()[name], array)
+    # One entry changed makes another model: its id is that of the whole file.
+    for name, array in arrays.items():
+        changed = np.array(array)
+        changed.flat[0] += 1
+        assert save_model(tmp_path, "{}", {**tables().to_arrays(), **arrays, name: changed}) != with_prior
+
+
+def test_impossible_prior(tmp_path: Path) -> None:
+    save_model(tmp_path, "{}", {"prior.embed": np.zeros((46, 4), np.int8)})
+    with pytest.raises(WeightsDamaged, match="prior not readable"):
+        read_prior(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").write_bytes(b"no safetensors")
+    with pytest.raises(WeightsDamaged, match="prior not readable"):
+        read_prior(tmp_path / "model.safetensors")
 
 
 def test_saved_tensors_keep_shape_and_order(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         CheckFailed,
         FormatError,
         LimitExceeded,
-        NeedsNewerCoder,
         NeedsTables,
         NotSirenFile,
         OtherModel,
@@ -30,8 +29,10 @@ if TYPE_CHECKING:
     from siren_format.layout import GroupRecord, Layout, parse_layout
     from siren_format.limits import Coder
     from siren_format.packing import digits_to_indices, indices_to_digits, pack_indices, unpack_indices
+    from siren_format.prior import NeuralPrior
+    from siren_format.prior_rows import prior_digit_bits
     from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
-    from siren_format.tables import Tables, cross_entropy_bits
+    from siren_format.tables import Tables, cross_entropy_bits, table_digit_bits
     from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
 _MODULE_OF_NAME = {
@@ -42,7 +43,6 @@ _MODULE_OF_NAME = {
             "CheckFailed",
             "FormatError",
             "LimitExceeded",
-            "NeedsNewerCoder",
             "NeedsTables",
             "NotSirenFile",
             "OtherModel",
@@ -58,8 +58,10 @@ _MODULE_OF_NAME = {
     **dict.fromkeys(("GroupRecord", "Layout", "parse_layout"), "layout"),
     "Coder": "limits",
     **dict.fromkeys(("digits_to_indices", "indices_to_digits", "pack_indices", "unpack_indices"), "packing"),
+    "NeuralPrior": "prior",
+    "prior_digit_bits": "prior_rows",
     **dict.fromkeys(("Stream", "bytes_to_stream", "stream_to_bytes"), "stream"),
-    **dict.fromkeys(("Tables", "cross_entropy_bits"), "tables"),
+    **dict.fromkeys(("Tables", "cross_entropy_bits", "table_digit_bits"), "tables"),
     **dict.fromkeys(("voice_digits", "voice_level_db", "voice_to_bytes"), "voice"),
 }
 
@@ -72,9 +74,9 @@ __all__ = [
     "Header",
     "Layout",
     "LimitExceeded",
-    "NeedsNewerCoder",
     "NeedsTables",
     "NotSirenFile",
+    "NeuralPrior",
     "OtherModel",
     "ReservedBits",
     "Stream",
@@ -92,7 +94,9 @@ __all__ = [
     "pack_indices",
     "parse_header",
     "parse_layout",
+    "prior_digit_bits",
     "stream_to_bytes",
+    "table_digit_bits",
     "unpack_indices",
     "voice_digits",
     "voice_level_db",

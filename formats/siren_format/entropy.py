@@ -1,4 +1,5 @@
-"""Coder 1: digits through a range coder with integer tables. The only file that uses constriction.
+"""Coders 1 and 2: digits through a range coder, with rows of integer frequencies out of the tables or of the neural
+prior. The only file that uses constriction.
 
 The coder is the range coder of Martin (1979) as constriction implements it (Bamler 2022, arXiv:2201.01741):
 64 bits of state, 32-bit words, 24-bit probabilities. ``SRN1.md`` describes it completely.
@@ -6,6 +7,7 @@ The coder is the range coder of Martin (1979) as constriction implements it (Bam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,12 +17,21 @@ from numpy.typing import NDArray
 
 from siren_format.errors import BadPayload
 from siren_format.limits import LEVELS
-from siren_format.packing import RADICES
+from siren_format.packing import RADICES, indices_to_digits
+from siren_format.prior import NeuralPrior
+from siren_format.prior_rows import PriorWalk, prior_rows
 from siren_format.tables import TOTAL, Tables, context_rows
 
 _STATE_BITS = 64
 _WORD_BITS = 32
 _WORD_BYTES = 4
+
+
+def _row_model(row: NDArray[np.integer[Any]]) -> Any:
+    """The coder's model of a row of frequencies."""
+    probabilities = row.astype(np.float64) / TOTAL  # exact: multiples of 2**-16
+    # perfect=False is spelled out because constriction changed its default.
+    return constriction.stream.model.Categorical(probabilities, perfect=False)
 
 
 class _RowModels(dict[int, Any]):
@@ -31,45 +42,39 @@ class _RowModels(dict[int, Any]):
         self._rows = table.reshape(-1, table.shape[-1])
 
     def __missing__(self, row: int) -> Any:
-        probabilities = self._rows[row].astype(np.float64) / TOTAL  # exact: multiples of 2**-16
-        # perfect=False is spelled out because constriction changed its default.
-        model = constriction.stream.model.Categorical(probabilities, perfect=False)
-        self[row] = model
+        model = self[row] = _row_model(self._rows[row])
         return model
 
 
 _models_of_tables: WeakKeyDictionary[Tables, list[list[_RowModels]]] = WeakKeyDictionary()
 
 
-def encode_indices(indices: NDArray[np.integer[Any]], tables: Tables) -> bytes:
+def encode_indices(indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior) -> bytes:
     """Code the indices of one group.
 
     Args:
         indices: Indices [F, Q], 0..999 each.
-        tables: Tables of the model.
+        source: What the frequencies come from: the tables (coder 1) or the neural prior (coder 2) of the model.
 
     Returns:
         The payload: the shortest byte string that decodes to the indices, and of those the smallest.
     """
-    digits, rows = context_rows(indices)
-    models = [model for stage in _models(tables)[: indices.shape[1]] for model in stage]
     encoder = constriction.stream.queue.RangeEncoder()
-    for frame_digits, frame_rows in zip(
-        digits.reshape(len(indices), -1).tolist(), rows.reshape(len(indices), -1).tolist(), strict=True
-    ):
-        for digit, row, model in zip(frame_digits, frame_rows, models, strict=True):
-            encoder.encode(digit, model[row])
+    for digit, model in _coded(indices, source):
+        encoder.encode(digit, model)
     return _shortest_bytes(encoder)
 
 
-def decode_indices(payload: bytes, frames: int, stages: int, tables: Tables, *, offset: int) -> NDArray[np.int16]:
+def decode_indices(
+    payload: bytes, frames: int, stages: int, source: Tables | NeuralPrior, *, offset: int
+) -> NDArray[np.int16]:
     """Decode the payload of one group and refuse all but its canonical form.
 
     Args:
         payload: The payload.
         frames: Frames F.
         stages: Stages Q.
-        tables: Tables of the model.
+        source: What the frequencies come from: the tables or the neural prior of the model.
         offset: Byte of the file at which the payload starts, for the error.
 
     Returns:
@@ -81,15 +86,18 @@ def decode_indices(payload: bytes, frames: int, stages: int, tables: Tables, *, 
     words = payload + bytes(-len(payload) % _WORD_BYTES)
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, dtype=">u4").astype(np.uint32))
     try:
-        indices = _decode(decoder, frames, _models(tables)[:stages])
+        if isinstance(source, Tables):
+            indices = _decode(decoder, frames, _models(source)[:stages])
+        else:
+            indices = _decode_neural(decoder, frames, stages, source)
     except AssertionError as error:  # what constriction raises for a point outside the coder's interval
         raise BadPayload(
-            "the payload does not belong to any indices, expected one written with this model's tables; "
+            "the payload does not belong to any indices, expected one written with this model's weights; "
             "the file is damaged, fetch it again",
             offset=offset,
             field="payload",
         ) from error
-    canonical = encode_indices(indices, tables)
+    canonical = encode_indices(indices, source)
     if canonical != payload:
         raise BadPayload(
             f"the payload of {len(payload)} bytes is not the one form of its indices, expected another of "
@@ -98,6 +106,23 @@ def decode_indices(payload: bytes, frames: int, stages: int, tables: Tables, *, 
             field="payload",
         )
     return indices
+
+
+def _coded(indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior) -> Iterator[tuple[int, Any]]:
+    """Every digit in the order of coding, with the coder's model of its row."""
+    if isinstance(source, Tables):
+        digits, rows = context_rows(indices)
+        models = [model for stage in _models(source)[: indices.shape[1]] for model in stage]
+        for frame_digits, frame_rows in zip(
+            digits.reshape(len(indices), -1).tolist(), rows.reshape(len(indices), -1).tolist(), strict=True
+        ):
+            for digit, row, model in zip(frame_digits, frame_rows, models, strict=True):
+                yield digit, model[row]
+    else:
+        frequencies = prior_rows(indices, source)
+        for frame, values in enumerate(indices_to_digits(indices).reshape(len(indices), -1).tolist()):
+            for value, rows_of_digit in zip(values, frequencies, strict=True):
+                yield value, _row_model(rows_of_digit[frame])
 
 
 def _models(tables: Tables) -> list[list[_RowModels]]:
@@ -118,6 +143,20 @@ def _decode(decoder: Any, frames: int, models: list[list[_RowModels]]) -> NDArra
             for digit, radix in enumerate(RADICES):
                 value = decode(stage_models[digit][before[digit] * radix + index])
                 before[digit] = value
+                index += value * radix
+            indices[frame, stage] = index
+    return indices
+
+
+def _decode_neural(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> NDArray[np.int16]:
+    walk = PriorWalk(prior, frames, stages)
+    indices = np.empty((frames, stages), dtype=np.int16)
+    for frame in range(frames):
+        for stage in range(stages):
+            index = 0
+            for radix in RADICES:
+                value = decoder.decode(_row_model(np.array(walk.row())))
+                walk.take(value)
                 index += value * radix
             indices[frame, stage] = index
     return indices

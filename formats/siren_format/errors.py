@@ -54,12 +54,10 @@ class CheckFailed(FormatError):
     """The check does not match the bytes or the decoded indices."""
 
 
-class NeedsNewerCoder(FormatError):
-    """The payload is coded by a coder that version 1 names but this program does not have."""
-
-
 class NeedsTables(FormatError):
-    """The payload is coded with the tables of its model, and the reader was given none. The file may be sound."""
+    """The payload is coded with tables or the prior of its model, and the reader was given none of that. The file may
+    be sound.
+    """
 
 
 class OtherModel(FormatError):

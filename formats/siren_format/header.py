@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from siren_format.errors import (
     LimitExceeded,
-    NeedsNewerCoder,
     NotSirenFile,
     ReservedBits,
     TruncatedFile,
@@ -102,7 +101,7 @@ class Header(Record):
         faults = (
             (len(self.model_id) != MODEL_ID_BYTES, f"model id of {len(self.model_id)} bytes, expected 2"),
             (not 1 <= self.stages <= MAX_STAGES, f"{self.stages} stages, expected 1 or 2"),
-            (self.coder not in (Coder.PACKED, Coder.TABLES), f"coder {self.coder}, expected 0 or 1"),
+            (self.coder not in (Coder.PACKED, Coder.TABLES, Coder.NEURAL), f"coder {self.coder}, expected 0 to 2"),
             (
                 self.grouped and self.coder != Coder.PACKED,
                 "a coder in a grouped header, expected one per group",
@@ -187,7 +186,6 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         NotSirenFile: The magic is not there.
         UnsupportedVersion: The version is not 1.
         ReservedBits: A reserved bit or value is in use.
-        NeedsNewerCoder: The coder is one that this program does not have.
         LimitExceeded: The sample count or the source rate is out of range.
         TruncatedFile: The header is cut short.
     """
@@ -243,17 +241,10 @@ def parse_coder(code: int, *, offset: int, field: str) -> Coder:
         The coder.
 
     Raises:
-        NeedsNewerCoder: The coder is one that this program does not have.
         ReservedBits: The value is reserved.
     """
-    if code == Coder.NEURAL:
-        raise NeedsNewerCoder(
-            "the payload is coded by coder 2 (neural prior), this program has 0 and 1; upgrade siren",
-            offset=offset,
-            field=field,
-        )
     if code > Coder.NEURAL:
-        raise ReservedBits(f"coder {code} is reserved, expected 0 or 1; {DAMAGED}", offset=offset, field=field)
+        raise ReservedBits(f"coder {code} is reserved, expected 0 to 2; {DAMAGED}", offset=offset, field=field)
     return Coder(code)
 
 

@@ -159,7 +159,6 @@ def parse_layout(data: bytes) -> Layout:
         NotSirenFile: The magic is not there.
         UnsupportedVersion: The version is not 1.
         ReservedBits: A reserved bit or value is in use.
-        NeedsNewerCoder: A payload is coded by a coder that this program does not have.
         LimitExceeded: A count is out of range.
         TruncatedFile: The file ends early.
         TrailingBytes: The file goes on after its end.

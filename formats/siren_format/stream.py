@@ -26,6 +26,7 @@ from siren_format.limits import (
     frames_for,
 )
 from siren_format.packing import pack_indices, unpack_indices
+from siren_format.prior import NeuralPrior
 from siren_format.tables import Tables
 
 _MODEL_ID_OFFSET = 3
@@ -76,12 +77,13 @@ class Stream:
         object.__setattr__(self, "indices", indices.astype(np.int16))
 
 
-def stream_to_bytes(stream: Stream, tables: Tables | None) -> bytes:
+def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | None = None) -> bytes:
     """Write a file: one group if it is up to 60 s long, else a sequence of groups of 60 s.
 
     Args:
         stream: What to say.
-        tables: Tables of the model; None to pack only.
+        tables: Tables of the model; None to do without.
+        prior: Neural prior of the model; None to do without.
 
     Returns:
         The file.
@@ -90,7 +92,7 @@ def stream_to_bytes(stream: Stream, tables: Tables | None) -> bytes:
         ValueError: The model id, the voice or the source rate is outside what version 1 can say.
     """
     grouped = stream.sample_count > MAX_GROUP_SAMPLES
-    coder, payload = (Coder.PACKED, b"") if grouped else encode_payload(stream.indices, tables)
+    coder, payload = (Coder.PACKED, b"") if grouped else encode_payload(stream.indices, tables, prior)
     header = Header(
         model_id=stream.model_id,
         stages=stream.indices.shape[1],
@@ -102,23 +104,26 @@ def stream_to_bytes(stream: Stream, tables: Tables | None) -> bytes:
     ).to_bytes()
     if not grouped:
         return header + payload + _check_bytes(header, None, payload, stream.indices)
-    return header + b"".join(_groups(header, stream, tables))
+    return header + b"".join(_groups(header, stream, tables, prior))
 
 
-def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes) -> Stream:
+def bytes_to_stream(
+    data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None
+) -> Stream:
     """Read a file. Another model's file is refused first, anything else wrong with it after that.
 
     Args:
         data: The file.
         tables: Tables of the model; None if no payload is coded with them.
         model_id: Leading 2 bytes of the sha256 of the weights file at hand.
+        prior: Neural prior of the model; None if it has none.
 
     Returns:
         What the file says.
 
     Raises:
         OtherModel: The file needs another model.
-        NeedsTables: A payload is coded with tables and there are none.
+        NeedsTables: A payload is coded with tables or a prior and there is none.
         FormatError: The file is not a readable ``.srn``; one subclass per defect, see
             ``siren_format.errors``.
     """
@@ -128,29 +133,32 @@ def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes) -> Stre
     layout = parse_layout(data)
     return Stream(
         model_id=header.model_id,
-        indices=np.concatenate([decode_group(data, layout, record, tables) for record in layout.records]),
+        indices=np.concatenate([decode_group(data, layout, record, tables, prior) for record in layout.records]),
         sample_count=layout.sample_count,
         voice=header.voice,
         source_rate_hz=header.source_rate_hz,
     )
 
 
-def encode_payload(indices: NDArray[np.integer[Any]], tables: Tables | None) -> tuple[Coder, bytes]:
-    """Code the indices of one group, whichever way is shorter.
+def encode_payload(
+    indices: NDArray[np.integer[Any]], tables: Tables | None, prior: NeuralPrior | None = None
+) -> tuple[Coder, bytes]:
+    """Code the indices of one group, whichever way is shortest.
 
     Args:
         indices: Indices [F, Q] of at most 375 frames.
-        tables: Tables of the model; None to pack only.
+        tables: Tables of the model; None to do without.
+        prior: Neural prior of the model; None to do without.
 
     Returns:
-        The coder, ``Coder.TABLES`` if both are equally long, and the payload.
+        The coder, the lower of those that are equally short but a coding one rather than packing, and the payload.
     """
-    packed = pack_indices(indices)
-    if tables is not None:
-        coded = encode_indices(indices, tables)
-        if len(coded) <= len(packed):
-            return Coder.TABLES, coded
-    return Coder.PACKED, packed
+    coded = [
+        (coder, encode_indices(indices, source))
+        for coder, source in ((Coder.TABLES, tables), (Coder.NEURAL, prior))
+        if source is not None
+    ]
+    return min([*coded, (Coder.PACKED, pack_indices(indices))], key=lambda made: len(made[1]))
 
 
 def group_to_bytes(
@@ -159,6 +167,7 @@ def group_to_bytes(
     indices: NDArray[np.integer[Any]],
     last_sample_count: int | None,
     tables: Tables | None,
+    prior: NeuralPrior | None = None,
 ) -> bytes:
     """Write one group of a grouped file.
 
@@ -167,12 +176,13 @@ def group_to_bytes(
         number: Number of the group, from 0.
         indices: Indices [F, Q] of the group.
         last_sample_count: Samples at 16 kHz if this is the last group; None if not, when it has 960000.
-        tables: Tables of the model; None to pack only.
+        tables: Tables of the model; None to do without.
+        prior: Neural prior of the model; None to do without.
 
     Returns:
         The group's record, check included.
     """
-    coder, payload = encode_payload(indices, tables)
+    coder, payload = encode_payload(indices, tables, prior)
     if last_sample_count is None:
         head = bytes((coder << 1,))
     else:
@@ -181,7 +191,9 @@ def group_to_bytes(
     return record + _check_bytes(header, number, record, indices)
 
 
-def decode_group(data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None) -> NDArray[np.int16]:
+def decode_group(
+    data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None, prior: NeuralPrior | None = None
+) -> NDArray[np.int16]:
     """Decode one group and compare its check.
 
     Args:
@@ -189,12 +201,13 @@ def decode_group(data: bytes, layout: Layout, record: GroupRecord, tables: Table
         layout: Its outline.
         record: The group.
         tables: Tables of the model; None if the payload is not coded with them.
+        prior: Neural prior of the model; None if the payload is not coded with it.
 
     Returns:
         Indices [F, Q] of the group.
 
     Raises:
-        NeedsTables: The payload is coded with tables and there are none.
+        NeedsTables: The payload is coded with tables or a prior and there is none.
         BadPayload: No encoder writes this payload.
         CheckFailed: The check does not match the bytes and the indices.
     """
@@ -202,15 +215,11 @@ def decode_group(data: bytes, layout: Layout, record: GroupRecord, tables: Table
     stages = layout.header.stages
     if record.coder == Coder.PACKED:
         indices = unpack_indices(payload, record.frames, stages, offset=record.payload_start)
-    elif tables is None:
-        raise NeedsTables(
-            "the payload is coded with tables, none were given, expected those of model "
-            f"{layout.header.model_id.hex()}; load them from its weights file",
-            offset=record.payload_start,
-            field="payload",
-        )
     else:
-        indices = decode_indices(payload, record.frames, stages, tables, offset=record.payload_start)
+        source = tables if record.coder == Coder.TABLES else prior
+        if source is None:
+            raise _needs(record, layout.header.model_id)
+        indices = decode_indices(payload, record.frames, stages, source, offset=record.payload_start)
     covered = data[record.start : record.payload_end]
     expected = _check_bytes(data[: layout.header_length], record.number, covered, indices)
     if record.check != int.from_bytes(expected, "little"):
@@ -223,12 +232,24 @@ def decode_group(data: bytes, layout: Layout, record: GroupRecord, tables: Table
     return indices
 
 
-def _groups(header: bytes, stream: Stream, tables: Tables | None) -> Iterator[bytes]:
+def _needs(record: GroupRecord, model_id: bytes) -> NeedsTables:
+    what = "tables" if record.coder == Coder.TABLES else "the neural prior"
+    return NeedsTables(
+        f"the payload is coded with {what}, none were given, expected those of model {model_id.hex()}; "
+        "load them from its weights file",
+        offset=record.payload_start,
+        field="payload",
+    )
+
+
+def _groups(
+    header: bytes, stream: Stream, tables: Tables | None, prior: NeuralPrior | None
+) -> Iterator[bytes]:
     last = (stream.sample_count - 1) // MAX_GROUP_SAMPLES
     for number in range(last + 1):
         indices = stream.indices[number * _GROUP_FRAMES : (number + 1) * _GROUP_FRAMES]
         last_sample_count = stream.sample_count - last * MAX_GROUP_SAMPLES if number == last else None
-        yield group_to_bytes(header, number, indices, last_sample_count, tables)
+        yield group_to_bytes(header, number, indices, last_sample_count, tables, prior)
 
 
 def _check_bytes(header: bytes, number: int | None, record: bytes, indices: NDArray[np.integer[Any]]) -> bytes:

@@ -113,6 +113,25 @@ def context_rows(indices: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int16], 
     return digits, previous * np.array(RADICES) + earlier
 
 
+def table_digit_bits(indices: NDArray[np.integer[Any]], tables: Tables) -> NDArray[np.float64]:
+    """Compute the information of every digit under the tables.
+
+    Args:
+        indices: Indices [F, Q] of one group.
+        tables: Tables.
+
+    Returns:
+        Minus the base-2 logarithms of the probabilities (Shannon 1948) [F, Q, 4], in bits.
+    """
+    digits, rows = context_rows(indices)
+    bits = np.empty(digits.shape)
+    for s in range(digits.shape[1]):
+        for d, level_count in enumerate(LEVELS):
+            table = tables.frequencies[s][d].reshape(-1, level_count)
+            bits[:, s, d] = -np.log2(table[rows[:, s, d], digits[:, s, d]] / TOTAL)
+    return bits
+
+
 def cross_entropy_bits(indices: NDArray[np.integer[Any]], tables: Tables) -> float:
     """Compute the information of indices under the tables; the coded payload is at most a byte or so longer.
 
@@ -121,15 +140,9 @@ def cross_entropy_bits(indices: NDArray[np.integer[Any]], tables: Tables) -> flo
         tables: Tables.
 
     Returns:
-        Minus the sum of the base-2 logarithms of the probabilities (Shannon 1948), in bits.
+        The sum of ``table_digit_bits``, in bits.
     """
-    digits, rows = context_rows(indices)
-    bits = 0.0
-    for s in range(digits.shape[1]):
-        for d, level_count in enumerate(LEVELS):
-            table = tables.frequencies[s][d].reshape(-1, level_count)
-            bits -= float(np.log2(table[rows[:, s, d], digits[:, s, d]] / TOTAL).sum())
-    return bits
+    return float(table_digit_bits(indices, tables).sum())
 
 
 def _frozen_array(array: NDArray[Any], name: str, shape: tuple[int, int, int]) -> NDArray[np.uint16]:

@@ -1,4 +1,4 @@
-"""`siren info`: what a `.srn` file says of itself and what it costs. Needs no torch and no NumPy.
+"""`siren info`: what a `.srn` file says of itself and what it costs. Needs no torch, and NumPy for `--bits` alone.
 
 Imports no Typer either, which alone would take three times as long (`siren_cli.main` declares the options).
 """
@@ -6,19 +6,23 @@ Imports no Typer either, which alone would take three times as long (`siren_cli.
 from __future__ import annotations
 
 from siren_cli import __version__
-from siren_cli.console import error, note, show_json, show_rows
+from siren_cli.console import Rows, error, note, show_json, show_rows
 from siren_cli.errors import ExitStatus, SirenError
 from siren_cli.srn_file import facts_of, read_srn, refusal, rows_of
 from siren_format.errors import FormatError
 
 
-def run_info(files: list[str], *, as_json: bool, quiet: bool) -> int:
+def run_info(
+    files: list[str], *, as_json: bool, quiet: bool, bits: bool = False, model: str | None = None
+) -> int:
     """Prints the facts of every file; one that is refused does not keep the others from being shown.
 
     Args:
         files: Paths, or `-` for standard input.
         as_json: Whether to print one JSON object a line instead of text.
         quiet: Whether to leave out the note on standard error.
+        bits: Whether to decode the indices and tell where the bits went.
+        model: What the user gave with `--model`, for `bits`.
 
     Returns:
         The exit status: that of the first file that was refused.
@@ -27,24 +31,37 @@ def run_info(files: list[str], *, as_json: bool, quiet: bool) -> int:
     shown = 0
     for source in files:
         try:
-            facts = {"file": source, **_facts(source)}
+            data = read_srn(source)
+            facts = {"file": source, **_facts(source, data)}
+            more = _bits(source, data, model) if bits else None
         except SirenError as refused:
             error(str(refused))
             status = status or int(refused.exit_status)
             continue
         if as_json:
-            show_json(facts)
+            show_json(facts if more is None else {**facts, "bits": more[0]})
         else:
-            show_rows([("file", source), *rows_of(facts)], blank_before=shown > 0)
+            rows = [("file", source), *rows_of(facts), *(more[1] if more else ())]
+            show_rows(rows, blank_before=shown > 0)
         shown += 1
     if shown and __version__.startswith("0."):
         note(f"this is SIREN {__version__}; before 1.0 the format and the models may change", quiet=quiet)
     return status
 
 
-def _facts(source: str) -> dict[str, object]:
-    data = read_srn(source)
+def _facts(source: str, data: bytes) -> dict[str, object]:
     try:
         return facts_of(data)
     except FormatError as found:
         raise refusal(source, found) from found
+
+
+def _bits(source: str, data: bytes, model: str | None) -> tuple[dict[str, object], Rows]:
+    """The bits as facts and as lines."""
+    from siren_cli.bit_report import bit_facts, bit_rows
+
+    try:
+        facts = bit_facts(data, model)
+    except FormatError as found:
+        raise refusal(source, found) from found
+    return facts, bit_rows(facts)

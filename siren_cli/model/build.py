@@ -64,13 +64,6 @@ def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> Sire
     return model.eval()
 
 
-def random_weights(config: ModelConfig, seed: int) -> dict[str, Tensor]:
-    """Tensors of an untrained model, the same for a given seed: something real to run tests on, not speech."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return weights_of(SirenModel(config))
-
-
 def weights_of(model: SirenModel, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
     """The tensors that `build` takes, floating ones cast to `dtype`, contiguous, on the CPU."""
     return {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in model.state_dict().items()}

@@ -17,7 +17,8 @@ PITCH_CENTRE = 5.0
 class Speech(NamedTuple):
     """What the vocoder needs, on the 10 ms grid.
 
-    `mel` [B, F100, M] is the normalised log-mel without harmonics (the envelope), `pitch` [B, F100] is ln(F0 / Hz), `voicing` [B, F100] a logit.
+    `mel` [B, F100, M] is the normalised log-mel without harmonics (the envelope),
+    `pitch` [B, F100] is ln(F0 / Hz), `voicing` [B, F100] a logit.
     """
 
     mel: Tensor

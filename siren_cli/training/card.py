@@ -7,9 +7,9 @@ from typing import Any
 
 from siren_cli import __version__
 from siren_cli.model.build import SirenModel
+from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.compare import last_figures
 from siren_cli.training.data import Cache
-from siren_cli.training.prepare import HOP_SAMPLES
 
 CARD_NAME = "README.md"
 
@@ -36,10 +36,8 @@ as sure as a right one. Imitating a person: use a voice only with the consent of
 
 ## Rate
 
-Bits per second of the entropy-coded indices, under the tables in the weights file:
+What the indices cost, entropy coded, by coder:
 
-| split | {stage_names} |
-|---|{stage_rules}
 {rates}
 
 ## Last figures of the development recordings
@@ -59,7 +57,7 @@ def model_card(
     model: SirenModel,
     cache: Cache,
     model_id: str,
-    rates: dict[str, dict[int, float]],
+    rates: list[str],
     leakage: dict[str, Any],
 ) -> str:
     """Fills in the card.
@@ -69,7 +67,7 @@ def model_card(
         model: The model.
         cache: What it was trained on.
         model_id: Its id, hexadecimal.
-        rates: Split → number of stages → bits per second.
+        rates: Lines about what the indices cost.
         leakage: What `siren_cli.training.probe.speaker_leakage` found.
     """
     config = model.config
@@ -78,7 +76,6 @@ def model_card(
         f"| {len({span.speaker for span in spans})} | {' '.join(sorted({span.language for span in spans} - {''}))} |"
         for split, spans in cache.spans.items()
     ]
-    stages = range(1, config.stages + 1)
     return _CARD.format(
         name=config.name,
         model_id=model_id,
@@ -89,12 +86,7 @@ def model_card(
         version=__version__,
         start=", started from another model" if (run / "start").is_dir() else "",
         splits="\n".join(splits),
-        stage_names=" | ".join(f"{count} stages" for count in stages),
-        stage_rules="---|" * config.stages,
-        rates="\n".join(
-            f"| {split} | " + " | ".join(f"{many[count]:.1f}" for count in stages) + " |"
-            for split, many in rates.items()
-        ),
+        rates="\n".join(f"- {line}" for line in rates),
         figures="\n".join(f"| {stage} | {name} | {value:.4g} |" for (stage, name), value in last_figures(run).items()),
         leakage=_said(leakage),
     )

@@ -63,6 +63,7 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()
     log_every: int = 50
     evaluate_every: int = 1_000
+    evaluate_crops: int = 24
     checkpoint_every_s: float = 60.0
 
     # Factorizer. Before `quantizer_from_step` codes are bounded but not rounded (warm start, as ESC has it).
@@ -94,11 +95,9 @@ class TrainConfig:
     stft_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("batch", "accumulate", "log_every", "evaluate_every", "discriminator_width"):
+        for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 1 or more; correct it")
-        if self.crop_frames < 48 or self.crop_frames % 16:
-            raise ConfigError(f"crop_frames is {self.crop_frames}, expected a multiple of 16 from 48 on; correct it")
         for key, known in (("freeze", (*PARTS, "factorizer")), ("discriminators", DISCRIMINATORS)):
             for name in getattr(self, key):
                 if name not in known:
@@ -125,6 +124,15 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
         "steps": 2_000,
         "adversarial_from_step": 0,
     },
+    "prior": {
+        "batch": 20,
+        "crop_frames": 96,
+        "learning_rate": 3e-3,
+        "warmup_steps": 50,
+        "decay_share": 0.5,
+        "steps": 2_000,
+        "log_every": 250,
+    },
 }
 """What differs from the defaults of `TrainConfig` in each stage."""
 
@@ -138,6 +146,13 @@ class RunConfig:
     factorizer: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["factorizer"]))
     vocoder: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["vocoder"]))
     joint: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["joint"]))
+    prior: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["prior"]))
+
+    def __post_init__(self) -> None:
+        for name in ("factorizer", "vocoder", "joint"):
+            frames = self.stage(name).crop_frames
+            if frames < 48 or frames % 16:
+                raise ConfigError(f"{name}.crop_frames is {frames}, expected a multiple of 16 from 48 on; correct it")
 
     def stage(self, name: str) -> TrainConfig:
         """The settings of one of `STAGE_DEFAULTS`."""

@@ -1,4 +1,4 @@
-"""From a trained model to the folder that `siren encode --model` loads: indices of all recordings, tables, weights."""
+"""From a trained model to the folder that `siren encode --model` loads: indices, tables, prior, weights."""
 
 from __future__ import annotations
 
@@ -11,37 +11,50 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.model.build import SirenModel, weights_of
+from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.card import CARD_NAME, model_card
+from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Cache, Span
-from siren_cli.training.indices import indices_of
-from siren_cli.training.prepare import HOP_SAMPLES
+from siren_cli.training.indices import indices_of, wav_of
+from siren_cli.training.prior_fit import fit_prior
+from siren_cli.training.prior_report import compare_coders
 from siren_cli.training.probe import speaker_leakage
 from siren_cli.training.settings import write_run_file
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
 from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
-from siren_format.tables import cross_entropy_bits
+from siren_format.tables import Tables, cross_entropy_bits
 
-FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
+FIT_HOURS = 12.0
+"""Speech that tables and prior are fitted to, hours: about five minutes of encoding on one core."""
 
-FIT_HOURS = 5.0
-"""Speech the tables are fitted to, hours: their contexts are seen often enough in that."""
+_JUDGED = 200
+_MIN_SAMPLES = 2 * FRAME_SAMPLES
+_SILENT_EVERY = 6
+_SILENCE_SAMPLES = (SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
 
 
-@torch.inference_mode()
 def export_model(
-    model: SirenModel, cache: Cache, run: Path, device: torch.device, report: Callable[[str], None]
+    model: SirenModel,
+    cache: Cache,
+    run: Path,
+    device: torch.device,
+    config: TrainConfig,
+    report: Callable[[str], None],
 ) -> Path:
-    """Fits the tables to the indices of the training split and writes the model with its card.
+    """Fits the tables and the neural prior to the indices of the training split and writes the model.
 
-    The weights are rounded to float16 first, so that the tables fit the indices that users will get.
+    The weights are rounded to float16 first, so that both fit the indices that users will get. Every recording of
+    the training split begins a random part of a frame late, since nothing aligns speech to frames of 160 ms, and
+    some have digital silence before or after them, which should cost next to nothing.
 
     Args:
         model: Trained.
         cache: Its training data.
         run: Run folder; the model goes to its subfolder `model`.
         device: Where to run the factorizer.
-        report: Called with lines about rate and voice.
+        config: How to train the prior.
+        report: Called with lines about progress, rate and voice.
 
     Returns:
         The model's folder.
@@ -50,27 +63,36 @@ def export_model(
         OutputUnwritable: If it cannot be written.
     """
     folder = run / "model"
+    said: list[str] = []
     tensors = weights_of(model)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     model.to(device).eval()
-    recordings = [
-        indices_of(model, cache, span, device) for span in _evenly(cache.split("train"), FIT_HOURS)
+    rng = np.random.default_rng(config.seed)
+    spans = _evenly(cache.split("train"), FIT_HOURS)
+    train = [
+        indices_of(model, _varied(wav_of(cache, span), number, rng), device)
+        for number, span in enumerate(spans)
     ]
-    tables = fit_tables([_of_all_stages(indices) for indices in recordings])
-    rates: dict[str, dict[int, float]] = {}
-    for split in ("train", "dev", "test"):
-        spans = cache.spans.get(split, [])
-        seen = recordings if split == "train" else [indices_of(model, cache, span, device) for span in spans]
-        frames = sum(len(indices) for indices in seen)
-        for stages in range(1, model.config.stages + 1) if frames else ():
-            bits = sum(cross_entropy_bits(indices[:, :stages], tables) for indices in seen) / frames
-            rates.setdefault(split, {})[stages] = bits * FRAME_RATE_HZ
-            report(f"{split}: {bits:.2f} bits a frame with {stages} stages, {bits * FRAME_RATE_HZ:.1f} bps")
+    report(f"encoded {len(train)} recordings of the training split, {sum(map(len, train))} frames")
+    tables = fit_tables([_of_all_stages(indices) for indices in train])
+    arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
+    seen = {
+        split: [indices_of(model, wav_of(cache, span), device) for span in cache.spans.get(split, [])[:_JUDGED]]
+        for split in ("train", "dev", "test")
+    }
+    if model.config.stages == MAX_STAGES:
+        net = fit_prior(train, config, report)
+        prior = net.to_integers()
+        arrays.update(prior.to_arrays())
+        for split, judged in seen.items():
+            said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)] if judged else []
+    else:
+        said += [f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged]
     leakage = speaker_leakage(model, cache, device)
-    report("speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items()))
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    model_id = save_model(folder, model.config.to_json(), {**arrays, **tables.to_arrays()})
-    write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), rates, leakage))
+    for line in (*said, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
+        report(line)
+    model_id = save_model(folder, model.config.to_json(), arrays)
+    write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), said, leakage))
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
 
@@ -80,7 +102,22 @@ def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.pad(indices, ((0, 0), (0, MAX_STAGES - indices.shape[1])))
 
 
+def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
+    """Bits a frame of recordings under the tables."""
+    return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
+
+
 def _evenly(spans: list[Span], hours: float) -> list[Span]:
     """Every n-th recording, so that about `hours` remain."""
     total_hours = sum(span.frames for span in spans) * HOP_SAMPLES / SAMPLE_RATE_HZ / 3600
     return spans[:: max(1, round(total_hours / hours))]
+
+
+def _varied(wav: NDArray[np.float32], number: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A recording begun a part of a frame late; every sixth has silence before or after it."""
+    if len(wav) >= _MIN_SAMPLES:
+        wav = wav[int(rng.integers(FRAME_SAMPLES)) :]
+    if number % _SILENT_EVERY == 0:
+        silence = int(rng.integers(*_SILENCE_SAMPLES))
+        wav = np.pad(wav, (silence, 0) if rng.random() < 0.5 else (0, silence))
+    return wav

@@ -10,13 +10,14 @@ from torch.nn import functional as F
 from siren_cli.errors import DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
+from siren_cli.phones import PHONES
 from siren_cli.training.augment import perturb
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
-from siren_cli.training.phones import PHONES, UNITS
+from siren_cli.training.units import UNITS
 
 
 class FactorizerStage:
@@ -70,7 +71,7 @@ class FactorizerStage:
                     "prepare again"
                 )
         if config.rate_weight:
-            self.trained["prior"] = RunningPrior(model.config.stages)
+            self.trained["price"] = RunningPrior(model.config.stages)
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -124,7 +125,7 @@ class FactorizerStage:
             losses["teacher"] = imitation_loss(self.heads["teacher"](decoder_features), self._taught(batch))
             total = total + config.teacher_weight * losses["teacher"]
         if config.rate_weight:
-            losses["bits"] = self.trained["prior"](frame_codes)
+            losses["bits"] = self.trained["price"](frame_codes)
             total = total + config.rate_weight * losses["bits"]
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
@@ -143,7 +144,7 @@ class FactorizerStage:
         figures: dict[str, float] = {}
         model = self.model
         frames = 640
-        batch = self.dev.batch(0, 24, frames, voice_elsewhere=0.0)
+        batch = self.dev.batch(0, self.config.evaluate_crops, frames, voice_elsewhere=0.0)
         device = next(model.decoder.parameters()).device
         batch = batch.to(device)
         encoder_features, latents = model.factorizer.semantic(self.features(batch, batch.mel))

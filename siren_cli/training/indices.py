@@ -11,19 +11,22 @@ from siren_cli.training.data import Cache, Span
 from siren_format.limits import FRAME_SAMPLES
 
 
-@torch.no_grad()
-def indices_of(model: SirenModel, cache: Cache, span: Span, device: torch.device) -> NDArray[np.int16]:
-    """Indices [F, Q] of one recording of the cache, its last frame filled with silence.
+def wav_of(cache: Cache, span: Span) -> NDArray[np.float32]:
+    """Samples [T] of one recording of the cache."""
+    where = slice(span.first_frame, span.first_frame + span.frames)
+    return cache.wav[where].reshape(-1).astype(np.float32) / np.float32(32767.0)
+
+
+@torch.inference_mode()
+def indices_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int16]:
+    """Indices [F, Q] of one recording, its last frame filled with silence.
 
     Args:
         model: On the device, in evaluation mode.
-        cache: Where the recording lies.
-        span: The recording.
+        wav: Samples [T] at the nominal level.
         device: Where to run the factorizer.
     """
-    where = slice(span.first_frame, span.first_frame + span.frames)
-    wav = torch.from_numpy(cache.wav[where].reshape(1, -1).astype(np.float32) / 32767.0)
-    wav = torch.nn.functional.pad(wav, (0, -wav.shape[1] % FRAME_SAMPLES)).to(device)
-    features = model.mel(wav) if model.front_end is None else model.front_end(wav)
+    samples = torch.from_numpy(np.pad(wav, (0, -len(wav) % FRAME_SAMPLES)))[None].to(device)
+    features = model.mel(samples) if model.front_end is None else model.front_end(samples)
     _, latents = model.factorizer.semantic(features)
     return model.quantizer.latents_to_indices(latents, model.config.stages)[0].cpu().numpy().astype(np.int16)

@@ -239,8 +239,8 @@ class Trainer:
             self.processes.average_gradients(stage.trained)
             norm = nn.utils.clip_grad_norm_(stage.trained.parameters(), config.clip_norm)
             self.optimiser.step()
-            if "prior" in stage.trained:
-                self.processes.average_(stage.trained["prior"].buffers())
+            if "price" in stage.trained:
+                self.processes.average_(stage.trained["price"].buffers())
         if judge_later:
             with clock("discriminators"):
                 self._judge(judge_later, rate, figures)

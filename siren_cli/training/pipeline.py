@@ -134,9 +134,8 @@ def _run_stages(
         elif stage == "prior":
             if processes.is_first:
                 model = assemble(order.run, config.model)
-                exported = export_model(
-                    model, Cache(cache, config.model.mel_bins), order.run, processes.device, report
-                )
+                prepared = Cache(cache, config.model.mel_bins)
+                exported = export_model(model, prepared, order.run, processes.device, config.prior, report)
         elif not _run_stage(stage, order, cache, config, processes, report, watch, stop_at_s):
             report(f"out of time in stage {stage}; the state is saved, go on with --resume")
             return None

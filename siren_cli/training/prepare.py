@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -35,17 +34,16 @@ from siren_cli.errors import DataError, OutputUnwritable
 from siren_cli.files import reason_of, write_bytes_atomic
 from siren_cli.loudness import NOMINAL_LEVEL_DB, SILENCE_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.features import LogMel
+from siren_cli.phones import phone_track
+from siren_cli.pitch import HOP_SAMPLES, log_pitch
 from siren_cli.training.config import RunConfig
 from siren_cli.training.envelope import mel_envelope
 from siren_cli.training.filterbank import fill_filterbank
 from siren_cli.training.listeners import listeners_of
-from siren_cli.training.phones import phone_sequence, phone_track
 from siren_cli.training.sources import Audio, read_source
+from siren_cli.training.units import phone_sequence
 
-HOP_SAMPLES = 160
 _GRID_FRAMES = 2  # clips start on the 50 Hz grid
-PITCH_FLOOR_HZ = 60.0
-PITCH_CEILING_HZ = 500.0
 _SHORTEST_S = 0.3
 _SPEAKERS_TO_SPLIT = 5
 TRACKS = ("wav.int16", "mel.float16", "envelope.float16", "pitch.float16", "phones.uint8")
@@ -126,15 +124,15 @@ def prepare(
                 arrays = tracks(wav, features)
                 frames = len(arrays[1])
                 heard = [listener.listen(wav) for listener in listeners.values()]
-                writer.append([*arrays, phone_track(clip, frames), *heard])
+                writer.append([*arrays, phone_track(clip.phones, frames), *heard])
                 entries.append(
                     {
                         "id": clip.clip_id,
                         "speaker": clip.speaker,
                         "split": clip.split,
                         "language": clip.language,
-                        "text": clip.text,
-                        "phones": phone_sequence(clip),
+                        "text": clip.text or "",
+                        "phones": phone_sequence(clip.phones),
                         "first_frame": first_frame,
                         "frames": frames,
                     }
@@ -236,20 +234,3 @@ def read_training_wav(source: Audio) -> npt.NDArray[np.float32]:
     wav = np.clip(wav * gain_to(NOMINAL_LEVEL_DB, level_db), -1.0, 1.0)
     grid = HOP_SAMPLES * _GRID_FRAMES
     return np.pad(wav, (0, -len(wav) % grid)).astype(np.float32)
-
-
-def log_pitch(wav: npt.NDArray[np.float32], frames: int) -> npt.NDArray[np.float32]:
-    """Natural logarithm of F0 in Hz per 10 ms frame [frames], 0 where unvoiced."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pysptk imports pkg_resources, which announces its own end
-        import pysptk
-    f0_hz = pysptk.rapt(
-        (wav * 32768.0).astype(np.float32),
-        fs=SAMPLE_RATE_HZ,
-        hopsize=HOP_SAMPLES,
-        min=PITCH_FLOOR_HZ,
-        max=PITCH_CEILING_HZ,
-        otype="f0",
-    )[:frames]
-    f0_hz = np.pad(f0_hz, (0, frames - len(f0_hz)))
-    return np.where(f0_hz > 0, np.log(np.maximum(f0_hz, 1.0)), 0.0).astype(np.float32)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.model.build import SirenModel
 from siren_cli.training.data import Cache, Span
-from siren_cli.training.indices import indices_of
+from siren_cli.training.indices import indices_of, wav_of
 
 _SPEAKERS = 40
 _CLIPS = 16
@@ -46,7 +46,7 @@ def speaker_leakage(model: SirenModel, cache: Cache, device: torch.device) -> di
     spans = [span for many in chosen for span in many]
     who = np.concatenate([np.full(len(many), number) for number, many in enumerate(chosen)])
     tested = np.concatenate([np.arange(len(many)) % 2 == 1 for many in chosen])
-    indices = [indices_of(model, cache, span, device) for span in spans]
+    indices = [indices_of(model, wav_of(cache, span), device) for span in spans]
     mels = [
         np.asarray(cache.mel[span.first_frame : span.first_frame + span.frames], np.float32) for span in spans
     ]
@@ -80,7 +80,7 @@ def _accuracy(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray
     x = torch.from_numpy(((seen - mean) / deviation).astype(np.float32))
     labels: Tensor = torch.from_numpy(who)
     train, test = torch.from_numpy(~tested), torch.from_numpy(tested)
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.enable_grad():
         linear = nn.Linear(x.shape[1], int(who.max()) + 1)
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)

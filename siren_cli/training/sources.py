@@ -6,13 +6,15 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from siren_cli.errors import DataError
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
+
+_SUFFIXES = " ".join(sorted(AUDIO_SUFFIXES))
 
 Audio = io.BytesIO | Path | DataError
 """Something soundfile opens, or why there is nothing to open."""
@@ -23,15 +25,18 @@ class Clip:
     """One recording before it is read.
 
     `phones` is a forced alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms; or the phones alone,
-    `"T UW ..."`; or None. `split` is empty where nobody said.
+    `"T UW ..."`; or None. `text` is what is said. `split` is empty where nobody said. `file` is a path of its own, or
+    inside the tar `shard`; what `read_source` yields may have neither.
     """
 
     clip_id: str
     speaker: str
     language: str = ""
     split: str = ""
+    file: Path = Path()
+    shard: Path | None = None
     phones: str | None = None
-    text: str = ""
+    text: str | None = None
 
 
 def read_source(source: str) -> Iterator[tuple[Clip, Audio]]:
@@ -59,24 +64,11 @@ def read_source(source: str) -> Iterator[tuple[Clip, Audio]]:
         return
     path = Path(source)
     if path.is_dir():
-        found = _read_folder(path)
+        yield from _read_folder(path)
     elif path.is_file() and path.suffix == ".tar":
-        found = _read_tar(path)
-    elif path.is_file():
-        found = _read_manifest(path)
+        yield from _read_tar(path)
     else:
-        raise DataError(
-            f"{path}: no such folder or manifest; give a folder of recordings, a .tar, a .jsonl file, hf:NAME or "
-            "hf-disk:PATH"
-        )
-    empty = True
-    for item in found:
-        empty = False
-        yield item
-    if empty:
-        raise DataError(
-            f"{path}: no recordings found; expected audio files ({' '.join(sorted(AUDIO_SUFFIXES))}) or tars"
-        )
+        yield from _read_clips(list_clips(path))
 
 
 def clip_of(entry: dict[str, Any], clip_id: str, speaker: str, phones: str | None = None) -> Clip:
@@ -96,18 +88,54 @@ def clip_of(entry: dict[str, Any], clip_id: str, speaker: str, phones: str | Non
         language=str(entry.get("language") or ""),
         split=str(entry.get("split") or ""),
         phones=entry.get("phones") or phones,
-        text=str(entry.get("text") or ""),
+        text=None if entry.get("text") is None else str(entry["text"]),
     )
 
 
+def list_clips(data: Path) -> list[Clip]:
+    """Lists the recordings of a folder (tars left out) or a manifest, without reading audio.
+
+    Args:
+        data: As `read_source` has it.
+
+    Raises:
+        DataError: If there is nothing there, or a line of the manifest is not as described.
+    """
+    if data.is_dir():
+        clips = [_clip_in_folder(data, file) for file in sorted(data.rglob("*")) if _is_audio(file)]
+    elif data.is_file():
+        clips = _clips_of_manifest(data)
+    else:
+        raise DataError(
+            f"{data}: no such folder or manifest; give a folder of recordings, a .tar, a .jsonl file, hf:NAME or "
+            "hf-disk:PATH"
+        )
+    if not clips:
+        raise DataError(f"{data}: no recordings found; expected audio files ({_SUFFIXES})")
+    return clips
+
+
+def _is_audio(file: Path) -> bool:
+    return file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
+
+
+def _clip_in_folder(folder: Path, file: Path) -> Clip:
+    inside = file.relative_to(folder)
+    speaker = inside.parts[0] if len(inside.parts) > 1 else inside.stem
+    return Clip(str(inside.with_suffix("")), speaker, file=file)
+
+
 def _read_folder(folder: Path) -> Iterator[tuple[Clip, Audio]]:
+    empty = True
     for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file():
-            inside = file.relative_to(folder)
-            speaker = inside.parts[0] if len(inside.parts) > 1 else inside.stem
-            yield Clip(str(inside.with_suffix("")), speaker), file
+        if _is_audio(file):
+            empty = False
+            yield _clip_in_folder(folder, file), file
         elif file.suffix == ".tar":
+            empty = False
             yield from _read_tar(file)
+    if empty:
+        raise DataError(f"{folder}: no recordings found; expected audio files ({_SUFFIXES}) or tars")
 
 
 def _read_tar(tar: Path) -> Iterator[tuple[Clip, Audio]]:
@@ -121,7 +149,7 @@ def _read_tar(tar: Path) -> Iterator[tuple[Clip, Audio]]:
                     continue
                 stem = name[: -len(inside.suffix)]
                 told = json.loads(_content(archive, members.get(f"{stem}.json")) or "{}")
-                text = _content(archive, members.get(f"{stem}.txt")).decode("utf-8").strip()
+                text = _content(archive, members.get(f"{stem}.txt")).decode("utf-8").strip() or None
                 speaker = inside.parts[0] if len(inside.parts) > 1 else ""
                 clip = clip_of({"text": text, **told}, f"{tar.stem}/{stem}", speaker)
                 yield clip, io.BytesIO(_content(archive, member))
@@ -134,15 +162,13 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> bytes:
     return handle.read() if handle else b""
 
 
-def _read_manifest(manifest: Path) -> Iterator[tuple[Clip, Audio]]:
-    """Plain files as they come, then shard by shard, each read once; lines are checked before anything is read."""
+def _clips_of_manifest(manifest: Path) -> list[Clip]:
     phones = _read_phones(manifest.with_name("phones.tsv"))
-    plain: list[tuple[Clip, Path]] = []
-    shards: dict[Path, dict[str, Clip]] = {}
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{manifest}: not a readable manifest ({error}); expected lines of JSON") from error
+    clips = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -150,18 +176,25 @@ def _read_manifest(manifest: Path) -> Iterator[tuple[Clip, Audio]]:
             entry = json.loads(line)
             name = entry.get("audio") or entry["file"]
             clip_id = str(entry.get("id") or Path(name).with_suffix(""))
-            clip = clip_of(entry, clip_id, "", phones.get(clip_id))
-            if entry.get("shard"):
-                shards.setdefault(manifest.parent / entry["shard"], {})[Path(name).as_posix()] = clip
-            else:
-                plain.append((clip, manifest.parent / name))
+            shard = manifest.parent / entry["shard"] if entry.get("shard") else None
+            file = Path(name) if shard else manifest.parent / name
+            clips.append(replace(clip_of(entry, clip_id, "", phones.get(clip_id)), file=file, shard=shard))
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise DataError(
                 f"{manifest}:{number}: not a manifest line ({error!r}); expected a JSON object "
                 'with at least "audio" or "file"'
             ) from error
-    for clip, file in plain:
-        yield clip, file if file.is_file() else DataError("the file is missing")
+    return clips
+
+
+def _read_clips(clips: list[Clip]) -> Iterator[tuple[Clip, Audio]]:
+    """Plain files as they come, then shard by shard, each read once."""
+    shards: dict[Path, dict[str, Clip]] = {}
+    for clip in clips:
+        if clip.shard is None:
+            yield clip, clip.file if clip.file.is_file() else DataError("the file is missing")
+        else:
+            shards.setdefault(clip.shard, {})[clip.file.as_posix()] = clip
     for shard, wanted in shards.items():
         yield from _read_shard(shard, wanted)
 

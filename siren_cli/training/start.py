@@ -14,7 +14,7 @@ from siren_cli.files import reason_of
 from siren_cli.model.build import SirenModel
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.filterbank import fill_filterbank
-from siren_cli.weights import CONFIG_NAME, WEIGHTS_NAME, find_model
+from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model
 
 START_NAME = "start"
 """Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
@@ -90,12 +90,13 @@ def _start(run: Path) -> dict[str, torch.Tensor]:
     if not folder.is_dir():
         return {}
     tensors = load_file(folder / WEIGHTS_NAME)
-    return {name: tensor.float() for name, tensor in tensors.items() if not name.startswith("tables.")}
+    coders = (TABLES_PREFIX, PRIOR_PREFIX)
+    return {name: tensor.float() for name, tensor in tensors.items() if not name.startswith(coders)}
 
 
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
     wanted = model.state_dict()
-    own = {name: tensor for name, tensor in states.items() if not name.startswith(("heads.", "prior."))}
+    own = {name: tensor for name, tensor in states.items() if not name.startswith(("heads.", "price."))}
     missing = [name for name in wanted if name not in own and not name.startswith("mel.")]
     try:
         model.load_state_dict({**wanted, **own})

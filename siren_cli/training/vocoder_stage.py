@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import PITCH_CENTRE, Speech
 from siren_cli.model.source import training_source
+from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops
 from siren_cli.training.discriminators import Adversary
@@ -19,7 +20,6 @@ from siren_cli.training.losses import (
     feature_matching,
     generator_loss,
 )
-from siren_cli.training.prepare import HOP_SAMPLES
 
 _CERTAIN = 8.0
 _CUT_FRAMES = 40
@@ -95,7 +95,7 @@ class VocoderStage:
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Spectral distance on the development clips."""
-        batch, decoded = self._decode(24, 400)
+        batch, decoded = self._decode(self.config.evaluate_crops, 400)
         return {"spectral": float(self.distance.to(decoded.device)(decoded, batch.wav))}
 
     @torch.no_grad()

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import STAGE_DEFAULTS, run_config
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.factorizer_stage import FactorizerStage
 from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.pace import Ahead
-from siren_cli.training.prepare import HOP_SAMPLES, prepare
+from siren_cli.training.prepare import prepare
 from siren_cli.training.settings import read_config
 from siren_cli.training.start import first_model
 from siren_cli.training.vocoder_stage import JointStage, VocoderStage

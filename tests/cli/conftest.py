@@ -16,11 +16,7 @@ import pytest
 import soundfile
 
 from siren_cli.__main__ import main
-from siren_cli.codec import Codec, load_codec
-from siren_cli.config import ModelConfig
-from siren_cli.model.build import build, weights_of
-from siren_cli.weights import save_model
-from siren_format import fit_tables
+from siren_cli.codec import Codec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -40,38 +36,6 @@ class Outcome:
 
 
 Siren = Callable[..., Outcome]
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a complete model with random weights and tables."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    return write_model(folder, seed=1)
-
-
-@pytest.fixture(scope="session")
-def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a model with other weights than `tiny_model`."""
-    folder = tmp_path_factory.mktemp("models") / "other"
-    return write_model(folder, seed=2)
-
-
-def write_model(folder: Path, *, seed: int) -> Path:
-    """Writes a model's folder, random but for the seed."""
-    import torch
-
-    torch.manual_seed(seed)
-    config = ModelConfig.tiny()
-    tensors = {name: tensor.numpy() for name, tensor in weights_of(build(config)).items()}
-    indices = np.random.default_rng(seed).integers(0, 1000, (50, 2), dtype=np.int16)
-    save_model(folder, config.to_json(), {**tensors, **fit_tables([indices]).to_arrays()})
-    return folder
-
-
-@pytest.fixture(scope="session")
-def codec(tiny_model: Path) -> Codec:
-    """The codec of `tiny_model`, loaded once."""
-    return load_codec(tiny_model, device="cpu")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from safetensors.numpy import load_file
 
+from siren_format.prior import NeuralPrior
 from siren_format.tables import Tables
 from tests.formats.vector_material import VECTORS
 
@@ -13,3 +14,9 @@ from tests.formats.vector_material import VECTORS
 def tables() -> Tables:
     """The tables that the vectors are coded with, as committed."""
     return Tables.from_arrays(load_file(VECTORS / "tables.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def prior() -> NeuralPrior:
+    """The neural prior that the vectors are coded with, as committed."""
+    return NeuralPrior.from_arrays(load_file(VECTORS / "prior.safetensors"))

@@ -9,6 +9,7 @@ import numpy as np
 from siren_format.entropy import encode_indices
 from siren_format.limits import Coder
 from siren_format.packing import pack_indices
+from siren_format.prior import NeuralPrior
 from siren_format.tables import Tables
 from tests.formats.vector_material import (
     MINUTE_SAMPLES,
@@ -16,6 +17,7 @@ from tests.formats.vector_material import (
     VOICE,
     file_of,
     likely_indices,
+    likely_to_prior,
     noise_indices,
     record_of,
 )
@@ -24,6 +26,7 @@ from tests.formats.vector_material import (
 START = b"\xd3\x51"
 PACKED = b"\x00"
 TABLES = b"\x02"
+NEURAL = b"\x04"
 SAMPLES = b"\x00\x0a\x00"
 ONE_FRAME = START + PACKED + MODEL_ID + SAMPLES
 
@@ -45,16 +48,17 @@ class Refused:
     offset: int
 
 
-def invalid_files(tables: Tables) -> dict[str, Refused]:
+def invalid_files(tables: Tables, prior: NeuralPrior) -> dict[str, Refused]:
     """Make the invalid vectors.
 
     Args:
         tables: Tables of the vectors.
+        prior: Neural prior of the vectors.
 
     Returns:
         Files and reasons by name.
     """
-    return {**_headers(), **_payloads(tables), **_groups(tables)}
+    return {**_headers(), **_payloads(tables), **_neural(prior), **_groups(tables)}
 
 
 def _headers() -> dict[str, Refused]:
@@ -80,7 +84,6 @@ def _headers() -> dict[str, Refused]:
         "version-2": Refused(changed(b"\xd3\x52" + ONE_FRAME[2:]), "UnsupportedVersion", "version", 1),
         "reserved-flag": Refused(flags(0x80), "ReservedBits", "flags", 2),
         "reserved-coder": Refused(flags(0x06), "ReservedBits", "flags", 2),
-        "neural-coder": Refused(flags(0x04), "NeedsNewerCoder", "flags", 2),
         "reserved-voice-2": Refused(flags(0x10), "ReservedBits", "flags", 2),
         "reserved-voice-3": Refused(flags(0x18), "ReservedBits", "flags", 2),
         "other-model": Refused(changed(START + PACKED + b"\xa1\xb3" + SAMPLES), "OtherModel", "model id", 3),
@@ -148,6 +151,25 @@ def _payloads(tables: Tables) -> dict[str, Refused]:
     }
 
 
+def _neural(prior: NeuralPrior) -> dict[str, Refused]:
+    clip = likely_to_prior(prior, 19, 1, noise_every=4)
+    header = START + NEURAL + MODEL_ID + b"\x80\xbb\x00"
+    payload = encode_indices(clip, prior)
+    coded = file_of(header, payload, clip)
+    tables_said = file_of(START + TABLES + header[3:], payload, clip)
+    return {
+        "cut-neural-payload": Refused(coded[:-1], "CheckFailed", "check", len(coded) - 3),
+        "neural-with-a-zero-byte-more": Refused(file_of(header, payload + b"\x00", clip), "BadPayload", "payload", 8),
+        "neural-outside-the-interval": Refused(
+            file_of(header, b"\xff" * len(payload), clip), "BadPayload", "payload", 8
+        ),
+        "neural-said-to-be-tables": Refused(tables_said, "BadPayload", "payload", 8),
+        "neural-check-of-other-indices": Refused(
+            file_of(header, payload, clip[::-1]), "CheckFailed", "check", len(coded) - 2
+        ),
+    }
+
+
 def _groups(tables: Tables) -> dict[str, Refused]:
     header = START + b"\x40" + MODEL_ID
     minute = likely_indices(tables, 375, 1, noise_every=16)
@@ -168,9 +190,6 @@ def _groups(tables: Tables) -> dict[str, Refused]:
         ),
         "groups-reserved-coder": Refused(
             header + first + bytes((last[0] | 6,)) + last[1:], "ReservedBits", "group head", start
-        ),
-        "groups-neural-coder": Refused(
-            header + first + bytes((last[0] | 4,)) + last[1:], "NeedsNewerCoder", "group head", start
         ),
         "groups-no-samples": Refused(
             header + first + last[:1] + bytes(3) + last[4:], "LimitExceeded", "sample count", start + 1

@@ -12,7 +12,7 @@ from siren_format.layout import parse_layout
 from siren_format.stream import Stream
 from tests.formats.invalid_vectors import Refused, invalid_files
 from tests.formats.valid_vectors import valid_files, valid_streams
-from tests.formats.vector_material import MODEL_ID, VECTORS, vector_tables
+from tests.formats.vector_material import MODEL_ID, VECTORS, vector_prior, vector_tables
 
 MOST_INDICES_SPELLED_OUT = 40
 
@@ -23,14 +23,15 @@ def build_vectors() -> dict[str, bytes]:
     Returns:
         Contents by path below ``formats/vectors``.
     """
-    tables = vector_tables()
-    valid, invalid = valid_files(tables), invalid_files(tables)
+    tables, prior = vector_tables(), vector_prior()
+    valid, invalid = valid_files(tables, prior), invalid_files(tables, prior)
     files = {f"valid/{name}.srn": data for name, data in valid.items()}
     files.update({f"invalid/{name}.srn": refused.data for name, refused in invalid.items()})
     files["tables.safetensors"] = save(tables.to_arrays())
+    files["prior.safetensors"] = save(prior.to_arrays())
     manifest = {
         "model_id": MODEL_ID.hex(),
-        "valid": {name: _facts(valid[name], stream) for name, (stream, _) in valid_streams(tables).items()},
+        "valid": {name: _facts(valid[name], stream) for name, (stream, *_) in valid_streams(tables, prior).items()},
         "invalid": {name: _reason(refused) for name, refused in invalid.items()},
     }
     files["MANIFEST.json"] = (json.dumps(manifest, indent=1) + "\n").encode()

@@ -11,6 +11,7 @@ from siren_format.entropy import decode_indices
 from siren_format.errors import BadPayload, CheckFailed, FormatError, OtherModel
 from siren_format.header import parse_header
 from siren_format.layout import parse_layout
+from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
 from tests.formats import reference_coder
@@ -22,11 +23,12 @@ UNGROUPED = [
     "tables-one-stage",
     "tables-two-stages",
     "tables-payload-of-no-bytes",
+    "neural-two-stages",
     "voice",
     "source-rate-written-out",
     "one-sample",
 ]
-GROUPED = ["groups-one-minute-and-a-sample", "groups-of-both-coders"]
+GROUPED = ["groups-one-minute-and-a-sample", "groups-of-both-coders", "groups-of-all-coders"]
 TABLES = vector_tables()
 ROWS = [[table.tolist() for table in stage] for stage in TABLES.frequencies]
 
@@ -40,19 +42,19 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", UNGROUPED + GROUPED)
-def test_every_truncation_is_refused(name: str, tables: Tables) -> None:
+def test_every_truncation_is_refused(name: str, tables: Tables, prior: NeuralPrior) -> None:
     data = vector(name)
     for length in range(len(data)):
         with pytest.raises(FormatError):
-            bytes_to_stream(data[:length], tables, MODEL_ID)
+            bytes_to_stream(data[:length], tables, MODEL_ID, prior)
 
 
 @pytest.mark.parametrize("name", UNGROUPED + GROUPED)
-def test_every_flipped_bit_is_refused(name: str, tables: Tables) -> None:
+def test_every_flipped_bit_is_refused(name: str, tables: Tables, prior: NeuralPrior) -> None:
     data = vector(name)
     for bit in range(8 * len(data)):
         with pytest.raises(OtherModel if 24 <= bit < 40 else FormatError):
-            bytes_to_stream(flipped(data, bit), tables, MODEL_ID)
+            bytes_to_stream(flipped(data, bit), tables, MODEL_ID, prior)
 
 
 @pytest.mark.parametrize("name", UNGROUPED)
@@ -80,6 +82,23 @@ def test_changed_tables_are_noticed(name: str, tables: Tables) -> None:
     arrays["tables.stage1.digit0"][-1, 0] = arrays["tables.stage1.digit0"][-1, 0, ::-1]
     with pytest.raises(FormatError):
         bytes_to_stream(data, Tables.from_arrays(arrays), MODEL_ID)
+
+
+@pytest.mark.parametrize("name", ["embed", "start", "near", "far", "bias", "back", "context", "earlier", "out", "exp2"])
+def test_a_changed_prior_never_gives_other_indices(name: str, prior: NeuralPrior) -> None:
+    data = vector("neural-two-stages")
+    stream = bytes_to_stream(data, None, MODEL_ID, prior)
+    rng = np.random.default_rng(len(name))
+    arrays = prior.to_arrays()
+    for _ in range(8):
+        array = np.array(arrays[f"prior.{name}"])
+        place = int(rng.integers(1, array.size - 1))
+        array.flat[place] = array.flat[place + 1] if name == "exp2" else array.flat[place] // 2 + 1
+        try:
+            read = bytes_to_stream(data, None, MODEL_ID, NeuralPrior.from_arrays({**arrays, f"prior.{name}": array}))
+        except FormatError:
+            continue
+        np.testing.assert_array_equal(read.indices, stream.indices)
 
 
 @pytest.mark.parametrize(("row", "entry"), [(row, entry) for row in range(9) for entry in range(7)])

@@ -7,7 +7,7 @@ import pytest
 from siren_format import errors
 from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
-from tests.formats.vector_material import MODEL_ID
+from tests.formats.vector_material import MODEL_ID, VECTORS
 
 DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
 # A good file, of one frame with index 7: d3 51 00 a1b2 000a00 0007 check.
@@ -61,11 +61,6 @@ CASES = [
         "the number of one bits is odd, expected even; the file is damaged, fetch it again (byte 10, check)",
     ),
     (
-        "d35104a1b2000a000007",
-        errors.NeedsNewerCoder,
-        "the payload is coded by coder 2 (neural prior), this program has 0 and 1; upgrade siren (byte 2, flags)",
-    ),
-    (
         "d35100ffff000a000007",
         errors.OtherModel,
         "the file needs model ffff, the weights at hand are model a1b2; give the weights of model ffff "
@@ -82,11 +77,17 @@ def test_refusal(text: str, error: type[errors.FormatError], message: str, table
     assert str(caught.value) == message
 
 
-def test_refusal_without_tables() -> None:
+def test_refusal_without_tables(tables: Tables) -> None:
     with pytest.raises(errors.NeedsTables) as caught:
         bytes_to_stream(bytes.fromhex("d35102a1b2000a00b484"), None, MODEL_ID)
     assert str(caught.value) == (
         "the payload is coded with tables, none were given, expected those of model a1b2; "
+        "load them from its weights file (byte 8, payload)"
+    )
+    with pytest.raises(errors.NeedsTables) as caught:
+        bytes_to_stream((VECTORS / "valid" / "neural-one-stage.srn").read_bytes(), tables, MODEL_ID)
+    assert str(caught.value) == (
+        "the payload is coded with the neural prior, none were given, expected those of model a1b2; "
         "load them from its weights file (byte 8, payload)"
     )
 

@@ -175,8 +175,9 @@ def test_indices_of_any_integer_type_are_kept_as_int16() -> None:
 def test_a_new_process_writes_the_same_bytes() -> None:
     program = (
         "from tests.formats.valid_vectors import valid_files\n"
-        "from tests.formats.vector_material import vector_tables\n"
-        "print(valid_files(vector_tables())['tables-two-stages'].hex())\n"
+        "from tests.formats.vector_material import vector_prior, vector_tables\n"
+        "files = valid_files(vector_tables(), vector_prior())\n"
+        "print(files['tables-two-stages'].hex(), files['neural-two-stages'].hex())\n"
     )
     root = VECTORS.parents[1]
     done = subprocess.run(
@@ -189,7 +190,8 @@ def test_a_new_process_writes_the_same_bytes() -> None:
         text=True,
         check=True,
     )
-    assert bytes.fromhex(done.stdout) == (VECTORS / "valid" / "tables-two-stages.srn").read_bytes()
+    for text, name in zip(done.stdout.split(), ("tables-two-stages", "neural-two-stages"), strict=True):
+        assert bytes.fromhex(text) == (VECTORS / "valid" / f"{name}.srn").read_bytes()
 
 
 def test_ten_seconds_are_coded_in_well_under_fifty_milliseconds() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from siren_format import errors, limits
 from siren_format.layout import parse_layout
+from siren_format.prior import NeuralPrior
 from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
 from tests.formats.make_vectors import build_vectors
@@ -38,19 +39,19 @@ GOLDEN_INDICES = {
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_golden_bytes_decode_for_ever(name: str, tables: Tables) -> None:
+def test_golden_bytes_decode_for_ever(name: str, tables: Tables, prior: NeuralPrior) -> None:
     data = bytes.fromhex(GOLDEN[name])
     assert (VECTORS / "valid" / f"{name}.srn").read_bytes() == data
     indices = [int(word) for word in GOLDEN_INDICES[name].split()]
-    assert bytes_to_stream(data, tables, MODEL_ID).indices.ravel().tolist() == indices
+    assert bytes_to_stream(data, tables, MODEL_ID, prior).indices.ravel().tolist() == indices
 
 
 @pytest.mark.parametrize("name", MANIFEST["valid"])
-def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables) -> None:
+def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables, prior: NeuralPrior) -> None:
     expected = MANIFEST["valid"][name]
     data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
     layout = parse_layout(data)
-    stream = bytes_to_stream(data, tables, MODEL_ID)
+    stream = bytes_to_stream(data, tables, MODEL_ID, prior)
     flat = stream.indices.ravel()
     assert hashlib.sha256(data).hexdigest() == expected["sha256"]
     assert {
@@ -68,12 +69,12 @@ def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables) -> 
 
 
 @pytest.mark.parametrize("name", MANIFEST["invalid"])
-def test_invalid_vector_is_refused_for_its_reason(name: str, tables: Tables) -> None:
+def test_invalid_vector_is_refused_for_its_reason(name: str, tables: Tables, prior: NeuralPrior) -> None:
     expected = MANIFEST["invalid"][name]
     data = (VECTORS / "invalid" / f"{name}.srn").read_bytes()
     assert hashlib.sha256(data).hexdigest() == expected["sha256"]
     with pytest.raises(getattr(errors, expected["error"])) as caught:
-        bytes_to_stream(data, tables, MODEL_ID)
+        bytes_to_stream(data, tables, MODEL_ID, prior)
     assert type(caught.value).__name__ == expected["error"]
     assert (caught.value.field, caught.value.offset) == (expected["field"], expected["offset"])
     message = str(caught.value)

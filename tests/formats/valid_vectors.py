@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, stream_to_bytes
 from siren_format.tables import Tables
-from tests.formats.vector_material import MINUTE_SAMPLES, MODEL_ID, VOICE, likely_indices, noise_indices
+from tests.formats.vector_material import (
+    MINUTE_SAMPLES,
+    MODEL_ID,
+    VOICE,
+    likely_indices,
+    likely_to_prior,
+    noise_indices,
+)
 
 
 def example_stream() -> Stream:
@@ -18,14 +26,17 @@ def example_stream() -> Stream:
     return Stream(MODEL_ID, np.array([[1], [23], [456]], dtype=np.int16), 7_000, VOICE)
 
 
-def valid_streams(tables: Tables) -> dict[str, tuple[Stream, Tables | None]]:
+def valid_streams(
+    tables: Tables, prior: NeuralPrior
+) -> dict[str, tuple[Stream, Tables | None] | tuple[Stream, Tables | None, NeuralPrior]]:
     """Make the streams of the valid vectors.
 
     Args:
         tables: Tables of the vectors.
+        prior: Neural prior of the vectors.
 
     Returns:
-        By name of the file, the stream and the tables it is written with, None to pack.
+        By name of the file, the stream and the tables and the prior it is written with.
     """
     zeros = np.zeros((19, 1), dtype=np.int16)
     loud = np.full((19, 2), 999, dtype=np.int16)
@@ -37,6 +48,10 @@ def valid_streams(tables: Tables) -> dict[str, tuple[Stream, Tables | None]]:
     second = likely_indices(tables, 7, 1, noise_every=4)
     both = np.concatenate([noise_indices(4, 375, 1), second])
     everything = np.concatenate([likely_indices(tables, 375, 2, noise_every=25)] * 2 + [loud[:1]])
+    neural_1 = likely_to_prior(prior, 19, 1, noise_every=4)
+    neural_2 = likely_to_prior(prior, 19, 2, noise_every=4)
+    neural_minute = likely_to_prior(prior, 375, 2, noise_every=16)
+    all_coders = np.concatenate([neural_minute, likely_indices(tables, 375, 2, noise_every=16), loud[:1]])
     return {
         "worked-example": (example_stream(), None),
         "packed-one-stage": (Stream(MODEL_ID, hard_1, clip_samples), None),
@@ -46,6 +61,11 @@ def valid_streams(tables: Tables) -> dict[str, tuple[Stream, Tables | None]]:
         "tables-two-stages": (Stream(MODEL_ID, clip_2, clip_samples), tables),
         "tables-payload-of-no-bytes": (Stream(MODEL_ID, zeros[:1], 2_560), tables),
         "tables-lose-to-packing": (Stream(MODEL_ID, hard_1, clip_samples), tables),
+        "neural-one-stage": (Stream(MODEL_ID, neural_1, clip_samples), tables, prior),
+        "neural-two-stages": (Stream(MODEL_ID, neural_2, clip_samples, VOICE), tables, prior),
+        "neural-loses-to-tables": (Stream(MODEL_ID, clip_1, clip_samples), tables, prior),
+        "neural-loses-to-packing": (Stream(MODEL_ID, hard_1, clip_samples), tables, prior),
+        "groups-of-all-coders": (Stream(MODEL_ID, all_coders, 2 * MINUTE_SAMPLES + 1), tables, prior),
         "one-sample": (Stream(MODEL_ID, hard_1[:1], 1), None),
         "one-full-frame": (Stream(MODEL_ID, hard_1[:1], 2_560), None),
         "one-frame-and-a-sample": (Stream(MODEL_ID, hard_1[:2], 2_561), None),
@@ -65,13 +85,14 @@ def valid_streams(tables: Tables) -> dict[str, tuple[Stream, Tables | None]]:
     }
 
 
-def valid_files(tables: Tables) -> dict[str, bytes]:
+def valid_files(tables: Tables, prior: NeuralPrior) -> dict[str, bytes]:
     """Write the valid vectors.
 
     Args:
         tables: Tables of the vectors.
+        prior: Neural prior of the vectors.
 
     Returns:
         Files by name.
     """
-    return {name: stream_to_bytes(*made) for name, made in valid_streams(tables).items()}
+    return {name: stream_to_bytes(*made) for name, made in valid_streams(tables, prior).items()}

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from siren_format.check import check_value
 from siren_format.limits import LEVELS, Coder
+from siren_format.prior import DIGIT_LEVELS, ONE_HOT_ROWS, NeuralPrior, exp2_table
+from siren_format.prior_rows import PriorWalk
 from siren_format.tables import TOTAL, Tables, array_name, array_shape
 
 VECTORS = Path(__file__).parents[2] / "formats" / "vectors"
@@ -51,6 +53,62 @@ def vector_tables() -> Tables:
                 rows[context] = row
             arrays[array_name(stage, digit)] = rows
     return Tables.from_arrays(arrays)
+
+
+def vector_prior() -> NeuralPrior:
+    """Make the neural prior of the vectors: two blocks, weights of noise, large enough to reach every clamp.
+
+    Returns:
+        The prior.
+    """
+    source = noise(7)
+    width, inner, head, digits, most = 10, 12, 8, len(DIGIT_LEVELS), max(DIGIT_LEVELS)
+
+    def array(kind: type[np.integer], shape: tuple[int, ...], size: int) -> NDArray[np.integer]:
+        return np.array([next(source) % (2 * size + 1) - size for _ in range(int(np.prod(shape)))], kind).reshape(shape)
+
+    return NeuralPrior(
+        dilations=np.array([1, 3], dtype=np.int16),
+        embed=array(np.int8, (ONE_HOT_ROWS, width), 90),
+        start=array(np.int8, (3, width), 127),
+        near=array(np.int8, (2, inner, width), 90),
+        far=array(np.int8, (2, inner, width), 90),
+        bias=array(np.int32, (2, inner), 5_000),
+        back=array(np.int8, (2, width, inner), 90),
+        context=array(np.int8, (digits, head, width), 127),
+        context_bias=array(np.int32, (digits, head), 9_000),
+        earlier=array(np.int8, (ONE_HOT_ROWS, digits, head), 127),
+        out=array(np.int8, (digits, most, head), 127),
+        out_bias=array(np.int32, (digits, most), 2**15),
+        exp2=exp2_table(),
+    )
+
+
+def likely_to_prior(prior: NeuralPrior, frames: int, stages: int, *, noise_every: int) -> NDArray[np.int16]:
+    """Make indices that the prior compresses: the likeliest digit each time, but noise in some frames.
+
+    Args:
+        prior: Neural prior.
+        frames: Frames F.
+        stages: Stages Q.
+        noise_every: Put noise in every frame whose number this divides.
+
+    Returns:
+        Indices [F, Q].
+    """
+    indices = noise_indices(8, frames, stages)
+    walk = PriorWalk(prior, frames, stages)
+    for frame in range(frames):
+        for stage in range(stages):
+            index, radix, free = 0, 1, int(indices[frame, stage])
+            for level_count in LEVELS:
+                row = walk.row()
+                value = row.index(max(row)) if frame % noise_every else free // radix % level_count
+                walk.take(value)
+                index += radix * value
+                radix *= level_count
+            indices[frame, stage] = index
+    return indices
 
 
 def noise_indices(seed: int, frames: int, stages: int) -> NDArray[np.int16]:

@@ -10,10 +10,15 @@ import torch
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError, WeightsDamaged, WeightsMissing
-from siren_cli.model.build import build, random_weights, weights_of
+from siren_cli.model.build import build, weights_of
 from siren_cli.model.decoder import Speech
 from siren_cli.model.layers import LocalAttention
 from siren_cli.model.source import training_source
+
+
+def random_weights(config: ModelConfig, seed: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return weights_of(build(config))
 
 
 def test_weights_survive_export_and_build() -> None:

@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 from siren_cli.config import FSQ_LEVELS
+from siren_cli.phones import PHONES
 from siren_cli.training.config import DISCRIMINATORS
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import Adversary
@@ -20,7 +21,7 @@ from siren_cli.training.losses import (
     feature_matching,
     generator_loss,
 )
-from siren_cli.training.phones import PHONES, UNITS, units_of
+from siren_cli.training.units import UNITS, units_of
 
 
 @pytest.fixture(scope="module")

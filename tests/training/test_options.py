@@ -110,7 +110,7 @@ def test_ctc_learns_from_whole_recordings(units: str, recordings: Path, tmp_path
 def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> None:
     lines = few(tmp_path, recordings, "factorizer.rate_weight=0.1")
     assert 0 < lines[0]["bits"] < 25
-    assert "prior.chances" in tensors(tmp_path / "factorizer.safetensors", "trained")
+    assert "price.chances" in tensors(tmp_path / "factorizer.safetensors", "trained")
     train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
 
 
@@ -181,7 +181,7 @@ def test_hifigan_trains_as_its_preset_says(recordings: Path, tmp_path: Path) -> 
         "extends: hifigan\n"
         "model: {widths: [16, 16, 16, 16], encoder_blocks: [1, 1, 1, 1], decoder_blocks: [1, 1, 1, 1],"
         " attention_heads: 2, voice_width: 16, hifigan_width: 16}\n"
-        "training: {discriminator_width: 4}\n"
+        "training: {discriminator_width: 4, evaluate_crops: 2}\n"
     )
     settings = ("steps=2", "batch=2", "crop_frames=64", "log_every=1")
     config, stages = str(tmp_path / "small.yaml"), ("prepare", "vocoder")

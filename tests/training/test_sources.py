@@ -13,12 +13,13 @@ import pytest
 import soundfile
 
 from siren_cli.errors import DataError
+from siren_cli.phones import phone_track
 from siren_cli.training.config import RunConfig
 from siren_cli.training.data import Cache
-from siren_cli.training.phones import phone_sequence, phone_track, units_of
 from siren_cli.training.pipeline import Order, train
 from siren_cli.training.prepare import hold_out
 from siren_cli.training.sources import Clip, read_source
+from siren_cli.training.units import phone_sequence, units_of
 from tests.training.conftest import said_nothing
 
 
@@ -53,8 +54,8 @@ def tar(tmp_path: Path, short_clips: list[Path]) -> Path:
 
 def test_a_tar_is_a_source(tar: Path) -> None:
     one, two = clips_of(str(tar)).values()
-    assert one == Clip("speech/ann/one", "ann", "en", "", "HH AW", "how")
-    assert (two.speaker, two.text) == ("bob", "")
+    assert one == Clip("speech/ann/one", "ann", "en", phones="HH AW", text="how")
+    assert (two.speaker, two.text) == ("bob", None)
 
 
 def test_a_folder_may_hold_files_and_tars(tar: Path, short_clips: list[Path]) -> None:
@@ -95,7 +96,7 @@ def test_data_sets_on_disk_are_sources(tmp_path: Path, short_clips: list[Path]) 
     DatasetDict(train=rows(short_clips[:2]), validation=rows(short_clips[2:])).save_to_disk(tmp_path / "set")
     clips = list(clips_of(f"hf-disk:{tmp_path / 'set'}").values())
     assert [clip.split for clip in clips] == ["train", "train", "dev"]
-    assert clips[0] == Clip("train/0", "7", "pl", "train", None, "ONE")
+    assert clips[0] == Clip("train/0", "7", "pl", "train", text="ONE")
     rows(short_clips[:2]).save_to_disk(tmp_path / "plain")
     assert [clip.split for clip in clips_of(f"hf-disk:{tmp_path / 'plain'}").values()] == ["", ""]
     rows(short_clips[:1]).remove_columns("audio").save_to_disk(tmp_path / "mute")
@@ -144,7 +145,7 @@ def test_one_speaker_is_split_by_recording_and_given_splits_stay() -> None:
 
 
 def test_labels_with_and_without_times() -> None:
-    timed, plain = (Clip("a", "b", phones=text) for text in ("SIL:3 HH:2 AW:1", "SIL HH AW1"))
+    timed, plain = "SIL:3 HH:2 AW:1", "SIL HH AW1"
     assert phone_sequence(timed) == phone_sequence(plain) == "HH AW"
     assert phone_track(timed, 8).tolist() == [0, 0, 0, 16, 16, 5, 255, 255]
     assert set(phone_track(plain, 8).tolist()) == {255}
@@ -164,11 +165,11 @@ def test_an_interrupted_preparation_leaves_the_old_cache(
     before = {path.name: path.read_bytes() for path in cache.iterdir()}
     calls = []
 
-    def interrupted(clip: Clip, frames: int) -> np.ndarray:
-        calls.append(clip)
+    def interrupted(phones: str | None, frames: int) -> np.ndarray:
+        calls.append(phones)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return phone_track(clip, frames)
+        return phone_track(phones, frames)
 
     monkeypatch.setattr("siren_cli.training.prepare.phone_track", interrupted)
     with pytest.raises(KeyboardInterrupt):

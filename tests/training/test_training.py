@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from siren_cli.errors import ConfigError, DataError, ExitStatus
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.pipeline import Order, train
+from siren_cli.weights import read_prior
 from tests.training.conftest import FEW, said_nothing
 
 
@@ -64,6 +66,18 @@ def test_resuming_equals_not_stopping(stage: str, trained: tuple[Path, list[str]
     for group, tensors in states["whole"].items():
         for name, tensor in tensors.items():
             assert torch.equal(tensor, states["halves"][group][name]), f"{group}/{name}"
+
+
+def test_the_prior_is_fitted_and_compared(trained: tuple[Path, list[str]]) -> None:
+    run, said = trained
+    prior = read_prior(run / "model" / "model.safetensors")
+    assert prior is not None
+    lines = [line for line in said if line.startswith("train: bits a frame with")]
+    assert len(lines) == 2
+    for line in lines:
+        costs = dict(re.findall(r"(packed|order 0|tables|float twin|integer prior) (\d+\.\d+) \(", line))
+        assert len(costs) == 5
+        assert float(costs["integer prior"]) == pytest.approx(float(costs["float twin"]), rel=0.02)
 
 
 def test_a_started_run_is_not_overwritten(trained: tuple[Path, list[str]]) -> None:

@@ -1,0 +1,214 @@
+"""Runs the neural prior: rows of frequencies for known digits all at once, or digit by digit while decoding.
+
+All numbers are integers. They are held as float64 because NumPy multiplies matrices of float64 quickly, and a sum of
+integers that stays below 2**53 is exact in any order; with int64 the same functions compute the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_format.limits import LEVELS
+from siren_format.packing import indices_to_digits
+from siren_format.prior import ACTIVATION_BITS, ACTIVATION_MAX, DIGIT_LEVELS, DIGIT_OFFSETS, WEIGHT_BITS, NeuralPrior
+from siren_format.tables import TOTAL
+
+Numbers = NDArray[Any]
+_HALF = 1 << (WEIGHT_BITS - 1)
+_DIGITS = len(LEVELS)
+
+
+class _Machine:
+    """A prior's arrays in the type to compute with, laid out for it."""
+
+    def __init__(self, prior: NeuralPrior, kind: type[np.float64] | type[np.int64]) -> None:
+        def typed(array: Numbers) -> Numbers:
+            return np.ascontiguousarray(array.astype(kind))
+
+        self.kind = kind
+        self.dilations: list[int] = prior.dilations.tolist()
+        self.embed, self.start = typed(prior.embed), typed(prior.start)
+        self.inward = typed(np.concatenate([prior.near, prior.far], axis=2))
+        self.bias, self.back = typed(prior.bias), typed(prior.back)
+        self.head_width = prior.context_bias.shape[1]
+        self.context = typed(prior.context.reshape(-1, prior.context.shape[-1]))
+        self.context_bias = typed(prior.context_bias.reshape(-1))
+        # What a digit adds counts as a weight times an activation of 1.
+        self.earlier = typed(prior.earlier.reshape(len(prior.earlier), -1)) * kind(1 << ACTIVATION_BITS)
+        self.out = [typed(prior.out[k, :levels]) for k, levels in enumerate(DIGIT_LEVELS)]
+        self.out_bias = [typed(prior.out_bias[k, :levels]) for k, levels in enumerate(DIGIT_LEVELS)]
+        self.exp2 = prior.exp2.astype(np.int64)
+        self.exp2_list: list[int] = prior.exp2.tolist()
+        self.scaled: Callable[[Numbers], Numbers] = _scaled_float if kind is np.float64 else _scaled_int
+
+    def block(self, level: int, state: Numbers, both: Numbers) -> Numbers:
+        """One block: states [.., H] and [state, state before] [.., 2 H] -> states [.., H]."""
+        inner = self.scaled(both @ self.inward[level].T + self.bias[level]).clip(0, ACTIVATION_MAX)
+        added: Numbers = state + self.scaled(inner @ self.back[level].T)
+        return added.clip(-ACTIVATION_MAX, ACTIVATION_MAX)
+
+    def logits(self, digit: int, sums: Numbers) -> Numbers:
+        """The head of a digit: accumulators [.., U] -> logits [.., L]."""
+        hidden = self.scaled(sums).clip(0, ACTIVATION_MAX)
+        return self.scaled(hidden @ self.out[digit].T + self.out_bias[digit])
+
+
+_machines: WeakKeyDictionary[NeuralPrior, dict[Any, _Machine]] = WeakKeyDictionary()
+
+
+def _machine(prior: NeuralPrior, kind: type[np.float64] | type[np.int64]) -> _Machine:
+    machines = _machines.setdefault(prior, {})
+    if kind not in machines:
+        machines[kind] = _Machine(prior, kind)
+    return machines[kind]
+
+
+def prior_rows(
+    indices: NDArray[np.integer[Any]],
+    prior: NeuralPrior,
+    *,
+    kind: type[np.float64] | type[np.int64] = np.float64,
+) -> list[NDArray[np.int64]]:
+    """Compute the frequencies of every digit of a group whose indices are known.
+
+    Args:
+        indices: Indices [F, Q], 0..999 each.
+        prior: The prior.
+        kind: Type to compute with; the result is the same.
+
+    Returns:
+        For each of the 4 Q digits of a frame, frequencies [F, 8 or 5] that sum to 65536, each at least 1.
+    """
+    machine = _machine(prior, kind)
+    digits = indices_to_digits(indices).reshape(len(indices), -1).astype(np.int64)
+    count = digits.shape[1]
+    rows = digits + np.array(DIGIT_OFFSETS[:count])
+    state = machine.embed[rows].sum(axis=1).clip(-ACTIVATION_MAX, ACTIVATION_MAX)
+    for level, dilation in enumerate(machine.dilations):
+        before = _delayed(state, machine.start[level], dilation)
+        state = machine.block(level, state, np.concatenate([state, before], axis=1))
+    width = machine.head_width
+    late = _delayed(state, machine.start[-1], 1)
+    sums = late @ machine.context[: count * width].T + machine.context_bias[: count * width]
+    frequencies = []
+    for digit in range(count):
+        logits = machine.logits(digit, sums[:, digit * width : (digit + 1) * width])
+        frequencies.append(_rows_of(logits.astype(np.int64), machine.exp2))
+        sums += machine.earlier[rows[:, digit], : count * width]
+    return frequencies
+
+
+class PriorWalk:
+    """The prior while decoding: asks for nothing that is not decoded yet.
+
+    Args:
+        prior: The prior.
+        frames: Frames F of the group.
+        stages: Stages Q.
+    """
+
+    def __init__(self, prior: NeuralPrior, frames: int, stages: int) -> None:
+        machine = self._machine = _machine(prior, np.float64)
+        self._count = _DIGITS * stages
+        size = self._count * machine.head_width
+        self._context = machine.context[:size]
+        self._context_bias = machine.context_bias[:size]
+        self._earlier = machine.earlier[:, :size]
+        self._frame = 0
+        self._digit = 0
+        width = machine.embed.shape[1]
+        # Inputs of every block, of all frames; what precedes the first frame is the learned start.
+        self._states = [np.empty((dilation + frames, width)) for dilation in machine.dilations]
+        for states, start, dilation in zip(self._states, machine.start, machine.dilations, strict=False):
+            states[:dilation] = start
+        self._embedded = np.zeros(width)
+        self._sums = self._context @ machine.start[-1] + self._context_bias
+
+    def row(self) -> list[int]:
+        """Compute the frequencies of the next digit.
+
+        Returns:
+            8 or 5 frequencies that sum to 65536, each at least 1.
+        """
+        machine, width = self._machine, self._machine.head_width
+        sums = self._sums[self._digit * width : (self._digit + 1) * width]
+        logits: list[int] = machine.logits(self._digit, sums).astype(np.int64).tolist()
+        exp2 = machine.exp2_list
+        highest = max(logits)
+        weights = [exp2[min(highest - logit, len(exp2) - 1)] for logit in logits]
+        total, free = sum(weights), TOTAL - len(weights)
+        row = [1 + weight * free // total for weight in weights]
+        row[logits.index(highest)] += TOTAL - sum(row)
+        return row
+
+    def take(self, value: int) -> None:
+        """Go on to the digit after this one.
+
+        Args:
+            value: Value of the digit whose row was asked for.
+        """
+        machine, hot = self._machine, DIGIT_OFFSETS[self._digit] + value
+        self._sums += self._earlier[hot]
+        self._embedded += machine.embed[hot]
+        self._digit += 1
+        if self._digit == self._count:
+            self._next_frame()
+
+    def _next_frame(self) -> None:
+        machine = self._machine
+        state: Numbers = self._embedded.clip(-ACTIVATION_MAX, ACTIVATION_MAX)
+        for level, (states, dilation) in enumerate(zip(self._states, machine.dilations, strict=True)):
+            states[dilation + self._frame] = state
+            state = machine.block(level, state, np.concatenate([state, states[self._frame]]))
+        self._sums = self._context @ state + self._context_bias
+        self._embedded[:] = 0
+        self._digit = 0
+        self._frame += 1
+
+
+def prior_digit_bits(indices: NDArray[np.integer[Any]], prior: NeuralPrior) -> NDArray[np.float64]:
+    """Compute the information of every digit under the prior.
+
+    Args:
+        indices: Indices [F, Q] of one group.
+        prior: The prior.
+
+    Returns:
+        Minus the base-2 logarithms of the probabilities [F, Q, 4], in bits.
+    """
+    digits = indices_to_digits(indices).reshape(len(indices), -1)
+    frames = np.arange(len(indices))
+    columns = [row[frames, digits[:, k]] for k, row in enumerate(prior_rows(indices, prior))]
+    bits: NDArray[np.float64] = -np.log2(np.stack(columns, axis=1) / TOTAL).reshape(len(indices), -1, _DIGITS)
+    return bits
+
+
+def _scaled_float(sums: Numbers) -> Numbers:
+    """Accumulators / 128, rounded to the nearest integer, halves up; exact in float64."""
+    scaled: Numbers = np.floor((sums + float(_HALF)) * 2.0**-WEIGHT_BITS)
+    return scaled
+
+
+def _scaled_int(sums: Numbers) -> Numbers:
+    scaled: Numbers = (sums + _HALF) >> WEIGHT_BITS
+    return scaled
+
+
+def _delayed(states: Numbers, start: Numbers, frames: int) -> Numbers:
+    """States [F, H] some frames earlier, the learned start before the first."""
+    first = np.broadcast_to(start, (min(frames, len(states)), len(start)))
+    return np.concatenate([first, states[:-frames]])
+
+
+def _rows_of(logits: NDArray[np.int64], exp2: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Logits [F, L] -> frequencies [F, L]; what rounding leaves over goes to the first of the likeliest."""
+    highest = logits.max(axis=1, keepdims=True)
+    weights = exp2[np.minimum(highest - logits, len(exp2) - 1)]
+    rows: NDArray[np.int64] = 1 + weights * (TOTAL - logits.shape[1]) // weights.sum(axis=1, keepdims=True)
+    rows[np.arange(len(rows)), logits.argmax(axis=1)] += TOTAL - rows.sum(axis=1)
+    return rows

@@ -1,0 +1,179 @@
+"""`siren_cli.load()`: the two arrows of the codec, on real recordings, with a small random model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.numpy import load_file
+
+import siren_cli
+from siren_cli.chunks import CHUNK_FRAMES, CONTEXT_FRAMES, chunks_of
+from siren_cli.codec import Codec
+from siren_cli.config import FRAME_SAMPLES
+from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError
+from siren_cli.loudness import speech_level_db
+from siren_cli.weights import find_model, save_model
+from siren_format.errors import OtherModel
+from siren_format.layout import parse_layout
+from siren_format.limits import Coder
+from tests.formats.vector_material import likely_to_prior, vector_prior
+
+
+@pytest.fixture(scope="module")
+def speech(demo_clip: Path) -> np.ndarray:
+    wav, rate_hz = soundfile.read(demo_clip, dtype="float32")
+    assert rate_hz == 16000
+    return wav
+
+
+def test_round_trip_keeps_the_length_to_the_sample(codec: Codec, speech: np.ndarray) -> None:
+    for samples in (1, 159, 2559, 2560, 2561, 40_001):
+        coded = codec.encode(speech[:samples], 16000, stages=2)
+        assert coded.indices.shape == (-(-samples // FRAME_SAMPLES), 2)
+        assert coded.indices.dtype == np.int16
+        decoded = codec.decode(coded.to_bytes())
+        assert decoded.shape == (samples,) and decoded.dtype == np.float32
+        assert np.isfinite(decoded).all() and np.abs(decoded).max() <= 1
+
+
+def test_bytes_say_what_was_encoded(codec: Codec, speech: np.ndarray) -> None:
+    coded = codec.encode(speech, 16000, stages=2)
+    again = codec.from_bytes(coded.to_bytes())
+    assert np.array_equal(again.indices, coded.indices)
+    assert (again.voice, again.sample_count, again.source_rate_hz) == (coded.voice, 160_000, 16000)
+    assert again.model_id == codec.model_id and again.duration_s == 10.0
+    assert np.array_equal(codec.decode(again), codec.decode(coded))
+
+
+def test_stage_one_of_two_is_stage_one_alone(codec: Codec, speech: np.ndarray) -> None:
+    both, one = (codec.encode(speech, 16000, stages=stages) for stages in (2, 1))
+    assert np.array_equal(both.indices[:, :1], one.indices) and both.voice == one.voice
+
+
+def test_the_same_file_decodes_to_the_same_indices_with_one_and_two_threads(
+    tiny_model: Path, codec: Codec, speech: np.ndarray
+) -> None:
+    data = codec.encode(speech, 16000, stages=2).to_bytes()
+    before = torch.get_num_threads()
+    try:
+        indices = [siren_cli.load(tiny_model, threads=threads).from_bytes(data).indices for threads in (1, 2)]
+        wavs = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            wavs.append(codec.decode(data))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*indices)
+    np.testing.assert_allclose(*wavs, atol=1e-3)
+
+
+def test_a_recording_gives_the_same_bytes_whatever_was_encoded_before_it(
+    tiny_model: Path, codec: Codec, short_clips: list[Path]
+) -> None:
+    recordings = [soundfile.read(clip, dtype="float32")[0] for clip in short_clips]
+    one_after_another = [codec.encode(wav, 16000).to_bytes() for wav in recordings]
+    alone = [siren_cli.load(tiny_model).encode(wav, 16000).to_bytes() for wav in recordings]
+    backwards = [codec.encode(wav, 16000).to_bytes() for wav in reversed(recordings)]
+    assert one_after_another == alone == backwards[::-1]
+
+
+def test_decoding_twice_gives_the_same_samples(codec: Codec, speech: np.ndarray) -> None:
+    coded = codec.encode(speech[:40_000], 16000)
+    assert np.array_equal(codec.decode(coded), codec.decode(coded))
+
+
+def test_level_travels_with_the_voice(codec: Codec, speech: np.ndarray) -> None:
+    loud = codec.encode(speech, 16000)
+    soft = codec.encode(speech * 0.1, 16000)
+    assert np.array_equal(loud.indices, soft.indices)
+    drop_db = speech_level_db(codec.decode(loud)) - speech_level_db(codec.decode(soft))
+    assert abs(drop_db - 20) <= 0.5
+
+
+def test_channels_are_mixed_and_rates_converted(codec: Codec, speech: np.ndarray) -> None:
+    mono = codec.encode(speech, 16000)
+    stereo = codec.encode(np.stack([speech, speech], axis=1), 16000)
+    assert mono.to_bytes() == stereo.to_bytes()
+    fast = codec.encode(np.repeat(speech[:8000], 3), 48000)
+    assert (fast.sample_count, fast.source_rate_hz) == (8000, 48000)
+
+
+def test_digital_silence_is_legal_and_stays_silent(codec: Codec) -> None:
+    decoded = codec.decode(codec.encode(np.zeros(30_000, np.float32), 16000).to_bytes())
+    assert decoded.shape == (30_000,) and np.abs(decoded).max() < 1e-3
+
+
+def test_a_voice_is_optional(codec: Codec, speech: np.ndarray) -> None:
+    coded = codec.encode(speech[:40_000], 16000)
+    nobody = siren_cli.Coded(coded.indices, None, coded.sample_count, 16000, coded.model_id)
+    decoded = codec.decode(nobody.to_bytes())
+    assert decoded.shape == (40_000,) and not np.array_equal(decoded, codec.decode(coded))
+
+
+def test_what_cannot_be_encoded_is_refused(codec: Codec) -> None:
+    with pytest.raises(AudioEmpty):
+        codec.encode([], 16000)
+    with pytest.raises(AudioInvalid, match="not finite"):
+        codec.encode([0.0, float("nan")], 16000)
+    with pytest.raises(AudioInvalid, match="shape"):
+        codec.encode(np.zeros((2, 2, 2)), 16000)
+    with pytest.raises(UsageError, match="3 stages"):
+        codec.encode([0.1], 16000, stages=3)
+
+
+def test_another_models_file_is_refused(codec: Codec, speech: np.ndarray) -> None:
+    coded = codec.encode(speech[:5000], 16000)
+    stranger = siren_cli.Coded(coded.indices, coded.voice, coded.sample_count, 16000, b"\0\0")
+    with pytest.raises(OtherModel):
+        codec.decode(stranger.to_bytes())
+
+
+def test_impossible_devices_are_refused(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match="abacus"):
+        siren_cli.load(tiny_model, device="abacus")
+
+
+@pytest.mark.parametrize("frames", [1, CHUNK_FRAMES, CHUNK_FRAMES + 1, 3 * CHUNK_FRAMES + 7])
+def test_chunks_keep_every_frame_once(frames: int) -> None:
+    kept = [f for chunk in chunks_of(frames) for f in range(chunk.start, chunk.stop)[chunk.keep]]
+    assert kept == list(range(frames))
+    assert all(chunk.stop - chunk.start <= CHUNK_FRAMES + 2 * CONTEXT_FRAMES for chunk in chunks_of(frames))
+
+
+def test_chunks_meet_without_a_seam(codec: Codec, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = codec.encode(speech, 16000, stages=2)
+    whole = codec.decode(coded)
+    monkeypatch.setattr("siren_cli.chunks.CHUNK_FRAMES", 20)
+    pieces = codec.decode(coded)
+    assert pieces.shape == whole.shape
+    assert codec.mel_distance_db(pieces, whole) < 0.5
+    # Phase and noise go on: no step at a boundary stands out from the steps of the speech around it.
+    steps = np.abs(np.diff(pieces))
+    for boundary in range(20 * FRAME_SAMPLES, len(pieces), 20 * FRAME_SAMPLES):
+        assert steps[boundary - 1] <= np.quantile(steps[boundary - 1600 : boundary + 1600], 0.999)
+
+
+def test_long_recordings_become_groups(codec: Codec, speech: np.ndarray) -> None:
+    long = np.tile(speech, 7)[: 61 * 16000]
+    data = codec.encode(long, 16000).to_bytes()
+    assert codec.decode(data).shape == long.shape
+    assert codec.from_bytes(data).indices.shape == (382, 1)
+
+
+def test_a_models_prior_codes_its_files(tiny_model: Path, tmp_path: Path, codec: Codec) -> None:
+    prior = vector_prior()
+    tensors = {**load_file(tiny_model / "model.safetensors"), **prior.to_arrays()}
+    save_model(tmp_path / "with-prior", (tiny_model / "config.json").read_text(), tensors)
+    with_prior = siren_cli.load(tmp_path / "with-prior")
+    assert with_prior.model_id == find_model(tmp_path / "with-prior").model_id != codec.model_id
+    indices = likely_to_prior(prior, 20, 2, noise_every=9)
+    wav = with_prior.encode(np.zeros(20 * FRAME_SAMPLES, np.float32), 16000, stages=2)
+    data = replace(wav, indices=indices).to_bytes()
+    assert [record.coder for record in parse_layout(data).records] == [Coder.NEURAL]
+    assert np.array_equal(with_prior.from_bytes(data).indices, indices)
+    assert with_prior.decode(data).shape == (20 * FRAME_SAMPLES,)

@@ -1,0 +1,73 @@
+"""The neural prior: it learns, and the integers are the network that was trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from siren_cli.training.config import TrainConfig
+from siren_cli.training.prior_fit import bits_of, digits_of, fit_prior
+from siren_cli.training.prior_net import PriorNet, PriorSize
+from siren_format.fitting import fit_tables
+from siren_format.limits import LEVELS
+from siren_format.prior_rows import prior_digit_bits
+from siren_format.tables import cross_entropy_bits
+
+SMALL = PriorSize(width=24, block_width=24, head_width=16, dilations=(1, 2, 4))
+STAGES = (1, 2)
+
+
+def recordings(seed: int, count: int) -> list[np.ndarray]:
+    """Sequences whose first digit repeats what it was three frames ago: tables look back one frame and cannot know."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        indices = rng.integers(0, 1000, (int(rng.integers(5, 60)), 2))
+        for frame in range(3, len(indices)):
+            indices[frame] += indices[frame - 3] % 8 - indices[frame] % 8
+        made.append(indices.astype(np.int16))
+    return made
+
+
+@pytest.fixture(scope="module")
+def net() -> PriorNet:
+    config = TrainConfig(steps=200, batch=10, crop_frames=40, learning_rate=5e-3, warmup_steps=10, log_every=100)
+    said: list[str] = []
+    trained = fit_prior(recordings(1, 200), config, said.append, SMALL)
+    assert [line.split("  ")[1] for line in said] == ["step 100", "step 200"]
+    return trained
+
+
+def test_it_learns_what_tables_cannot(net: PriorNet) -> None:
+    unseen = recordings(2, 30)
+    prior, tables = net.to_integers(), fit_tables(recordings(1, 200))
+    for stages in STAGES:
+        neural = sum(float(prior_digit_bits(indices[:, :stages], prior).sum()) for indices in unseen)
+        counted = sum(cross_entropy_bits(indices[:, :stages], tables) for indices in unseen)
+        assert neural < 0.85 * counted
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_integers_are_the_rounded_network(net: PriorNet, trained: bool) -> None:
+    torch.manual_seed(4)
+    network = net if trained else PriorNet(SMALL)
+    prior = network.to_integers()
+    for indices in recordings(3, 10):
+        for stages in STAGES:
+            exact = prior_digit_bits(indices[:, :stages], prior).reshape(len(indices), -1)
+            with torch.no_grad():
+                bits = bits_of(network, digits_of(indices)[None], torch.tensor([stages == 2]))[0].numpy()
+            # Logits are rounded to 1/64 bit and frequencies to 1/65536 on top of what training sees.
+            np.testing.assert_allclose(exact, bits[:, : len(LEVELS) * stages], atol=0.05, rtol=0.02)
+
+
+def test_the_float_twin_is_hardly_better(net: PriorNet) -> None:
+    totals = {}
+    with torch.no_grad():
+        for rounded in (True, False):
+            totals[rounded] = sum(
+                float(bits_of(net, digits_of(indices)[None], torch.tensor([True]), rounded=rounded).sum())
+                for indices in recordings(5, 20)
+            )
+    assert totals[True] < 1.02 * totals[False]
