@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.model.build import SirenModel, weights_of
 from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.card import CARD_NAME, model_card
@@ -91,10 +92,18 @@ def export_model(
     leakage = speaker_leakage(model, cache, device)
     for line in (*said, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
         report(line)
-    model_id = save_model(folder, model.config.to_json(), arrays)
+    config_json = _own_config(model).to_json()
+    model_id = save_model(folder, config_json, arrays)
     write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), said, leakage))
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
+
+
+def _own_config(model: SirenModel) -> ModelConfig:
+    """The config of a model that depends on nothing outside its folder."""
+    if model.front_end is None:
+        return model.config
+    return replace(model.config, hubert_path=model.front_end.description)
 
 
 def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:

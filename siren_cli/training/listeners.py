@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import WeightsMissing
-from siren_cli.model.frontend import HubertFrontEnd
+from siren_cli.model.frontend import HubertFrontEnd, is_description
 from siren_cli.training.config import RunConfig
 
 _FRAME_SAMPLES = 320
@@ -79,7 +79,7 @@ def listeners_of(config: RunConfig, device: torch.device) -> dict[str, Listener]
     if not config.prepare.features:
         return listeners
     model, stage = config.model, config.factorizer
-    if model.front_end == "hubert" and stage.freezes("front_end"):
+    if model.front_end == "hubert" and stage.freezes("front_end") and not is_description(model.hubert_path):
         front_end = HubertFrontEnd(model.hubert_path)
         front_end.load_pretrained(model.hubert_path)
         listeners["front_end"] = Listener(front_end, {"path": model.hubert_path, "width": front_end.width}, device)

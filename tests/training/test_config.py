@@ -40,7 +40,7 @@ def test_presets_choose_what_they_promise() -> None:
     assert hifigan.vocoder.discriminators == ("period", "scale")
     distil = run_config(read_config("distilhubert"), [])
     assert distil.model.front_end == "hubert" and distil.factorizer.freezes("front_end")
-    assert run_config(read_config("siren-v1"), []) == run_config({}, [])
+    assert run_config(read_config("siren-v1"), []).model == run_config({}, []).model
 
 
 def test_a_file_extends_a_preset_and_the_command_line_wins(tmp_path: Path) -> None:
