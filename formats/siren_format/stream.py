@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.check import check_value
-from siren_format.entropy import decode_indices, encode_indices
+from siren_format.entropy import decode_payload, encode_indices
 from siren_format.errors import CheckFailed, NeedsTables, OtherModel
 from siren_format.header import Header, parse_header
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, parse_layout
@@ -92,18 +92,26 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
         ValueError: The model id, the voice or the source rate is outside what version 1 can say.
     """
     grouped = stream.sample_count > MAX_GROUP_SAMPLES
-    coder, payload = (Coder.PACKED, b"") if grouped else encode_payload(stream.indices, tables, prior)
+    coder, payload, has_coded_voice = Coder.PACKED, b"", False
+    if not grouped:
+        coder, payload = encode_payload(stream.indices, tables, prior)
+        if stream.voice is not None and prior is not None:
+            both = encode_indices(stream.indices, prior, stream.voice)
+            if len(both) < len(payload) + len(stream.voice):
+                coder, payload, has_coded_voice = Coder.NEURAL, both, True
     header = Header(
         model_id=stream.model_id,
         stages=stream.indices.shape[1],
         coder=coder,
         sample_count=None if grouped else stream.sample_count,
-        voice=stream.voice,
+        voice=None if has_coded_voice else stream.voice,
         source_rate_hz=stream.source_rate_hz,
         grouped=grouped,
+        has_coded_voice=has_coded_voice,
     ).to_bytes()
     if not grouped:
-        return header + payload + _check_bytes(header, None, payload, stream.indices)
+        voice = stream.voice if has_coded_voice else None
+        return header + payload + _check_bytes(header, None, payload, stream.indices, voice)
     return header + b"".join(_groups(header, stream, tables, prior))
 
 
@@ -131,11 +139,12 @@ def bytes_to_stream(
     if header.model_id != model_id:
         raise OtherModel(header.model_id, model_id, offset=_MODEL_ID_OFFSET)
     layout = parse_layout(data)
+    groups = [decode_group(data, layout, record, tables, prior) for record in layout.records]
     return Stream(
         model_id=header.model_id,
-        indices=np.concatenate([decode_group(data, layout, record, tables, prior) for record in layout.records]),
+        indices=np.concatenate([indices for indices, _ in groups]),
         sample_count=layout.sample_count,
-        voice=header.voice,
+        voice=groups[0][1] if header.has_coded_voice else header.voice,
         source_rate_hz=header.source_rate_hz,
     )
 
@@ -193,7 +202,7 @@ def group_to_bytes(
 
 def decode_group(
     data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None, prior: NeuralPrior | None = None
-) -> NDArray[np.int16]:
+) -> tuple[NDArray[np.int16], bytes | None]:
     """Decode one group and compare its check.
 
     Args:
@@ -204,7 +213,7 @@ def decode_group(
         prior: Neural prior of the model; None if the payload is not coded with it.
 
     Returns:
-        Indices [F, Q] of the group.
+        Indices [F, Q] of the group, and the voice if it is coded in the payload.
 
     Raises:
         NeedsTables: The payload is coded with tables or a prior and there is none.
@@ -213,15 +222,23 @@ def decode_group(
     """
     payload = data[record.payload_start : record.payload_end]
     stages = layout.header.stages
+    voice = None
     if record.coder == Coder.PACKED:
         indices = unpack_indices(payload, record.frames, stages, offset=record.payload_start)
     else:
         source = tables if record.coder == Coder.TABLES else prior
         if source is None:
             raise _needs(record, layout.header.model_id)
-        indices = decode_indices(payload, record.frames, stages, source, offset=record.payload_start)
+        indices, voice = decode_payload(
+            payload,
+            record.frames,
+            stages,
+            source,
+            offset=record.payload_start,
+            has_voice=layout.header.has_coded_voice,
+        )
     covered = data[record.start : record.payload_end]
-    expected = _check_bytes(data[: layout.header_length], record.number, covered, indices)
+    expected = _check_bytes(data[: layout.header_length], record.number, covered, indices, voice)
     if record.check != int.from_bytes(expected, "little"):
         raise CheckFailed(
             f"check {record.check:#06x}, expected {int.from_bytes(expected, 'little'):#06x}; "
@@ -229,7 +246,7 @@ def decode_group(
             offset=record.payload_end,
             field="check",
         )
-    return indices
+    return indices, voice
 
 
 def _needs(record: GroupRecord, model_id: bytes) -> NeedsTables:
@@ -252,6 +269,9 @@ def _groups(
         yield group_to_bytes(header, number, indices, last_sample_count, tables, prior)
 
 
-def _check_bytes(header: bytes, number: int | None, record: bytes, indices: NDArray[np.integer[Any]]) -> bytes:
-    value = check_value(header, number, record, indices.astype("<u2").tobytes())
+def _check_bytes(
+    header: bytes, number: int | None, record: bytes, indices: NDArray[np.integer[Any]], voice: bytes | None = None
+) -> bytes:
+    """The check; a voice that is coded in the payload is covered as the indices are."""
+    value = check_value(header, number, record, (voice or b"") + indices.astype("<u2").tobytes())
     return value.to_bytes(CHECK_BYTES, "little")

@@ -9,16 +9,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from siren_cli.chunks import CHUNK_FRAMES
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.model.build import SirenModel, weights_of
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Cache, Span
 from siren_cli.training.prepare import HOP_SAMPLES
 from siren_cli.training.prior_fit import fit_prior
 from siren_cli.training.prior_report import compare_coders
+from siren_cli.training.voice_fit import fit_voice
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
 from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
+from siren_format.prior_voice import voice_bits
+from siren_format.voice import voice_to_bytes
 
 FIT_HOURS = 12.0
 """Speech that tables and prior are fitted to, hours: about five minutes of encoding on one core."""
@@ -58,24 +63,39 @@ def export_model(
     model.to(device).eval()
     rng = np.random.default_rng(config.seed)
     spans = _evenly(cache.split("train"), FIT_HOURS)
-    train = [
-        _indices_of(model, _varied(_wav_of(cache, span), number, rng), device)
-        for number, span in enumerate(spans)
-    ]
+    train, voices = [], []
+    for number, span in enumerate(spans):
+        wav = _wav_of(cache, span)
+        train.append(_indices_of(model, _varied(wav, number, rng), device))
+        voices.append(_voice_of(model, wav, device))
     report(f"encoded {len(train)} recordings of the training split, {sum(map(len, train))} frames")
     tables = fit_tables(train)
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
     if model.config.stages == MAX_STAGES:
         net = fit_prior(train, config, report)
-        prior = net.to_integers()
+        prior = net.to_integers(fit_voice(np.stack(voices)))
         arrays.update(prior.to_arrays())
         for split in ("train", "dev", "test"):
             seen = [_indices_of(model, _wav_of(cache, span), device) for span in cache.spans.get(split, [])[:200]]
             for line in compare_coders(seen, train, tables, net, prior) if seen else ():
                 report(f"{split}: {line}")
+            heard = [_voice_of(model, _wav_of(cache, span), device) for span in cache.spans.get(split, [])[:200]]
+            costs = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
+            if costs:
+                report(f"{split}: {np.mean(costs):.1f} bits a voice, {np.quantile(costs, 0.95):.1f} for 1 in 20")
     model_id = save_model(folder, model.config.to_json(), arrays)
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
+
+
+@torch.inference_mode()
+def _voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
+    """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
+    encoder = model.factorizer.voice
+    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
+    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
+    digits: NDArray[np.int64] = encoder.fsq.codes_to_digits(encoder(model.mel(samples)))[0].cpu().numpy()
+    return digits
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:
