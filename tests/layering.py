@@ -71,9 +71,9 @@ RULES = (
     Rule("siren_cli.training"),
     Rule(
         "siren_cli.training.*",
-        ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks", "siren_cli.codec",
-         "siren_cli.loudness", "siren_cli.model", "siren_cli.training", "siren_cli.weights", "siren_format",
-         *_CLI_PLAIN),
+        ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
+         "siren_cli.codec", "siren_cli.loudness", "siren_cli.model", "siren_cli.training", "siren_cli.weights",
+         "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "yaml"),
     ),
     # Commands know both only through the codec, and each other not at all.

@@ -38,9 +38,9 @@ _IMPOSSIBLE = -1e9
 class PriorSize:
     """Widths of the prior: of the frames' state, inside a block, of a digit's head; and the blocks' dilations."""
 
-    width: int = 96
-    block_width: int = 128
-    head_width: int = 64
+    width: int = 160
+    block_width: int = 192
+    head_width: int = 96
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16)
 
 
