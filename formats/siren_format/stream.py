@@ -27,7 +27,8 @@ from siren_format.limits import (
 )
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
-from siren_format.tables import Tables
+from siren_format.prior_voice import voice_bits
+from siren_format.tables import Tables, cross_entropy_bits
 
 _MODEL_ID_OFFSET = 3
 _GROUP_FRAMES = MAX_GROUP_SAMPLES // FRAME_SAMPLES
@@ -94,11 +95,7 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
     grouped = stream.sample_count > MAX_GROUP_SAMPLES
     coder, payload, has_coded_voice = Coder.PACKED, b"", False
     if not grouped:
-        coder, payload = encode_payload(stream.indices, tables, prior)
-        if stream.voice is not None and prior is not None:
-            both = encode_indices(stream.indices, prior, stream.voice)
-            if len(both) < len(payload) + len(stream.voice):
-                coder, payload, has_coded_voice = Coder.NEURAL, both, True
+        coder, payload, has_coded_voice = _payload_with_voice(stream, tables, prior)
     header = Header(
         model_id=stream.model_id,
         stages=stream.indices.shape[1],
@@ -152,7 +149,7 @@ def bytes_to_stream(
 def encode_payload(
     indices: NDArray[np.integer[Any]], tables: Tables | None, prior: NeuralPrior | None = None
 ) -> tuple[Coder, bytes]:
-    """Code the indices of one group, whichever way is shortest.
+    """Code the indices of one group, whichever way is shortest; what cannot well be the shortest is not tried.
 
     Args:
         indices: Indices [F, Q] of at most 375 frames.
@@ -162,12 +159,35 @@ def encode_payload(
     Returns:
         The coder, the lower of those that are equally short but a coding one rather than packing, and the payload.
     """
-    coded = [
-        (coder, encode_indices(indices, source))
-        for coder, source in ((Coder.TABLES, tables), (Coder.NEURAL, prior))
-        if source is not None
-    ]
-    return min([*coded, (Coder.PACKED, pack_indices(indices))], key=lambda made: len(made[1]))
+    made = [(Coder.PACKED, pack_indices(indices))]
+    if prior is not None:
+        made.insert(0, (Coder.NEURAL, encode_indices(indices, prior)))
+    least_bytes = min(len(payload) for _, payload in made)
+    if tables is not None and _may_fit(cross_entropy_bits(indices, tables), least_bytes):
+        made.insert(0, (Coder.TABLES, encode_indices(indices, tables)))
+    return min(made, key=lambda pair: len(pair[1]))
+
+
+def _payload_with_voice(
+    stream: Stream, tables: Tables | None, prior: NeuralPrior | None
+) -> tuple[Coder, bytes, bool]:
+    """The shortest payload and voice of a file that is not grouped, and whether the voice is in the payload."""
+    if stream.voice is None or prior is None:
+        return *encode_payload(stream.indices, tables, prior), False
+    both = encode_indices(stream.indices, prior, stream.voice)
+    # If the voice is clearly cheaper in the payload than beside it, the prior need not be tried without it.
+    other_prior = None if voice_bits(stream.voice, prior) < 8 * len(stream.voice) - 16 else prior
+    coder, payload = encode_payload(stream.indices, tables, other_prior)
+    if len(both) < len(payload) + len(stream.voice):
+        return Coder.NEURAL, both, True
+    return coder, payload, False
+
+
+def _may_fit(bits: float, size_bytes: int) -> bool:
+    """Whether a payload of this information may have this size; a payload is shorter by chance, but hardly ever more
+    than two bytes.
+    """
+    return bits < 8 * (size_bytes + 2)
 
 
 def group_to_bytes(
