@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench eval readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train eval readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ types: $(DEV_READY) ## Check types
 
 bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--json" for machines)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
+	$(BIN)/python -m tests.bench.training $(ARGS)
 
 eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.jsonl, ARGS="--limit 8"); leaves eval/
 	@mkdir -p eval

@@ -24,12 +24,14 @@ def phone_track(phones: str | None, frames: int) -> npt.NDArray[np.uint8]:
         frames: Frames of 10 ms that the recording has.
 
     Returns:
-        Phone number per frame [frames]; `NO_PHONE` past the labels' end or without labels.
+        Phone number per frame [frames]; `NO_PHONE` past the labels' end, or without labels or their durations.
     """
     track = np.full(frames, NO_PHONE, np.uint8)
     position = 0
     for item in (phones or "").split():
         phone, _, count = item.rpartition(":")
+        if not phone or not count.isdigit():
+            return np.full(frames, NO_PHONE, np.uint8)
         track[position : position + int(count)] = PHONES.index(phone) if phone in PHONES else NO_PHONE
         position += int(count)
     return track
