@@ -18,6 +18,10 @@ def evaluate(
         Path,
         typer.Argument(metavar="DIR|FILE.jsonl", help="Recordings: a folder, or a manifest of JSON lines."),
     ],
+    audio: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--audio", metavar="DIR", help="Where a manifest's files lie, if not beside it."),
+    ] = None,
     split: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--split", help="The manifest's split to measure on; all if not given."),
@@ -130,7 +134,7 @@ def evaluate(
         ),
         skip=_judges(skip),
     )
-    clips = list_material(data, split, limit)
+    clips = list_material(data, split, limit, audio)
     record = measure(plan, clips, jobs, lambda text: progress_line(text, quiet=quiet))
     record["missing"] = [*absent, *record["missing"]]
     if json_file is not None and json_file != STREAM:

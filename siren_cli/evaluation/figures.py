@@ -110,7 +110,8 @@ def voice_scale(voices: Sequence[tuple[str, Sequence[float] | None]]) -> dict[st
         `{"same_speaker", "other_speaker"}`: mean similarity of each clip with the next one of its speaker, and with
         the next one of another; None where there is no such pair.
     """
-    same, other = [], []
+    same: list[tuple[float, float]] = []
+    other: list[tuple[float, float]] = []
     for number, (speaker, voice) in enumerate(voices):
         rest = [*voices[number + 1 :], *voices[:number]]
         for is_same, values in ((True, same), (False, other)):

@@ -22,7 +22,9 @@ SHORTEST_S = 0.3
 _SILENT = 1e-4
 
 
-def list_material(data: Path, split: str | None, limit: int | None) -> list[Clip]:
+def list_material(
+    data: Path, split: str | None, limit: int | None, audio: Path | None = None
+) -> list[Clip]:
     """Lists what to measure on, without reading audio.
 
     Words come from the manifest's `text`, or, in a folder, from `NAME.txt` beside `NAME.wav` or from LibriSpeech's
@@ -32,6 +34,7 @@ def list_material(data: Path, split: str | None, limit: int | None) -> list[Clip
         data: Folder of recordings or manifest (see `siren_cli.training.sources`).
         split: The manifest's split to take; None for all.
         limit: Most clips to take, evenly spread over the list; None for all.
+        audio: Folder that a manifest's files lie in; None for the manifest's own.
 
     Returns:
         The clips, in the order of the list.
@@ -42,7 +45,9 @@ def list_material(data: Path, split: str | None, limit: int | None) -> list[Clip
     clips = list_clips(data)
     if data.is_dir():
         clips = _with_words(data, clips)
-    elif split is not None:
+    elif audio is not None:
+        clips = [_moved(clip, data.parent, audio) for clip in clips]
+    if split is not None and data.is_file():
         found = sorted({clip.split for clip in clips})
         clips = [clip for clip in clips if clip.split == split]
         if not clips:
@@ -101,6 +106,11 @@ def to_16_bits(wav: NDArray[np.float32]) -> NDArray[np.float32]:
     return rounded
 
 
+def _moved(clip: Clip, old: Path, new: Path) -> Clip:
+    is_inside = clip.shard is None and clip.file.is_relative_to(old)
+    return replace(clip, file=new / clip.file.relative_to(old)) if is_inside else clip
+
+
 def _is_readable(clip: Clip) -> bool:
     try:
         read_clip(clip)
@@ -121,8 +131,8 @@ def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
     words: dict[str, str] = {}
     for file in sorted(folder.rglob("*.trans.txt")):
         for line in file.read_text(encoding="utf-8").splitlines():
-            name, _, text = line.partition(" ")
-            words[name] = text
+            name, _, said = line.partition(" ")
+            words[name] = said
     phones: dict[str, str] = {}
     if (folder / "phones.tsv").is_file():
         for line in (folder / "phones.tsv").read_text(encoding="utf-8").splitlines():
@@ -131,7 +141,7 @@ def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
     found = []
     for clip in clips:
         beside = clip.file.with_suffix(".txt")
-        text = words.get(clip.file.stem)
+        text: str | None = words.get(clip.file.stem)
         if text is None and beside.is_file():
             text = beside.read_text(encoding="utf-8").strip()
         found.append(replace(clip, text=text, phones=clip.phones or phones.get(clip.file.stem)))

@@ -1,8 +1,8 @@
 """The frame phone recogniser: how much of what was said can still be read off the sound, offline.
 
 A small network that knows nothing of the codec: its own mel front end, its own weights, never used to train the
-codec. It is trained on clean speech with blurred spectra, cut bands, tilts and noise, so that it minds the words more than
-the band (`siren_cli.evaluation.recogniser_training`).
+codec. It is trained on clean speech with blurred spectra, cut bands, tilts and noise, so that it minds the words more
+than the band (`siren_cli.evaluation.recogniser_training`).
 """
 
 from __future__ import annotations

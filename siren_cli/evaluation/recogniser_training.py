@@ -115,7 +115,7 @@ def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str],
             scores.float().flatten(0, 1), labels.flatten(), ignore_index=-1, label_smoothing=0.05
         )
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimiser.step()
         step += 1

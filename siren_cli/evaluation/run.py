@@ -90,6 +90,10 @@ def _results(plan: Plan, tasks: list[tuple[Clip, Clip | None]], jobs: int) -> It
 def _record(
     plan: Plan, done: list[dict[str, Any]], left_out: list[dict[str, Any]], missing: list[str]
 ) -> dict[str, Any]:
+    from siren_cli.codec import load_codec
+    from siren_cli.weights import find_model
+
+    codec = load_codec(plan.model, device="cpu")
     names = list(done[0]["systems"])
     rows = []
     for name in names:
@@ -104,7 +108,12 @@ def _record(
     return {
         "schema": SCHEMA,
         "siren": __version__,
-        "model": _model_facts(plan),
+        "model": {
+            "name": codec.name,
+            "id": codec.model_id.hex(),
+            "parameters": codec.parameter_count,
+            "weights_bytes": find_model(plan.model).weights_path.stat().st_size,
+        },
         "material": {
             "clips": len(done),
             "speakers": len({clip["speaker"] for clip in done}),
@@ -114,22 +123,8 @@ def _record(
         "columns": [asdict(column) for column in COLUMNS],
         "rows": rows,
         "voice_scale": voice_scale([(clip["speaker"], clip["embedding"]) for clip in done]),
-        "utilisation": utilisation_of(plan.model, done),
+        "utilisation": utilisation_of(codec, done),
         "left_out": left_out,
         "missing": missing,
         "clips": [{key: value for key, value in clip.items() if key != "embedding"} for clip in done],
-    }
-
-
-def _model_facts(plan: Plan) -> dict[str, Any]:
-    from siren_cli.codec import load_codec
-    from siren_cli.weights import find_model
-
-    files = find_model(plan.model)
-    codec = load_codec(plan.model, device="cpu")
-    return {
-        "name": codec.name,
-        "id": codec.model_id.hex(),
-        "parameters": codec.parameter_count,
-        "weights_bytes": files.weights_path.stat().st_size,
     }

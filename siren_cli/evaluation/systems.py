@@ -116,11 +116,11 @@ def floor() -> System:
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del file, stranger
-        spectrum = np.abs(np.fft.rfft(wav))
-        width = max(
-            1, len(spectrum) * 100 // (SAMPLE_RATE_HZ // 2)
-        )  # 100 Hz: no trace of the phases or the pitch
-        smooth = np.sqrt(np.convolve(spectrum**2, np.ones(width) / width, "same"))
+        power = np.abs(np.fft.rfft(wav)) ** 2
+        width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: no trace of the pitch
+        total = np.cumsum(np.pad(power, (width // 2 + 1, width - width // 2 - 1)))
+        smooth = np.sqrt(np.maximum(total[width:] - total[:-width], 0.0) / width)
+        smooth = np.pad(smooth, (0, len(power) - len(smooth)), mode="edge")
         phases = np.random.default_rng(0).uniform(0, 2 * np.pi, len(smooth))
         noise = np.fft.irfft(smooth * np.exp(1j * phases), len(wav)).astype(np.float32)
         return Recording(noise, 0)
@@ -207,10 +207,10 @@ def codec2_run(
         encode_s = _call("c2enc", mode, raw, file)
         damage_file()
         decode_s = _call("c2dec", mode, file, back)
-        decoded = np.fromfile(back, "<i2").astype(np.float32) / 32768
+        decoded = np.fromfile(back, "<i2") / 32768
         raw.unlink()
         back.unlink()
-        wide = resample(decoded, _CODEC2_HZ, SAMPLE_RATE_HZ)[_CODEC2_DELAY_SAMPLES[mode] :]
+        wide = resample(decoded.astype(np.float32), _CODEC2_HZ, SAMPLE_RATE_HZ)[_CODEC2_DELAY_SAMPLES[mode] :]
         payload_bytes = os.path.getsize(file) - CODEC2_HEADER_BYTES
         return Recording(_as_long_as(wide, wav), payload_bytes, encode_s, decode_s)
 
@@ -256,10 +256,15 @@ def _as_long_as(wav: Samples, model: Samples) -> Samples:
 
 def _call(program: str, *arguments: str | Path) -> float:
     started_s = perf_counter()
-    result = subprocess.run([program, *map(str, arguments)], capture_output=True, check=False)
-    if result.returncode != 0:
-        said = result.stderr.decode(errors="replace").split("\n")[0]
-        raise DataError(f"{program} ended with status {result.returncode} ({said}); check its installation")
+    process = subprocess.Popen(
+        [program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _, said = process.communicate()
+    if process.returncode != 0:
+        reason = said.decode(errors="replace").split("\n")[0]
+        raise DataError(
+            f"{program} ended with status {process.returncode} ({reason}); check its installation"
+        )
     return perf_counter() - started_s
 
 
@@ -280,11 +285,10 @@ def _identity(function: Callable[..., object], programs: list[str]) -> str:
 
 def _codec_source() -> str:
     """Digest of the sources that turn samples into bytes and back."""
-    import siren_cli
     import siren_format
 
-    program, formats = (Path(inspect.getfile(package)).parent for package in (siren_cli, siren_format))
-    files = [program / "codec.py", program / "audio.py", program / "loudness.py"]
+    program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
+    files = [program / f"{name}.py" for name in ("codec", "audio", "chunks", "loudness")]
     files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 

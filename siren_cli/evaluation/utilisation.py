@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES, FSQ_LEVELS, SAMPLE_RATE_HZ
 
+if TYPE_CHECKING:
+    from siren_cli.codec import Codec
 
-def utilisation_of(model: str | None, clips: list[dict[str, Any]]) -> dict[str, Any] | None:
+
+def utilisation_of(codec: Codec, clips: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Reads the indices back from the files of the run with most stages.
 
     Args:
-        model: The model that wrote them.
+        codec: The model that wrote them.
         clips: Results of the clips (see `siren_cli.evaluation.clip_work`).
 
     Returns:
         See `utilisation`; None if no file of SIREN was written.
     """
-    from siren_cli.weights import find_model, read_tables
-    from siren_format.stream import bytes_to_stream
-
     names = [name for name in ("siren-2", "siren-1") if name in clips[0]["systems"]]
     if not names:
         return None
-    files = find_model(model)
-    tables = read_tables(files.weights_path)
     data = [Path(clip["systems"][names[0]]["file"]).read_bytes() for clip in clips]
-    indices = np.concatenate([bytes_to_stream(item, tables, files.model_id).indices for item in data])
+    indices = np.concatenate([codec.from_bytes(item).indices for item in data])
     payload_bits = sum(clip["systems"][names[0]]["figures"]["payload_bps"][0] for clip in clips)
     return {"system": names[0], **utilisation(indices), "payload_bits_per_frame": payload_bits / len(indices)}
 
