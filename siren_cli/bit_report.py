@@ -19,6 +19,7 @@ from siren_format.errors import OtherModel
 from siren_format.layout import parse_layout
 from siren_format.limits import LEVELS, Coder
 from siren_format.prior_rows import prior_digit_bits
+from siren_format.prior_voice import voice_bits
 from siren_format.stream import decode_group
 from siren_format.tables import table_digit_bits
 
@@ -50,12 +51,14 @@ def bit_facts(data: bytes, model: str | None) -> dict[str, Any]:
         raise OtherModel(layout.header.model_id, files.model_id, offset=3)
     tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
     groups = []
+    coded_voice_bits = 0.0
     for record in layout.records:
-        indices = decode_group(data, layout, record, tables, prior)
+        indices, voice = decode_group(data, layout, record, tables, prior)
         if record.coder == Coder.TABLES and tables is not None:
             groups.append(table_digit_bits(indices, tables))
         elif record.coder == Coder.NEURAL and prior is not None:
             groups.append(prior_digit_bits(indices, prior))
+            coded_voice_bits += 0.0 if voice is None else voice_bits(voice, prior)
         else:
             groups.append(np.broadcast_to(np.log2(LEVELS), (*indices.shape, len(LEVELS))))
     bits = np.concatenate(groups)
@@ -64,7 +67,8 @@ def bit_facts(data: bytes, model: str | None) -> dict[str, Any]:
         "stage_bits": bits.sum(axis=(0, 2)).tolist(),
         "digit_bits": bits.sum(axis=0).tolist(),
         "second_bits": _by_second(bits.sum(axis=(1, 2))),
-        "rounding_bits": 8 * layout.payload_bytes - float(bits.sum()),
+        "coded_voice_bits": coded_voice_bits,
+        "rounding_bits": 8 * layout.payload_bytes - float(bits.sum()) - coded_voice_bits,
     }
 
 
@@ -82,6 +86,8 @@ def bit_rows(facts: dict[str, Any]) -> Rows:
         shares = ", ".join(f"d{d} {bits / facts['frames']:.2f}" for d, bits in enumerate(digits))
         per_frame = total / facts["frames"]
         rows.append((f"stage {stage}", f"{total:.1f} bits, {per_frame:.2f} a frame of {_raw_bits():.2f}: {shares}"))
+    if facts["coded_voice_bits"]:
+        rows.append(("voice", f"{facts['coded_voice_bits']:.1f} bits"))
     rows.append(("rounding", f"{facts['rounding_bits']:.1f} bits"))
     seconds = facts["second_bits"]
     step = math.ceil(len(seconds) / _MOST_BARS)

@@ -32,7 +32,7 @@ from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prio
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
-from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+from siren_format.voice import coarse_level_db, voice_digits, voice_level_db, voice_to_bytes
 
 _NOISE_SEED = 68
 
@@ -96,6 +96,17 @@ class Codec:
         """Number of weights of all networks."""
         return sum(parameter.numel() for parameter in self._model.parameters())
 
+    @property
+    def packet_source(self) -> NeuralPrior | Tables | None:
+        """What packets are coded with: the prior, or else the tables."""
+        return self._tables if self._prior is None else self._prior
+
+    def coded(
+        self, indices: NDArray[np.int16], voice: bytes | None, sample_count: int, source_rate_hz: int = SAMPLE_RATE_HZ
+    ) -> Coded:
+        """Indices [F, Q] of this model, of whatever origin, ready for `decode` and `to_bytes`."""
+        return Coded(indices, voice, sample_count, source_rate_hz, self.model_id, self._tables, self._prior)
+
     @torch.inference_mode()
     def encode(self, wav: ArrayLike, sample_rate_hz: int, *, stages: int = 1) -> Coded:
         """Encodes a recording, on its own and in float32, so that its indices depend on nothing else.
@@ -134,15 +145,10 @@ class Codec:
             indices.append(
                 self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep].cpu().numpy()
             )
-        return Coded(
-            indices=np.concatenate(indices).astype(np.int16),
-            voice=voice_to_bytes(level_db, self._wav_to_voice(wav_16k[:, : CHUNK_FRAMES * FRAME_SAMPLES])),
-            sample_count=len(samples),
-            source_rate_hz=sample_rate_hz,
-            model_id=self.model_id,
-            _tables=self._tables,
-            _prior=self._prior,
+        voice = voice_to_bytes(
+            coarse_level_db(level_db), self._wav_to_voice(wav_16k[:, : CHUNK_FRAMES * FRAME_SAMPLES])
         )
+        return self.coded(np.concatenate(indices).astype(np.int16), voice, len(samples), sample_rate_hz)
 
     def from_bytes(self, data: bytes) -> Coded:
         """Reads a `.srn` file.
@@ -154,15 +160,7 @@ class Codec:
             FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
         """
         stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
-        return Coded(
-            stream.indices,
-            stream.voice,
-            stream.sample_count,
-            stream.source_rate_hz,
-            stream.model_id,
-            self._tables,
-            self._prior,
-        )
+        return self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
 
     @torch.inference_mode()
     def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:

@@ -20,6 +20,13 @@ class Device(str, Enum):
     CUDA = "cuda"
 
 
+class Profile(str, Enum):
+    """What `siren encode` writes."""
+
+    FILE = "file"
+    PACKET = "packet"
+
+
 AudioInput = Annotated[
     str, typer.Argument(metavar="IN", help="Recording: whatever soundfile reads, or - for standard input.")
 ]

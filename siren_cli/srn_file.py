@@ -65,7 +65,7 @@ def facts_of(data: bytes) -> dict[str, Any]:
         "groups": len(layout.records),
         "stages": header.stages,
         "coder": "+".join(sorted({record.coder.name.lower() for record in layout.records})),
-        "voice": "none" if header.voice is None else "inline",
+        "voice": _voice_kind(header.voice is not None, header.has_coded_voice),
         "voice_level_db": None if header.voice is None else voice_level_db(header.voice),
         "model_id": header.model_id.hex(),
         "model_name": name,
@@ -132,7 +132,13 @@ def voice_text(facts: dict[str, Any]) -> str:
     """
     if facts["voice"] == "none":
         return "none (default voice)"
+    if facts["voice"] == "coded":
+        return "coded with the payload"
     return f"inline, level {facts['voice_level_db']:.1f} dBFS"
+
+
+def _voice_kind(is_inline: bool, is_coded: bool) -> str:
+    return "inline" if is_inline else "coded" if is_coded else "none"
 
 
 def refusal(source: str, error: FormatError) -> SirenError:

@@ -30,7 +30,9 @@ class Rule:
     inside: tuple[str, ...] = ()
 
 
-_FORMAT_PLAIN = tuple(f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "voice"))
+_FORMAT_PLAIN = tuple(
+    f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice")
+)
 """The part of the format that needs the standard library alone."""
 
 _CLI_PLAIN = ("siren_cli.config", "siren_cli.errors", "siren_cli.__version__")
@@ -76,8 +78,9 @@ RULES = (
     Rule("siren_cli.training"),
     Rule(
         "siren_cli.training.*",
-        ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.codec",
-         "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones", "siren_cli.pitch",
+        ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
+         "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
+         "siren_cli.pitch",
          "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
@@ -103,6 +106,11 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
+    Rule(
+        "siren_cli.packets",
+        ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.codec",),
+    ),
     Rule("siren_cli.commands"),
     Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
     Rule(
@@ -115,7 +123,7 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

@@ -20,6 +20,7 @@ from siren_format.limits import LEVELS
 from siren_format.packing import RADICES, indices_to_digits
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import PriorWalk, prior_rows
+from siren_format.prior_voice import VoiceWalk, voice_rows
 from siren_format.tables import TOTAL, Tables, context_rows
 
 _STATE_BITS = 64
@@ -49,17 +50,28 @@ class _RowModels(dict[int, Any]):
 _models_of_tables: WeakKeyDictionary[Tables, list[list[_RowModels]]] = WeakKeyDictionary()
 
 
-def encode_indices(indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior) -> bytes:
+def encode_indices(
+    indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior, voice: bytes | None = None
+) -> bytes:
     """Code the indices of one group.
 
     Args:
         indices: Indices [F, Q], 0..999 each.
         source: What the frequencies come from: the tables (coder 1) or the neural prior (coder 2) of the model.
+        voice: Voice field of 8 bytes to code before the indices, with a prior only; None for no voice.
 
     Returns:
         The payload: the shortest byte string that decodes to the indices, and of those the smallest.
+
+    Raises:
+        ValueError: A voice is to be coded with tables.
     """
     encoder = constriction.stream.queue.RangeEncoder()
+    if voice is not None:
+        if isinstance(source, Tables):
+            raise ValueError("a voice cannot be coded with tables, expected a neural prior; write it inline")
+        for row, value in voice_rows(voice, source):
+            encoder.encode(value, _row_model(row))
     for digit, model in _coded(indices, source):
         encoder.encode(digit, model)
     return _shortest_bytes(encoder)
@@ -68,7 +80,7 @@ def encode_indices(indices: NDArray[np.integer[Any]], source: Tables | NeuralPri
 def decode_indices(
     payload: bytes, frames: int, stages: int, source: Tables | NeuralPrior, *, offset: int
 ) -> NDArray[np.int16]:
-    """Decode the payload of one group and refuse all but its canonical form.
+    """Decode the payload of one group, without a voice in it, and refuse all but its canonical form.
 
     Args:
         payload: The payload.
@@ -83,12 +95,36 @@ def decode_indices(
     Raises:
         BadPayload: No encoder writes this payload.
     """
+    return decode_payload(payload, frames, stages, source, offset=offset, has_voice=False)[0]
+
+
+def decode_payload(
+    payload: bytes, frames: int, stages: int, source: Tables | NeuralPrior, *, offset: int, has_voice: bool
+) -> tuple[NDArray[np.int16], bytes | None]:
+    """Decode the payload of one group and refuse all but its canonical form.
+
+    Args:
+        payload: The payload.
+        frames: Frames F.
+        stages: Stages Q.
+        source: What the frequencies come from: the tables or the neural prior of the model.
+        offset: Byte of the file at which the payload starts, for the error.
+        has_voice: Whether a voice comes before the indices; the source must be a prior then.
+
+    Returns:
+        Indices [F, Q], and the voice field if there is one.
+
+    Raises:
+        BadPayload: No encoder writes this payload.
+    """
     words = payload + bytes(-len(payload) % _WORD_BYTES)
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, dtype=">u4").astype(np.uint32))
+    voice = None
     try:
         if isinstance(source, Tables):
             indices = _decode(decoder, frames, _models(source)[:stages])
         else:
+            voice = _decode_voice(decoder, source) if has_voice else None
             indices = _decode_neural(decoder, frames, stages, source)
     except AssertionError as error:  # what constriction raises for a point outside the coder's interval
         raise BadPayload(
@@ -97,7 +133,7 @@ def decode_indices(
             offset=offset,
             field="payload",
         ) from error
-    canonical = encode_indices(indices, source)
+    canonical = encode_indices(indices, source, voice)
     if canonical != payload:
         raise BadPayload(
             f"the payload of {len(payload)} bytes is not the one form of its indices, expected another of "
@@ -105,7 +141,7 @@ def decode_indices(
             offset=offset,
             field="payload",
         )
-    return indices
+    return indices, voice
 
 
 def _coded(indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior) -> Iterator[tuple[int, Any]]:
@@ -146,6 +182,13 @@ def _decode(decoder: Any, frames: int, models: list[list[_RowModels]]) -> NDArra
                 index += value * radix
             indices[frame, stage] = index
     return indices
+
+
+def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
+    walk = VoiceWalk(prior)
+    while not walk.is_complete:
+        walk.take(decoder.decode(_row_model(walk.row())))
+    return walk.voice()
 
 
 def _decode_neural(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> NDArray[np.int16]:

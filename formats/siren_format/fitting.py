@@ -41,7 +41,7 @@ def fit_tables(recordings: Sequence[NDArray[np.integer[Any]]]) -> Tables:
         raise ValueError("a recording for the tables is not [F, 2]; encode it with both stages")
     return Tables(
         tuple(
-            tuple(_integer_rows(_fit_digit(_count(recordings, stage, digit))) for digit in range(len(LEVELS)))
+            tuple(integer_rows(_fit_digit(_count(recordings, stage, digit))) for digit in range(len(LEVELS)))
             for stage in range(MAX_STAGES)
         )
     )
@@ -92,8 +92,15 @@ def _smooth(counts: _Floats, parents: Sequence[_Floats]) -> _Floats:
     return smoothed
 
 
-def _integer_rows(probabilities: _Floats) -> NDArray[np.uint16]:
-    """Round rows to integers of at least 1 that sum to 65536: largest remainder, ties to the lower value."""
+def integer_rows(probabilities: _Floats) -> NDArray[np.uint16]:
+    """Round rows to integers of at least 1 that sum to 65536: largest remainder, ties to the lower value.
+
+    Args:
+        probabilities: Rows [.., L] of numbers of 0 or more, not all of them 0.
+
+    Returns:
+        Frequencies [.., L].
+    """
     level_count = probabilities.shape[-1]
     shares = probabilities / probabilities.sum(axis=-1, keepdims=True) * (TOTAL - level_count)
     whole = np.floor(shares).astype(np.int64)

@@ -24,8 +24,8 @@ from siren_format.limits import (
     Record,
 )
 
-_VOICE_NONE = 0
 _VOICE_INLINE = 1
+_VOICE_CODED = 2
 _FLAG_SOURCE_RATE = 0x20
 _FLAG_GROUPED = 0x40
 _FLAG_RESERVED = 0x80
@@ -42,9 +42,10 @@ class Header(Record):
         stages: Residual stages present, 1 or 2.
         coder: How the payload is coded; ``Coder.PACKED`` if grouped, where every group says its own.
         sample_count: Samples at 16 kHz, 1..960000; None if grouped.
-        voice: Voice field of 8 bytes; None means the default voice.
+        voice: Voice field of 8 bytes; None means the default voice, or one that is coded.
         source_rate_hz: Sample rate of the recording before it was brought to 16 kHz.
         grouped: Whether the file is a sequence of groups.
+        has_coded_voice: Whether the voice is at the start of the payload.
     """
 
     model_id: bytes
@@ -54,6 +55,7 @@ class Header(Record):
     voice: bytes | None
     source_rate_hz: int
     grouped: bool
+    has_coded_voice: bool
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class Header(Record):
         voice: bytes | None = None,
         source_rate_hz: int = SAMPLE_RATE_HZ,
         grouped: bool = False,
+        has_coded_voice: bool = False,
     ) -> None:
         self._keep(
             model_id=model_id,
@@ -73,6 +76,7 @@ class Header(Record):
             voice=voice,
             source_rate_hz=source_rate_hz,
             grouped=grouped,
+            has_coded_voice=has_coded_voice,
         )
 
     def to_bytes(self) -> bytes:
@@ -87,6 +91,7 @@ class Header(Record):
         self._require_sayable()
         has_rate = self.source_rate_hz != SAMPLE_RATE_HZ
         flags = (self.stages - 1) | self.coder << 1 | (self.voice is not None) * _VOICE_INLINE << 3
+        flags |= self.has_coded_voice * _VOICE_CODED << 3
         flags |= has_rate * _FLAG_SOURCE_RATE | self.grouped * _FLAG_GROUPED
         parts = [bytes((MAGIC_BYTE, MAGIC_NIBBLE << 4 | VERSION, flags)), self.model_id]
         if self.sample_count is not None:
@@ -116,6 +121,10 @@ class Header(Record):
                 f"source rate {self.source_rate_hz} Hz, expected 1..{MAX_SOURCE_RATE_HZ}",
             ),
             (self.voice is not None and len(self.voice) != VOICE_BYTES, "voice is not 8 bytes long"),
+            (
+                self.has_coded_voice and (self.voice is not None or self.coder != Coder.NEURAL),
+                "a coded voice beside another one or without coder 2",
+            ),
         )
         for is_fault, message in faults:
             if is_fault:
@@ -208,8 +217,14 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         raise ReservedBits(f"reserved bit 7 is set, expected 0; {DAMAGED}", offset=2, field="flags")
     coder = parse_coder(flags >> 1 & 3, offset=2, field="flags")
     voice_kind = flags >> 3 & 3
-    if voice_kind > _VOICE_INLINE:
-        raise ReservedBits(f"voice kind {voice_kind} is reserved, expected 0 or 1; {DAMAGED}", offset=2, field="flags")
+    if voice_kind > _VOICE_CODED:
+        raise ReservedBits(f"voice kind {voice_kind} is reserved, expected 0 to 2; {DAMAGED}", offset=2, field="flags")
+    if voice_kind == _VOICE_CODED and coder != Coder.NEURAL:
+        raise ReservedBits(
+            f"the voice is said to be in a payload of coder {int(coder)}, expected coder 2; {DAMAGED}",
+            offset=2,
+            field="flags",
+        )
     grouped = bool(flags & _FLAG_GROUPED)
     if grouped and coder != Coder.PACKED:
         raise ReservedBits(
@@ -223,8 +238,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         coder=coder,
         sample_count=None if grouped else take_sample_count(reader),
         source_rate_hz=_take_rate(reader) if flags & _FLAG_SOURCE_RATE else SAMPLE_RATE_HZ,
-        voice=None if voice_kind == _VOICE_NONE else reader.take(VOICE_BYTES, "voice"),
+        voice=reader.take(VOICE_BYTES, "voice") if voice_kind == _VOICE_INLINE else None,
         grouped=grouped,
+        has_coded_voice=voice_kind == _VOICE_CODED,
     )
     return header, reader.position
 

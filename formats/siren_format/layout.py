@@ -102,7 +102,7 @@ class Layout(Record):
 
     @property
     def voice_bytes(self) -> int:
-        """Size of the voice, 0 if there is none."""
+        """Size of the voice, 0 if there is none or it is part of the payload."""
         return 0 if self.header.voice is None else VOICE_BYTES
 
     @property
@@ -185,6 +185,7 @@ def parse_layout(data: bytes) -> Layout:
 def _whole_file_record(data: bytes, header: Header, start: int, sample_count: int) -> GroupRecord:
     payload_end = len(data) - CHECK_BYTES
     limit_bytes = packed_size_bytes(frames_for(sample_count) * header.stages)
+    limit_bytes += VOICE_BYTES * header.has_coded_voice
     size_bytes = payload_end - start
     if size_bytes < 0 or (header.coder == Coder.PACKED and size_bytes < limit_bytes):
         least_bytes = CHECK_BYTES + (limit_bytes if header.coder == Coder.PACKED else 0)

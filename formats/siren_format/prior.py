@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.limits import LEVELS, MAX_STAGES
+from siren_format.tables import TOTAL
+from siren_format.voice import VOICE_DIGIT_LEVELS, VOICE_DIGITS
 
 ACTIVATION_BITS = 6
 """An activation a stands for a / 64."""
@@ -55,6 +57,9 @@ class NeuralPrior:
         out: int8 [8, 8, U], weights of the logits; 5 of 8 rows are in use where the digit has 5 values.
         out_bias: int32 [8, 8].
         exp2: int32 [1024], not increasing, from 65536 to 1: the power of two of minus its number / 64.
+        voice_level: uint16 [256], frequencies of the voice's level byte; they sum to 65536.
+        voice_parents: int16 [28], for each digit of the voice one that comes before it, or -1.
+        voice_digits: uint16 [28, 4, 4], frequencies of the digit's values for each value of its parent, or for 0.
 
     Raises:
         ValueError: A shape, a type or an entry is otherwise.
@@ -73,6 +78,9 @@ class NeuralPrior:
     out: NDArray[np.int8]
     out_bias: NDArray[np.int32]
     exp2: NDArray[np.int32]
+    voice_level: NDArray[np.uint16]
+    voice_parents: NDArray[np.int16]
+    voice_digits: NDArray[np.uint16]
 
     def __post_init__(self) -> None:
         for name, array in ((field.name, getattr(self, field.name)) for field in fields(self)):
@@ -102,6 +110,9 @@ class NeuralPrior:
             "out": (np.int8, (digits, most, head)),
             "out_bias": (np.int32, (digits, most)),
             "exp2": (np.int32, (EXP2_ENTRIES,)),
+            "voice_level": (np.uint16, (256,)),
+            "voice_parents": (np.int16, (VOICE_DIGITS,)),
+            "voice_digits": (np.uint16, (VOICE_DIGITS, VOICE_DIGIT_LEVELS, VOICE_DIGIT_LEVELS)),
         }
         for name, (kind, shape) in expected.items():
             array = getattr(self, name)
@@ -122,6 +133,17 @@ class NeuralPrior:
             (
                 self.exp2[0] != 2**16 or self.exp2[-1] != 1 or np.any(np.diff(self.exp2) > 0),
                 "exp2 does not fall from 65536 to 1",
+            ),
+            (
+                any(not -1 <= parent < number for number, parent in enumerate(self.voice_parents.tolist())),
+                "a digit of the voice depends on a later one",
+            ),
+            (
+                any(
+                    rows.min() < 1 or np.any(rows.sum(axis=-1, dtype=np.int64) != TOTAL)
+                    for rows in (self.voice_level, self.voice_digits)
+                ),
+                f"a row of the voice has a 0 or does not sum to {TOTAL}",
             ),
         )
         for is_fault, message in faults:

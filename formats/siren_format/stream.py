@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.check import check_value
-from siren_format.entropy import decode_indices, encode_indices
+from siren_format.entropy import decode_payload, encode_indices
 from siren_format.errors import CheckFailed, NeedsTables, OtherModel
 from siren_format.header import Header, parse_header
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, parse_layout
@@ -27,7 +27,8 @@ from siren_format.limits import (
 )
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
-from siren_format.tables import Tables
+from siren_format.prior_voice import voice_bits
+from siren_format.tables import Tables, cross_entropy_bits
 
 _MODEL_ID_OFFSET = 3
 _GROUP_FRAMES = MAX_GROUP_SAMPLES // FRAME_SAMPLES
@@ -92,18 +93,22 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
         ValueError: The model id, the voice or the source rate is outside what version 1 can say.
     """
     grouped = stream.sample_count > MAX_GROUP_SAMPLES
-    coder, payload = (Coder.PACKED, b"") if grouped else encode_payload(stream.indices, tables, prior)
+    coder, payload, has_coded_voice = Coder.PACKED, b"", False
+    if not grouped:
+        coder, payload, has_coded_voice = _payload_with_voice(stream, tables, prior)
     header = Header(
         model_id=stream.model_id,
         stages=stream.indices.shape[1],
         coder=coder,
         sample_count=None if grouped else stream.sample_count,
-        voice=stream.voice,
+        voice=None if has_coded_voice else stream.voice,
         source_rate_hz=stream.source_rate_hz,
         grouped=grouped,
+        has_coded_voice=has_coded_voice,
     ).to_bytes()
     if not grouped:
-        return header + payload + _check_bytes(header, None, payload, stream.indices)
+        voice = stream.voice if has_coded_voice else None
+        return header + payload + _check_bytes(header, None, payload, stream.indices, voice)
     return header + b"".join(_groups(header, stream, tables, prior))
 
 
@@ -131,11 +136,12 @@ def bytes_to_stream(
     if header.model_id != model_id:
         raise OtherModel(header.model_id, model_id, offset=_MODEL_ID_OFFSET)
     layout = parse_layout(data)
+    groups = [decode_group(data, layout, record, tables, prior) for record in layout.records]
     return Stream(
         model_id=header.model_id,
-        indices=np.concatenate([decode_group(data, layout, record, tables, prior) for record in layout.records]),
+        indices=np.concatenate([indices for indices, _ in groups]),
         sample_count=layout.sample_count,
-        voice=header.voice,
+        voice=groups[0][1] if header.has_coded_voice else header.voice,
         source_rate_hz=header.source_rate_hz,
     )
 
@@ -143,7 +149,7 @@ def bytes_to_stream(
 def encode_payload(
     indices: NDArray[np.integer[Any]], tables: Tables | None, prior: NeuralPrior | None = None
 ) -> tuple[Coder, bytes]:
-    """Code the indices of one group, whichever way is shortest.
+    """Code the indices of one group, whichever way is shortest; what cannot well be the shortest is not tried.
 
     Args:
         indices: Indices [F, Q] of at most 375 frames.
@@ -153,12 +159,35 @@ def encode_payload(
     Returns:
         The coder, the lower of those that are equally short but a coding one rather than packing, and the payload.
     """
-    coded = [
-        (coder, encode_indices(indices, source))
-        for coder, source in ((Coder.TABLES, tables), (Coder.NEURAL, prior))
-        if source is not None
-    ]
-    return min([*coded, (Coder.PACKED, pack_indices(indices))], key=lambda made: len(made[1]))
+    made = [(Coder.PACKED, pack_indices(indices))]
+    if prior is not None:
+        made.insert(0, (Coder.NEURAL, encode_indices(indices, prior)))
+    least_bytes = min(len(payload) for _, payload in made)
+    if tables is not None and _may_fit(cross_entropy_bits(indices, tables), least_bytes):
+        made.insert(0, (Coder.TABLES, encode_indices(indices, tables)))
+    return min(made, key=lambda pair: len(pair[1]))
+
+
+def _payload_with_voice(
+    stream: Stream, tables: Tables | None, prior: NeuralPrior | None
+) -> tuple[Coder, bytes, bool]:
+    """The shortest payload and voice of a file that is not grouped, and whether the voice is in the payload."""
+    if stream.voice is None or prior is None:
+        return *encode_payload(stream.indices, tables, prior), False
+    both = encode_indices(stream.indices, prior, stream.voice)
+    # If the voice is clearly cheaper in the payload than beside it, the prior need not be tried without it.
+    other_prior = None if voice_bits(stream.voice, prior) < 8 * len(stream.voice) - 16 else prior
+    coder, payload = encode_payload(stream.indices, tables, other_prior)
+    if len(both) < len(payload) + len(stream.voice):
+        return Coder.NEURAL, both, True
+    return coder, payload, False
+
+
+def _may_fit(bits: float, size_bytes: int) -> bool:
+    """Whether a payload of this information may have this size; a payload is shorter by chance, but hardly ever more
+    than two bytes.
+    """
+    return bits < 8 * (size_bytes + 2)
 
 
 def group_to_bytes(
@@ -193,7 +222,7 @@ def group_to_bytes(
 
 def decode_group(
     data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None, prior: NeuralPrior | None = None
-) -> NDArray[np.int16]:
+) -> tuple[NDArray[np.int16], bytes | None]:
     """Decode one group and compare its check.
 
     Args:
@@ -204,7 +233,7 @@ def decode_group(
         prior: Neural prior of the model; None if the payload is not coded with it.
 
     Returns:
-        Indices [F, Q] of the group.
+        Indices [F, Q] of the group, and the voice if it is coded in the payload.
 
     Raises:
         NeedsTables: The payload is coded with tables or a prior and there is none.
@@ -213,15 +242,23 @@ def decode_group(
     """
     payload = data[record.payload_start : record.payload_end]
     stages = layout.header.stages
+    voice = None
     if record.coder == Coder.PACKED:
         indices = unpack_indices(payload, record.frames, stages, offset=record.payload_start)
     else:
         source = tables if record.coder == Coder.TABLES else prior
         if source is None:
             raise _needs(record, layout.header.model_id)
-        indices = decode_indices(payload, record.frames, stages, source, offset=record.payload_start)
+        indices, voice = decode_payload(
+            payload,
+            record.frames,
+            stages,
+            source,
+            offset=record.payload_start,
+            has_voice=layout.header.has_coded_voice,
+        )
     covered = data[record.start : record.payload_end]
-    expected = _check_bytes(data[: layout.header_length], record.number, covered, indices)
+    expected = _check_bytes(data[: layout.header_length], record.number, covered, indices, voice)
     if record.check != int.from_bytes(expected, "little"):
         raise CheckFailed(
             f"check {record.check:#06x}, expected {int.from_bytes(expected, 'little'):#06x}; "
@@ -229,7 +266,7 @@ def decode_group(
             offset=record.payload_end,
             field="check",
         )
-    return indices
+    return indices, voice
 
 
 def _needs(record: GroupRecord, model_id: bytes) -> NeedsTables:
@@ -252,6 +289,9 @@ def _groups(
         yield group_to_bytes(header, number, indices, last_sample_count, tables, prior)
 
 
-def _check_bytes(header: bytes, number: int | None, record: bytes, indices: NDArray[np.integer[Any]]) -> bytes:
-    value = check_value(header, number, record, indices.astype("<u2").tobytes())
+def _check_bytes(
+    header: bytes, number: int | None, record: bytes, indices: NDArray[np.integer[Any]], voice: bytes | None = None
+) -> bytes:
+    """The check; a voice that is coded in the payload is covered as the indices are."""
+    value = check_value(header, number, record, (voice or b"") + indices.astype("<u2").tobytes())
     return value.to_bytes(CHECK_BYTES, "little")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 VOICE_DIGITS = 28
 VOICE_DIGIT_LEVELS = 4
+COARSE_LEVEL_DB = 2.0
+LEAST_COARSE_LEVEL_DB = -62.0
 _DIGITS_PER_BYTE = 4
 _BITS_PER_DIGIT = 2
 
@@ -40,6 +42,20 @@ def voice_to_bytes(level_db: float, digits: Sequence[int]) -> bytes:
     for i, digit in enumerate(digits):
         field[1 + i // _DIGITS_PER_BYTE] |= int(digit) << (_BITS_PER_DIGIT * (i % _DIGITS_PER_BYTE))
     return bytes(field)
+
+
+def coarse_level_db(level_db: float) -> float:
+    """Round a level to one of those that neural priors code in few bits; nobody hears a decibel.
+
+    Args:
+        level_db: RMS level in dBFS.
+
+    Returns:
+        The nearest even number of dB within -62..0; levels below -63 as they are.
+    """
+    if level_db < LEAST_COARSE_LEVEL_DB - COARSE_LEVEL_DB / 2:
+        return level_db
+    return min(0.0, COARSE_LEVEL_DB * round(level_db / COARSE_LEVEL_DB))
 
 
 def voice_level_db(voice: bytes) -> float:

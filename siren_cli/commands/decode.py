@@ -23,7 +23,10 @@ from siren_cli.options import (
 
 
 def decode(
-    source: Annotated[str, typer.Argument(metavar="IN.srn", help="File to decode, or - for standard input.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="IN.srn", help="File to decode, file or folder of packets, or - for standard input."),
+    ],
     output: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -48,16 +51,26 @@ def decode(
     threads: ThreadsOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Decode a .srn file to a recording of exactly the same duration."""
+    """Decode a .srn file to a recording of exactly the same duration, or packets to what of it arrived."""
+    import os
     from time import perf_counter
 
+    from siren_cli.files import STREAM
     from siren_cli.manifest import model_for
     from siren_cli.srn_file import facts_of, read_srn, refusal, voice_text
     from siren_format.errors import FormatError
+    from siren_format.packet_file import PACKET_FILE_MAGIC
 
-    destination = default_output(source, ".wav") if output is None else output
+    destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
-    data = read_srn(source)
+    is_folder = source != STREAM and os.path.isdir(source)
+    data = b"" if is_folder else read_srn(source)
+    if is_folder or data.startswith(PACKET_FILE_MAGIC):
+        _decode_packets(
+            source, None if is_folder else data, destination, sample_rate, model, device.value, threads,
+            force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
+        )  # fmt: skip
+        return
     try:
         facts = facts_of(data)
     except FormatError as error:
@@ -96,6 +109,58 @@ def decode(
             ("decoding", speed(duration_s, elapsed_s)),
         ]
         show_rows(rows, as_talk=as_talk)
+
+
+def _decode_packets(
+    source: str,
+    data: bytes | None,
+    destination: str,
+    sample_rate: str,
+    model: str | None,
+    device: str,
+    threads: int | None,
+    *,
+    force: bool,
+    as_json: bool,
+    as_talk: bool,
+    quiet: bool,
+) -> None:
+    """Decodes a packet file, or the packets of a folder if there are no data."""
+    from siren_cli.audio import require_audio_destination, resample, write_audio
+    from siren_cli.config import SAMPLE_RATE_HZ
+    from siren_cli.files import STREAM
+
+    rate_hz = _rate_hz(sample_rate, source_rate_hz=SAMPLE_RATE_HZ)
+    require_audio_destination(destination, force=force, source=STREAM if data is None else source)
+
+    from siren_cli.codec import load_codec
+    from siren_cli.manifest import model_for
+    from siren_cli.packets import decode_packets, decoded_packet_rows, read_packet_folder, speech_facts
+    from siren_cli.srn_file import refusal
+    from siren_format.errors import FormatError, OtherModel
+    from siren_format.packet_file import MODEL_ID_OFFSET, file_to_packets
+
+    with working("decoding", quiet=quiet):
+        try:
+            model_id, packets = (None, read_packet_folder(source)) if data is None else file_to_packets(data)
+            wanted = model if model_id is None else model_for(model_id.hex(), model)
+            codec = load_codec(wanted, device=device, threads=threads)
+            if model_id is not None and model_id != codec.model_id:
+                raise OtherModel(model_id, codec.model_id, offset=MODEL_ID_OFFSET)
+            speech = decode_packets(codec, packets)
+        except FormatError as error:
+            raise refusal(source, error) from error
+    wav = resample(speech.wav, SAMPLE_RATE_HZ, rate_hz)
+    write_audio(destination, wav, rate_hz, force=force)
+
+    facts = speech_facts(speech)
+    for text in facts["refused"]:
+        note(f"left out {text}", quiet=quiet)
+    if as_json:
+        sound = {"output_rate_hz": rate_hz, "output_samples": len(wav)}
+        show_json({"input": source, "output": destination, **facts, **sound})
+    elif not quiet:
+        show_rows(decoded_packet_rows(facts), as_talk=as_talk)
 
 
 def _rate_hz(wanted: str, *, source_rate_hz: int) -> int:

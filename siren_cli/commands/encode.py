@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from siren_cli.console import note, show_json, show_rows, working
+from siren_cli.errors import UsageError
 from siren_cli.options import (
     AudioInput,
     Device,
@@ -14,6 +15,7 @@ from siren_cli.options import (
     ForceOption,
     JsonOption,
     ModelOption,
+    Profile,
     QuietOption,
     StagesOption,
     ThreadsOption,
@@ -21,6 +23,9 @@ from siren_cli.options import (
     is_report_talk,
     speed,
 )
+
+_LORAWAN_BYTES = 51
+"""Smallest largest payload of LoRaWAN, at its slowest data rates in Europe."""
 
 
 def encode(
@@ -35,6 +40,17 @@ def encode(
         ),
     ] = None,
     stages: StagesOption = 1,
+    profile: Annotated[
+        Profile, typer.Option("--profile", help="A .srn file, or packets for a link that frames and checks.")
+    ] = Profile.FILE,
+    max_bytes: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--max-bytes", metavar="N", help="Largest packet, 16 to 255; 51 if not given."),
+    ] = None,
+    voice: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--voice", metavar="each|once|none", help="Which packets carry the voice; each if not given."),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -42,12 +58,15 @@ def encode(
     threads: ThreadsOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Encode a recording to a .srn file."""
+    """Encode a recording to a .srn file, or to packets."""
     from time import perf_counter
 
     from siren_cli.files import require_writable, write_bytes
 
-    destination = default_output(source, ".srn") if output is None else output
+    is_packets = profile == Profile.PACKET
+    if not is_packets and (max_bytes is not None or voice is not None):
+        raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
+    destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
 
@@ -59,15 +78,23 @@ def encode(
         note(text, quiet=quiet)
 
     from siren_cli.codec import load_codec
+    from siren_cli.packets import encode_packets, packet_facts, packet_rows
+    from siren_format.packet_file import packets_to_file
 
     with working("encoding", quiet=quiet):
         codec = load_codec(model, device=device.value, threads=threads)
         started_s = perf_counter()
-        data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
+        if is_packets:
+            packets = encode_packets(
+                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
+            )
+            data = packets_to_file(packets, codec.model_id)
+        else:
+            data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
         elapsed_s = perf_counter() - started_s
     write_bytes(destination, data, force=force)
 
-    facts = facts_of(data)
+    facts = packet_facts(packets, len(wav) / rate_hz) if is_packets else facts_of(data)
     duration_s = float(facts["duration_s"])
     if as_json:
         timing = {"encode_s": elapsed_s, "encode_real_time_factor": duration_s / elapsed_s}
@@ -75,7 +102,7 @@ def encode(
     elif not quiet:
         rows = [
             ("duration", f"{duration_s:.3f} s"),
-            *cost_rows(facts),
+            *(packet_rows(facts) if is_packets else cost_rows(facts)),
             ("encoding", speed(duration_s, elapsed_s)),
         ]
         show_rows(rows, as_talk=as_talk)

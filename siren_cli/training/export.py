@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from siren_cli.chunks import CHUNK_FRAMES
 from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.model.build import SirenModel, weights_of
 from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.card import CARD_NAME, model_card
@@ -21,10 +23,14 @@ from siren_cli.training.prior_fit import fit_prior
 from siren_cli.training.prior_report import compare_coders
 from siren_cli.training.probe import speaker_leakage
 from siren_cli.training.settings import write_run_file
+from siren_cli.training.voice_fit import fit_voice
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
 from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
+from siren_format.prior import NeuralPrior
+from siren_format.prior_voice import voice_bits
 from siren_format.tables import Tables, cross_entropy_bits
+from siren_format.voice import voice_to_bytes
 
 FIT_HOURS = 12.0
 """Speech that tables and prior are fitted to, hours: about five minutes of encoding on one core."""
@@ -70,10 +76,11 @@ def export_model(
     model.to(device).eval()
     rng = np.random.default_rng(config.seed)
     spans = _evenly(cache.split("train"), FIT_HOURS)
-    train = [
-        indices_of(model, _varied(wav_of(cache, span), number, rng), device)
-        for number, span in enumerate(spans)
-    ]
+    train, voices = [], []
+    for number, span in enumerate(spans):
+        wav = wav_of(cache, span)
+        train.append(indices_of(model, _varied(wav, number, rng), device))
+        voices.append(_voice_of(model, wav, device))
     report(f"encoded {len(train)} recordings of the training split, {sum(map(len, train))} frames")
     tables = fit_tables([_of_all_stages(indices) for indices in train])
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
@@ -83,10 +90,12 @@ def export_model(
     }
     if model.config.stages == MAX_STAGES:
         net = fit_prior(train, config, report)
-        prior = net.to_integers()
+        prior = net.to_integers(fit_voice(np.stack(voices)))
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
-            said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)] if judged else []
+            if judged:
+                said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)]
+                said.append(f"{split}: {_voice_cost(model, cache.spans[split][:_JUDGED], cache, prior, device)}")
     else:
         said += [f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged]
     leakage = speaker_leakage(model, cache, device)
@@ -114,6 +123,23 @@ def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:
 def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
     """Bits a frame of recordings under the tables."""
     return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
+
+
+@torch.inference_mode()
+def _voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
+    """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
+    encoder = model.factorizer.voice
+    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
+    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
+    digits: NDArray[np.int64] = encoder.fsq.codes_to_digits(encoder(model.mel(samples)))[0].cpu().numpy()
+    return digits
+
+
+def _voice_cost(model: SirenModel, spans: list[Span], cache: Cache, prior: NeuralPrior, device: torch.device) -> str:
+    """What the voices of recordings cost when the prior codes them, in words."""
+    heard = [_voice_of(model, wav_of(cache, span), device) for span in spans]
+    bits = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
+    return f"{np.mean(bits):.1f} bits a voice, {np.quantile(bits, 0.95):.1f} for 1 in 20"
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:

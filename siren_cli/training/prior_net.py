@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from siren_cli.training.voice_fit import VoiceRows
 from siren_format.limits import LEVELS, MAX_STAGES
 from siren_format.prior import (
     ACTIVATION_BITS,
@@ -37,9 +38,9 @@ _IMPOSSIBLE = -1e9
 class PriorSize:
     """Widths of the prior: of the frames' state, inside a block, of a digit's head; and the blocks' dilations."""
 
-    width: int = 96
-    block_width: int = 128
-    head_width: int = 64
+    width: int = 160
+    block_width: int = 192
+    head_width: int = 96
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16)
 
 
@@ -124,8 +125,8 @@ class PriorNet(nn.Module):
             return torch.log_softmax(logits * math.log(2.0), -1) / math.log(2.0)
 
     @torch.no_grad()
-    def to_integers(self) -> NeuralPrior:
-        """The integer model that `siren_format` codes with."""
+    def to_integers(self, voice: VoiceRows) -> NeuralPrior:
+        """The integer model that `siren_format` codes with; the frequencies of voices are fitted apart."""
 
         def stacked(parameters: nn.ParameterList) -> Tensor:
             return torch.stack(list(parameters))
@@ -145,6 +146,9 @@ class PriorNet(nn.Module):
             out=_integers(self.out * ~self.impossible[..., None], _WEIGHT_ONE),
             out_bias=_biases(self.out_bias * ~self.impossible),
             exp2=exp2_table(),
+            voice_level=voice.level,
+            voice_parents=voice.parents,
+            voice_digits=voice.digits,
         )
 
 

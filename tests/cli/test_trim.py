@@ -67,7 +67,11 @@ def test_trimming_a_file_coded_by_the_prior(siren: Siren, neural: Path, with_pri
     assert (facts["stages"], facts["input_bytes"], facts["file_bytes"]) == (
         1, neural.stat().st_size, one.stat().st_size,
     )  # fmt: skip
-    assert parse_layout(one.read_bytes()).header.voice == VOICE
+    from siren_cli.weights import find_model
+    from siren_format import bytes_to_stream
+
+    stream = bytes_to_stream(one.read_bytes(), None, find_model(with_prior).model_id, vector_prior())
+    assert stream.voice == VOICE
 
 
 def test_what_trim_refuses(siren: Siren, srn: Path, both: Path, neural: Path, tmp_path: Path) -> None:

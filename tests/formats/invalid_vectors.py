@@ -84,7 +84,8 @@ def _headers() -> dict[str, Refused]:
         "version-2": Refused(changed(b"\xd3\x52" + ONE_FRAME[2:]), "UnsupportedVersion", "version", 1),
         "reserved-flag": Refused(flags(0x80), "ReservedBits", "flags", 2),
         "reserved-coder": Refused(flags(0x06), "ReservedBits", "flags", 2),
-        "reserved-voice-2": Refused(flags(0x10), "ReservedBits", "flags", 2),
+        "voice-coded-in-packed": Refused(flags(0x10), "ReservedBits", "flags", 2),
+        "voice-coded-in-tables": Refused(flags(0x12), "ReservedBits", "flags", 2),
         "reserved-voice-3": Refused(flags(0x18), "ReservedBits", "flags", 2),
         "other-model": Refused(changed(START + PACKED + b"\xa1\xb3" + SAMPLES), "OtherModel", "model id", 3),
         "no-samples": Refused(changed(START + PACKED + MODEL_ID + bytes(3)), "LimitExceeded", "sample count", 5),
@@ -162,6 +163,9 @@ def _neural(prior: NeuralPrior) -> dict[str, Refused]:
         "neural-with-a-zero-byte-more": Refused(file_of(header, payload + b"\x00", clip), "BadPayload", "payload", 8),
         "neural-outside-the-interval": Refused(
             file_of(header, b"\xff" * len(payload), clip), "BadPayload", "payload", 8
+        ),
+        "neural-voice-left-out": Refused(
+            file_of(START + b"\x14" + header[3:], payload, clip), "CheckFailed", "check", len(coded) - 2
         ),
         "neural-said-to-be-tables": Refused(tables_said, "BadPayload", "payload", 8),
         "neural-check-of-other-indices": Refused(

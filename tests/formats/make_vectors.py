@@ -11,6 +11,7 @@ from safetensors.numpy import save
 from siren_format.layout import parse_layout
 from siren_format.stream import Stream
 from tests.formats.invalid_vectors import Refused, invalid_files
+from tests.formats.packet_vectors import packet_vectors
 from tests.formats.valid_vectors import valid_files, valid_streams
 from tests.formats.vector_material import MODEL_ID, VECTORS, vector_prior, vector_tables
 
@@ -29,10 +30,13 @@ def build_vectors() -> dict[str, bytes]:
     files.update({f"invalid/{name}.srn": refused.data for name, refused in invalid.items()})
     files["tables.safetensors"] = save(tables.to_arrays())
     files["prior.safetensors"] = save(prior.to_arrays())
+    packets = packet_vectors(prior)
+    files.update({f"packets/{name}.srp": data for name, (data, _) in packets.items()})
     manifest = {
         "model_id": MODEL_ID.hex(),
         "valid": {name: _facts(valid[name], stream) for name, (stream, *_) in valid_streams(tables, prior).items()},
         "invalid": {name: _reason(refused) for name, refused in invalid.items()},
+        "packets": {name: facts for name, (_, facts) in packets.items()},
     }
     files["MANIFEST.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
     return files
@@ -41,9 +45,9 @@ def build_vectors() -> dict[str, bytes]:
 def main() -> None:
     """Replace the committed vectors, and remove those that are no longer made."""
     files = build_vectors()
-    for folder in ("valid", "invalid"):
+    for folder, suffix in (("valid", "srn"), ("invalid", "srn"), ("packets", "srp")):
         (VECTORS / folder).mkdir(parents=True, exist_ok=True)
-        for path in (VECTORS / folder).glob("*.srn"):
+        for path in (VECTORS / folder).glob(f"*.{suffix}"):
             if f"{folder}/{path.name}" not in files:
                 path.unlink()
     for name, data in files.items():

@@ -69,9 +69,20 @@ def rows(arrays: Arrays, indices: Sequence[Sequence[int]]) -> Iterator[tuple[lis
             yield row_of(arrays, frames[:t], digits[:k]), value
 
 
-def encode(indices: Sequence[Sequence[int]], arrays: Arrays) -> bytes:
-    """Code the indices of a group with coder 2."""
+def voice_rows(arrays: Arrays, voice: bytes) -> Iterator[tuple[list[int], int]]:
+    """Yield the row and the value of the level and the digits of a voice."""
+    yield arrays["voice_level"], voice[0]
+    digits = [voice[1 + i // 4] >> 2 * (i % 4) & 3 for i in range(28)]
+    for i, digit in enumerate(digits):
+        parent = arrays["voice_parents"][i]
+        yield arrays["voice_digits"][i][digits[parent] if parent >= 0 else 0], digit
+
+
+def encode(indices: Sequence[Sequence[int]], arrays: Arrays, voice: bytes | None = None) -> bytes:
+    """Code a voice, if there is one, and the indices of a group with coder 2."""
     interval = Interval()
+    for row, value in voice_rows(arrays, voice) if voice is not None else ():
+        interval.narrow(row, value)
     for row, value in rows(arrays, indices):
         interval.narrow(row, value)
     return interval.shortest()

@@ -46,6 +46,8 @@ def test_header_to_bytes_and_back(text: str, header: Header) -> None:
         (Header(ID, 0, Coder.PACKED, 1), "0 stages, expected 1 or 2"),
         (Header(ID, 3, Coder.PACKED, 1), "3 stages, expected 1 or 2"),
         (Header(ID, 1, 3, 1), "coder 3, expected 0 to 2"),
+        (Header(ID, 1, Coder.TABLES, 1, has_coded_voice=True), "a coded voice beside another one or without coder 2"),
+        (Header(ID, 1, Coder.NEURAL, 1, VOICE, has_coded_voice=True), "a coded voice beside another one"),
         (Header(ID, 1, Coder.TABLES, None, grouped=True), "a coder in a grouped header"),
         (Header(ID, 1, Coder.PACKED, 5, grouped=True), "grouped and sample count exclude each other"),
         (Header(ID, 1, Coder.PACKED, None), "grouped and sample count exclude each other"),
@@ -104,7 +106,7 @@ def test_header_is_a_value() -> None:
     assert copy.deepcopy(header) == header
     assert repr(Header(ID, 2, Coder.PACKED, None, grouped=True)) == (
         r"Header(model_id=b'\xa1\xb2', stages=2, coder=<Coder.PACKED: 0>, sample_count=None, voice=None, "
-        "source_rate_hz=16000, grouped=True)"
+        "source_rate_hz=16000, grouped=True, has_coded_voice=False)"
     )
 
 

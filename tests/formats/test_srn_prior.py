@@ -14,14 +14,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siren_format.entropy import decode_indices, encode_indices
+from siren_format.entropy import decode_indices, decode_payload, encode_indices
 from siren_format.errors import BadPayload
+from siren_format.layout import parse_layout
 from siren_format.limits import Coder
 from siren_format.prior import DIGIT_LEVELS, NeuralPrior
 from siren_format.prior_rows import PriorWalk, prior_digit_bits, prior_rows
-from siren_format.stream import encode_payload
+from siren_format.prior_voice import voice_bits
+from siren_format.stream import Stream, bytes_to_stream, encode_payload, stream_to_bytes
 from tests.formats import reference_prior
-from tests.formats.vector_material import likely_to_prior, noise_indices, vector_prior, vector_tables
+from tests.formats.vector_material import (
+    MODEL_ID,
+    UNLIKELY_VOICE,
+    likely_to_prior,
+    likely_voice_to_prior,
+    noise_indices,
+    vector_prior,
+    vector_tables,
+)
 
 ROOT = Path(__file__).parents[2]
 PRIOR = vector_prior()
@@ -87,6 +97,33 @@ def test_round_trip_and_length(indices: NDArray[np.int16]) -> None:
     assert bits.shape == (*indices.shape, 4)
     # The bound of the issue: 2 % and a byte above the model's own cross-entropy.
     assert 8 * len(payload) <= 1.02 * bits.sum() + 8
+
+
+@settings(deadline=None, max_examples=20)
+@given(indices=index_arrays(most_frames=4), voice=st.binary(min_size=8, max_size=8))
+def test_a_voice_is_coded_before_the_frames(indices: NDArray[np.int16], voice: bytes) -> None:
+    payload = encode_indices(indices, PRIOR, voice)
+    assert payload == reference_prior.encode(indices.tolist(), ARRAYS, voice)
+    decoded, again = decode_payload(payload, *indices.shape, PRIOR, offset=0, has_voice=True)
+    np.testing.assert_array_equal(decoded, indices)
+    assert again == voice
+    assert 8 * len(payload) <= 1.02 * (prior_digit_bits(indices, PRIOR).sum() + voice_bits(voice, PRIOR)) + 8
+    with pytest.raises(ValueError, match="cannot be coded with tables"):
+        encode_indices(indices, vector_tables(), voice)
+
+
+def test_a_voice_is_coded_where_that_is_shorter() -> None:
+    indices = likely_to_prior(PRIOR, 19, 1, noise_every=4)
+    sizes = {}
+    for name, voice in (("likely", likely_voice_to_prior(PRIOR)), ("unlikely", UNLIKELY_VOICE)):
+        stream = Stream(MODEL_ID, indices, 48_000, voice)
+        data = stream_to_bytes(stream, None, PRIOR)
+        assert bytes_to_stream(data, None, MODEL_ID, PRIOR).voice == voice
+        layout = parse_layout(data)
+        assert layout.header.has_coded_voice == (name == "likely")
+        assert layout.voice_bytes == (0 if name == "likely" else 8)
+        sizes[name] = len(data)
+    assert sizes["unlikely"] - sizes["likely"] > 4
 
 
 @pytest.mark.parametrize("frames", [1, 2, 375])
@@ -171,6 +208,9 @@ def changed(name: str, array: Any) -> dict[str, Any]:
         (changed("bias", PRIOR.bias + 2**25), "a bias is above"),
         (changed("out", np.full_like(PRIOR.out, -128)), "a weight is -128"),
         (changed("exp2", PRIOR.exp2[::-1]), "exp2 does not fall"),
+        (changed("voice_parents", PRIOR.voice_parents + 3), "depends on a later one"),
+        (changed("voice_level", PRIOR.voice_level[::-1] // 2), "a row of the voice"),
+        (changed("voice_digits", np.zeros_like(PRIOR.voice_digits)), "a row of the voice"),
     ],
 )
 def test_an_impossible_prior_is_refused(arrays: dict[str, Any], message: str) -> None:

@@ -10,9 +10,11 @@ from siren_format.tables import Tables
 from tests.formats.vector_material import (
     MINUTE_SAMPLES,
     MODEL_ID,
+    UNLIKELY_VOICE,
     VOICE,
     likely_indices,
     likely_to_prior,
+    likely_voice_to_prior,
     noise_indices,
 )
 
@@ -48,6 +50,7 @@ def valid_streams(
     second = likely_indices(tables, 7, 1, noise_every=4)
     both = np.concatenate([noise_indices(4, 375, 1), second])
     everything = np.concatenate([likely_indices(tables, 375, 2, noise_every=25)] * 2 + [loud[:1]])
+    likely_voice = likely_voice_to_prior(prior)
     neural_1 = likely_to_prior(prior, 19, 1, noise_every=4)
     neural_2 = likely_to_prior(prior, 19, 2, noise_every=4)
     neural_minute = likely_to_prior(prior, 375, 2, noise_every=16)
@@ -62,7 +65,8 @@ def valid_streams(
         "tables-payload-of-no-bytes": (Stream(MODEL_ID, zeros[:1], 2_560), tables),
         "tables-lose-to-packing": (Stream(MODEL_ID, hard_1, clip_samples), tables),
         "neural-one-stage": (Stream(MODEL_ID, neural_1, clip_samples), tables, prior),
-        "neural-two-stages": (Stream(MODEL_ID, neural_2, clip_samples, VOICE), tables, prior),
+        "neural-two-stages": (Stream(MODEL_ID, neural_2, clip_samples, likely_voice), tables, prior),
+        "neural-voice-inline": (Stream(MODEL_ID, neural_1, clip_samples, UNLIKELY_VOICE), tables, prior),
         "neural-loses-to-tables": (Stream(MODEL_ID, clip_1, clip_samples), tables, prior),
         "neural-loses-to-packing": (Stream(MODEL_ID, hard_1, clip_samples), tables, prior),
         "groups-of-all-coders": (Stream(MODEL_ID, all_coders, 2 * MINUTE_SAMPLES + 1), tables, prior),

@@ -12,11 +12,13 @@ from siren_format.check import check_value
 from siren_format.limits import LEVELS, Coder
 from siren_format.prior import DIGIT_LEVELS, ONE_HOT_ROWS, NeuralPrior, exp2_table
 from siren_format.prior_rows import PriorWalk
+from siren_format.prior_voice import VoiceWalk
 from siren_format.tables import TOTAL, Tables, array_name, array_shape
 
 VECTORS = Path(__file__).parents[2] / "formats" / "vectors"
 MODEL_ID = bytes.fromhex("a1b2")
 VOICE = bytes.fromhex("2f1be40027ff5aa5")
+UNLIKELY_VOICE = bytes.fromhex("ff00000000000000")
 MINUTE_SAMPLES = 960_000
 
 
@@ -67,6 +69,14 @@ def vector_prior() -> NeuralPrior:
     def array(kind: type[np.integer], shape: tuple[int, ...], size: int) -> NDArray[np.integer]:
         return np.array([next(source) % (2 * size + 1) - size for _ in range(int(np.prod(shape)))], kind).reshape(shape)
 
+    def rows(count: int, values: int) -> NDArray[np.uint16]:
+        made = np.empty((count, values), dtype=np.uint16)
+        for row in made:
+            weights = [(next(source) % 1_000) ** 3 + 1 for _ in range(values)]
+            row[:] = [1 + weight * (TOTAL - values) // sum(weights) for weight in weights]
+            row[0] += TOTAL - row.sum(dtype=int)
+        return made
+
     return NeuralPrior(
         dilations=np.array([1, 3], dtype=np.int16),
         embed=array(np.int8, (ONE_HOT_ROWS, width), 90),
@@ -81,6 +91,9 @@ def vector_prior() -> NeuralPrior:
         out=array(np.int8, (digits, most, head), 127),
         out_bias=array(np.int32, (digits, most), 2**15),
         exp2=exp2_table(),
+        voice_level=rows(1, 256)[0],
+        voice_parents=np.array([max(-1, k - 1 - next(source) % 3) for k in range(28)], dtype=np.int16),
+        voice_digits=rows(28 * 4, 4).reshape(28, 4, 4),
     )
 
 
@@ -109,6 +122,21 @@ def likely_to_prior(prior: NeuralPrior, frames: int, stages: int, *, noise_every
                 radix *= level_count
             indices[frame, stage] = index
     return indices
+
+
+def likely_voice_to_prior(prior: NeuralPrior) -> bytes:
+    """Make the voice that the prior codes in the fewest bits, value by value.
+
+    Args:
+        prior: Neural prior.
+
+    Returns:
+        The voice field.
+    """
+    walk = VoiceWalk(prior)
+    while not walk.is_complete:
+        walk.take(int(walk.row().argmax()))
+    return walk.voice()
 
 
 def noise_indices(seed: int, frames: int, stages: int) -> NDArray[np.int16]:

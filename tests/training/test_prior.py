@@ -9,13 +9,17 @@ import torch
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.prior_fit import bits_of, digits_of, fit_prior
 from siren_cli.training.prior_net import PriorNet, PriorSize
+from siren_cli.training.voice_fit import fit_voice
 from siren_format.fitting import fit_tables
 from siren_format.limits import LEVELS
 from siren_format.prior_rows import prior_digit_bits
+from siren_format.prior_voice import voice_bits
 from siren_format.tables import cross_entropy_bits
+from siren_format.voice import coarse_level_db, voice_to_bytes
 
 SMALL = PriorSize(width=24, block_width=24, head_width=16, dilations=(1, 2, 4))
 STAGES = (1, 2)
+VOICES = fit_voice(np.empty((0, 28), np.int64))
 
 
 def recordings(seed: int, count: int) -> list[np.ndarray]:
@@ -41,7 +45,7 @@ def net() -> PriorNet:
 
 def test_it_learns_what_tables_cannot(net: PriorNet) -> None:
     unseen = recordings(2, 30)
-    prior, tables = net.to_integers(), fit_tables(recordings(1, 200))
+    prior, tables = net.to_integers(VOICES), fit_tables(recordings(1, 200))
     for stages in STAGES:
         neural = sum(float(prior_digit_bits(indices[:, :stages], prior).sum()) for indices in unseen)
         counted = sum(cross_entropy_bits(indices[:, :stages], tables) for indices in unseen)
@@ -52,7 +56,7 @@ def test_it_learns_what_tables_cannot(net: PriorNet) -> None:
 def test_the_integers_are_the_rounded_network(net: PriorNet, trained: bool) -> None:
     torch.manual_seed(4)
     network = net if trained else PriorNet(SMALL)
-    prior = network.to_integers()
+    prior = network.to_integers(VOICES)
     for indices in recordings(3, 10):
         for stages in STAGES:
             exact = prior_digit_bits(indices[:, :stages], prior).reshape(len(indices), -1)
@@ -71,3 +75,32 @@ def test_the_float_twin_is_hardly_better(net: PriorNet) -> None:
                 for indices in recordings(5, 20)
             )
     assert totals[True] < 1.02 * totals[False]
+
+
+def test_voices_cost_what_they_tell(net: PriorNet) -> None:
+    rng = np.random.default_rng(8)
+    voices = rng.integers(0, 4, (400, 28))
+    voices[:, 5] = voices[:, 2]  # says nothing new
+    voices[:, 9] = np.where(rng.random(400) < 0.95, 1, voices[:, 9])  # hardly says anything
+    rows = fit_voice(voices)
+    assert rows.parents[5] == 2 and rows.parents[0] == -1
+    prior = net.to_integers(rows)
+
+    def bits(digits: np.ndarray, level_db: float) -> float:
+        return voice_bits(voice_to_bytes(level_db, digits.tolist()), prior)
+
+    usual = np.mean([bits(digits, -26.0) for digits in voices])
+    assert 2 * 26 + 3 < usual < 2 * 26 + 0.6 + 5
+    # Anything can be said, for at most about eight bits a digit and two bytes for a level that encoders do not write.
+    odd = voices[0].copy()
+    odd[5] = (odd[2] + 1) % 4
+    assert usual < bits(odd, -26.0) < usual + 12
+    assert 10 < bits(voices[0], -26.5) - bits(voices[0], -26.0) < 16
+
+
+@pytest.mark.parametrize(
+    ("level_db", "coarse_db"),
+    [(3.0, 0.0), (-0.9, 0.0), (-25.2, -26.0), (-62.9, -62.0), (-63.1, -63.1), (-100.0, -100.0)],
+)
+def test_levels_in_steps_of_two_decibels(level_db: float, coarse_db: float) -> None:
+    assert coarse_level_db(level_db) == coarse_db

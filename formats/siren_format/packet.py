@@ -1,0 +1,238 @@
+"""The packet profile, version 1 (``PACKET1.md``): self-contained pieces of a recording, for links that check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_format.entropy import decode_payload, encode_indices
+from siren_format.errors import BadPayload, LimitExceeded, NeedsTables, TruncatedFile
+from siren_format.limits import MAX_STAGES, VOICE_BYTES, packed_size_bytes
+from siren_format.packing import pack_indices, unpack_indices
+from siren_format.prior import NeuralPrior
+from siren_format.prior_rows import prior_digit_bits
+from siren_format.prior_voice import voice_bits
+from siren_format.tables import Tables, table_digit_bits
+
+HEAD_BYTES = 2
+MAX_PACKET_FRAMES = 128
+NUMBER_MODULUS = 32
+MIN_MAX_BYTES = 16
+MAX_MAX_BYTES = 255
+
+_VOICE = 1 << 7
+_SECOND_STAGE = 1 << 8
+_CODED = 1 << 9
+_LAST = 1 << 10
+_NUMBER_SHIFT = 11
+
+Source = Tables | NeuralPrior | None
+
+
+@dataclass(frozen=True, eq=False)
+class Packet:
+    """What one packet says.
+
+    Attributes:
+        number: Number of the packet in its recording, modulo 32.
+        is_last: Whether it is the recording's last.
+        indices: Indices [F, Q] of 1 to 128 frames.
+        voice: Voice field of 8 bytes; None if the packet carries none.
+    """
+
+    number: int
+    is_last: bool
+    indices: NDArray[np.int16]
+    voice: bytes | None
+
+    def to_bytes(self, source: Source) -> bytes:
+        """Write the packet.
+
+        Args:
+            source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            ValueError: There are no frames, more than 128, or not 1 or 2 stages.
+        """
+        frames, stages = self.indices.shape
+        if not (1 <= frames <= MAX_PACKET_FRAMES and 1 <= stages <= MAX_STAGES):
+            raise ValueError(f"a packet has 1..{MAX_PACKET_FRAMES} frames of 1 or 2 stages, found {frames} of {stages}")
+        head = (frames - 1) | (self.voice is not None) * _VOICE | (stages - 1) * _SECOND_STAGE
+        head |= self.is_last * _LAST | (self.number % NUMBER_MODULUS) << _NUMBER_SHIFT
+        body = (self.voice or b"") + pack_indices(self.indices)
+        if source is not None:
+            coded = self._coded_body(source)
+            if len(coded) <= len(body):
+                head, body = head | _CODED, coded
+        return head.to_bytes(HEAD_BYTES, "little") + body
+
+    def _coded_body(self, source: Tables | NeuralPrior) -> bytes:
+        """A prior codes the voice as well; with tables it goes before the payload."""
+        if isinstance(source, Tables):
+            return (self.voice or b"") + encode_indices(self.indices, source)
+        return encode_indices(self.indices, source, self.voice)
+
+
+def parse_packet(data: bytes, source: Source) -> Packet:
+    """Read a packet and refuse what no encoder writes.
+
+    Args:
+        data: Its bytes, no more and no less: the link says where it ends.
+        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+
+    Returns:
+        What it says.
+
+    Raises:
+        TruncatedFile: It ends within its head, its voice or a packed payload.
+        LimitExceeded: Its payload is longer than the packed form.
+        NeedsTables: Its payload is coded and there is nothing to decode it with.
+        BadPayload: No encoder writes this payload.
+    """
+    head = int.from_bytes(data[:HEAD_BYTES], "little")
+    frames, stages = (head & (MAX_PACKET_FRAMES - 1)) + 1, 2 if head & _SECOND_STAGE else 1
+    has_voice, is_coded = bool(head & _VOICE), bool(head & _CODED)
+    if is_coded and source is None:
+        raise NeedsTables(
+            "the packet is coded, the model has neither prior nor tables; give the model it was made with",
+            offset=0,
+            field="packet",
+        )
+    is_voice_coded = has_voice and is_coded and isinstance(source, NeuralPrior)
+    most_bytes = packed_size_bytes(frames * stages) + VOICE_BYTES * has_voice + HEAD_BYTES
+    start = HEAD_BYTES + VOICE_BYTES * (has_voice and not is_voice_coded)
+    if len(data) < (start if is_coded else most_bytes):
+        raise TruncatedFile(
+            f"the packet has {len(data)} bytes, expected more for {frames} frames; have it sent again",
+            offset=len(data),
+            field="packet",
+        )
+    if len(data) > most_bytes:
+        raise LimitExceeded(
+            f"the packet has {len(data)} bytes, expected at most {most_bytes}; have it sent again",
+            offset=most_bytes,
+            field="packet",
+        )
+    voice = data[HEAD_BYTES:start] if has_voice else None
+    if source is not None and is_coded:
+        indices, coded_voice = decode_payload(
+            data[start:], frames, stages, source, offset=start, has_voice=is_voice_coded
+        )
+        voice = coded_voice if is_voice_coded else voice
+    else:
+        indices = unpack_indices(data[start:], frames, stages, offset=start)
+    packet = Packet(head >> _NUMBER_SHIFT, bool(head & _LAST), indices, voice)
+    if packet.to_bytes(source) != data:
+        raise BadPayload(
+            "the packet is packed although coding is shorter, or the reverse; it is damaged or for another model, "
+            "have it sent again",
+            offset=0,
+            field="packet",
+        )
+    return packet
+
+
+def split_into_packets(
+    indices: NDArray[np.integer[Any]],
+    voice: bytes | None,
+    source: Source,
+    max_bytes: int,
+    *,
+    voice_in_each: bool,
+) -> list[bytes]:
+    """Cut a recording into packets, each with as many frames as fit.
+
+    Args:
+        indices: Indices [F, Q] of the recording, at least one frame.
+        voice: Voice field of 8 bytes; None for no voice.
+        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        max_bytes: Largest packet, 16..255 bytes.
+        voice_in_each: Whether every packet carries the voice, or the first alone.
+
+    Returns:
+        The packets in order.
+
+    Raises:
+        ValueError: The limit is out of range, or there are no frames.
+    """
+    if not MIN_MAX_BYTES <= max_bytes <= MAX_MAX_BYTES:
+        raise ValueError(f"packets of {max_bytes} bytes, expected {MIN_MAX_BYTES}..{MAX_MAX_BYTES}")
+    if len(indices) == 0:
+        raise ValueError("a recording without frames, expected at least one; give a recording")
+    packets: list[bytes] = []
+    start = 0
+    while start < len(indices):
+        own_voice = voice if voice_in_each or not packets else None
+        ahead = indices[start : start + MAX_PACKET_FRAMES].astype(np.int16)
+        room_bits = 8 * (max_bytes - HEAD_BYTES) - _voice_bits(own_voice, source)
+        frames = min(len(ahead), 1 + int(np.searchsorted(_least_bits(ahead, source), room_bits)))
+        while True:
+            is_last = start + frames == len(indices)
+            data = Packet(len(packets), is_last, ahead[:frames], own_voice).to_bytes(source)
+            if len(data) <= max_bytes:
+                break
+            frames -= 1
+        packets.append(data)
+        start += frames
+    return packets
+
+
+def _voice_bits(voice: bytes | None, source: Source) -> float:
+    if voice is None:
+        return 0.0
+    return voice_bits(voice, source) if isinstance(source, NeuralPrior) else 8.0 * VOICE_BYTES
+
+
+def _least_bits(indices: NDArray[np.int16], source: Source) -> NDArray[np.float64]:
+    """About the bits that 1, 2, .. frames need [F]: what is coded depends on nothing that follows."""
+    packed = np.arange(1, len(indices) + 1) * indices.shape[1] * np.log2(1_000.0)
+    if source is None:
+        return packed
+    digits = table_digit_bits if isinstance(source, Tables) else prior_digit_bits
+    coded = digits(indices, source).sum(axis=(1, 2)).cumsum()  # type: ignore[arg-type]
+    least: NDArray[np.float64] = np.minimum(coded, packed)
+    return least
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """Packets that are missing.
+
+    Attributes:
+        first_number: Number of the first of them, counted from 0 without modulus.
+        packets: How many, at least: 32 in a row cannot be told from none.
+    """
+
+    first_number: int
+    packets: int
+
+
+def in_order(packets: Sequence[Packet]) -> Iterator[Packet | Gap]:
+    """Find the gaps in packets that arrived in the order in which they were sent.
+
+    Args:
+        packets: The packets; one with the number of the one before it is taken for a repetition and left out.
+
+    Yields:
+        Packets, and gaps where numbers are missing, one at the end if the last packet is.
+    """
+    expected = 0
+    ended = False
+    for position, packet in enumerate(packets):
+        missing = (packet.number - expected) % NUMBER_MODULUS
+        if position and missing == NUMBER_MODULUS - 1:
+            continue
+        if missing:
+            yield Gap(expected, missing)
+        yield packet
+        expected += missing + 1
+        ended = packet.is_last
+    if not ended:
+        yield Gap(expected, 1)

@@ -1,0 +1,60 @@
+"""Packet files: recordings cut for the payloads of LoRaWAN and SMS, whole and with packets missing."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from siren_format.packet import Gap, in_order, parse_packet, split_into_packets
+from siren_format.packet_file import packets_to_file
+from siren_format.prior import NeuralPrior
+from tests.formats.vector_material import (
+    MODEL_ID,
+    UNLIKELY_VOICE,
+    likely_to_prior,
+    likely_voice_to_prior,
+    noise_indices,
+)
+
+
+def packet_vectors(prior: NeuralPrior) -> dict[str, tuple[bytes, dict[str, Any]]]:
+    """Make the packet files.
+
+    Args:
+        prior: Neural prior of the vectors.
+
+    Returns:
+        By name, the file and what the manifest says of it.
+    """
+    voice = likely_voice_to_prior(prior)
+    indices = likely_to_prior(prior, 70, 1, noise_every=2)
+    both = likely_to_prior(prior, 12, 2, noise_every=2)
+    example = split_into_packets(indices[:3], voice, prior, 51, voice_in_each=True)
+    lorawan = split_into_packets(indices, voice, prior, 51, voice_in_each=True)
+    files = {
+        "worked-example": example,
+        "lorawan-51": lorawan,
+        "lorawan-51-second-missing": lorawan[:1] + lorawan[2:],
+        "lorawan-51-last-missing": lorawan[:-1],
+        "sms-140-voice-once": split_into_packets(np.tile(indices, (3, 1)), voice, prior, 140, voice_in_each=False),
+        "both-stages-without-voice": split_into_packets(both, None, prior, 24, voice_in_each=True),
+        "packed": split_into_packets(noise_indices(3, 20, 1), UNLIKELY_VOICE, prior, 60, voice_in_each=True),
+    }
+    return {name: (packets_to_file(packets, MODEL_ID), _facts(packets, prior)) for name, packets in files.items()}
+
+
+def _facts(packets: list[bytes], prior: NeuralPrior) -> dict[str, Any]:
+    parsed = [parse_packet(packet, prior) for packet in packets]
+    missing = [[item.first_number, item.packets] for item in in_order(parsed) if isinstance(item, Gap)]
+    return {
+        "packet_bytes": [len(packet) for packet in packets],
+        "numbers": [packet.number for packet in parsed],
+        "frames": [len(packet.indices) for packet in parsed],
+        "voices": [None if packet.voice is None else packet.voice.hex() for packet in parsed],
+        "missing": missing,
+        "indices_sha256": hashlib.sha256(
+            np.concatenate([packet.indices for packet in parsed]).astype("<u2").tobytes()
+        ).hexdigest(),
+    }
