@@ -2,17 +2,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CLIP := 4446-2271-0016
+DATA := tests/data/manifest.jsonl
 DEMO_READY := .venv/.demo-ready
 DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types bench vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train eval readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV_READY) ## Make .venv with SIREN and everything its development needs
+
+# Debian's names of what pip does not bring. As root on Debian they are installed, elsewhere they are named.
+programs: ## Install Opus, Codec 2 and Chromium, for evaluation and its tests, or name the missing ones
+	@missing=; for pair in opusenc:opus-tools c2enc:codec2 chromium:chromium; do \
+		command -v $${pair%%:*} > /dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			$$missing > /dev/null; \
+	elif [ -n "$$missing" ]; then echo "Not installed, and used by 'make test' and 'make eval':$$missing"; fi
 
 demo: $(DEMO_READY) ## Encode and decode a bundled recording; leaves demo/*.srn and demo/*.wav
 	@mkdir -p demo
@@ -34,6 +44,20 @@ types: $(DEV_READY) ## Check types
 bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--json" for machines)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
+	$(BIN)/python -m tests.bench.training $(ARGS)
+
+eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.jsonl, ARGS="--limit 8"); leaves eval/
+	@mkdir -p eval
+	$(BIN)/siren eval $(DATA) --jobs 2 --cache cache/eval --json eval/evaluation.json --csv eval/evaluation.csv \
+		--plots eval/plots --html eval/page --force $(ARGS)
+
+readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
+	$(BIN)/python -m siren_cli.evaluation.readme eval/evaluation.json
+
+recogniser: $(DEV_READY) ## Train the phone recogniser anew (CACHE=what siren train prepared), ten minutes
+	$(BIN)/python -m siren_cli.evaluation.recogniser_training $(CACHE) weights/siren_weights/recogniser.safetensors
+
 vectors: $(DEV_READY) ## Write formats/vectors anew (the tests compare them with the committed ones)
 	$(BIN)/python -m tests.formats.make_vectors
 
@@ -42,7 +66,7 @@ wheel-check: $(DEV_READY) ## Build sdist and wheel into dist/ and test the wheel
 	$(BIN)/python -m pytest tests/test_wheel.py
 
 clean: ## Remove what make built, .venv included
-	rm -rf .venv build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo eval .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -51,10 +75,13 @@ $(DEMO_READY): pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .
 	@touch $@
 
+# resemblyzer asks for webrtcvad, which has no wheels and does not build everywhere; webrtcvad-wheels is the same module.
 # PyPI's torchaudio carries an extension linked against CUDA, which fails to load beside a torch without CUDA. SIREN
 # uses only its pure Python transforms, and those import fine once the extension is gone.
 $(DEV_READY): $(DEMO_READY)
+	@$(MAKE) --no-print-directory programs
 	$(INSTALL) -e ".[dev]"
+	$(INSTALL) --no-deps resemblyzer
 	@cuda=$$($(BIN)/python -c "import torch; print(torch.version.cuda)") && if [ "$$cuda" = None ]; then \
 		rm -f .venv/lib/python*/site-packages/torchaudio/lib/*.so; fi
 	@touch $@

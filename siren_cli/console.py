@@ -48,6 +48,35 @@ def show_json(facts: dict[str, Any]) -> None:
     _print(json.dumps(facts) + "\n")
 
 
+def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str]) -> None:
+    """Prints a table and lines below it; columns shrink to the terminal, or take what they need in a pipe.
+
+    Args:
+        headings: Of the columns; the first one is the rows' name.
+        rows: Cells.
+        footnotes: Lines to print below.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    from io import StringIO
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 40 + 24 * len(headings)
+    text = StringIO()
+    Console(file=text, width=width, force_terminal=False, markup=False).print(table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    _print("\n".join([*lines, *footnotes]) + "\n")
+
+
 def note(text: str, *, quiet: bool) -> None:
     """Says something worth knowing on standard error.
 
@@ -96,6 +125,72 @@ def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
     from rich.console import Console
 
     return Console(stderr=True).status(text)
+
+
+class TrainingDisplay:
+    """What a training run says: a table that keeps itself up to date where a person watches, lines elsewhere.
+
+    Args:
+        quiet: Whether to say nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live: Any = None
+        self._rows: dict[str, dict[str, Any]] = {}
+        self.watch = self._watch if not quiet and sys.stderr.isatty() else None
+
+    def __enter__(self) -> TrainingDisplay:
+        if self.watch is not None:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), refresh_per_second=2, transient=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def line(self, text: str) -> None:
+        """Says one line; above the table, if there is one."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            progress_line(text, quiet=self._quiet)
+
+    def _watch(self, figures: dict[str, Any], last_step: int) -> None:
+        row = self._rows.setdefault(str(figures["stage"]), {"train": {}, "dev": {}})
+        row["dev" if figures.get("dev") else "train"] = figures
+        row["last_step"] = last_step
+        self._live.update(_training_table(self._rows))
+
+
+def _training_table(rows: dict[str, dict[str, Any]]) -> Any:
+    """The stages of a run: how far they are, how fast, and their last figures."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "step", "", "s/step", "left", "training", "development"):
+        table.add_column(name, justify="right" if name in ("step", "s/step", "left") else "left")
+    for stage, row in rows.items():
+        step, last_step = (row["train"] or row["dev"])["step"], row["last_step"]
+        pace_s = row["train"].get("s_per_step", 0.0)
+        left_s = int(pace_s * (last_step - step))
+        done = round(12 * step / max(1, last_step))
+        table.add_row(
+            stage, f"{step} / {last_step}", "\u2588" * done + "\u2591" * (12 - done), f"{pace_s:.2f}",
+            f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}", _few(row["train"]), _few(row["dev"]),
+        )  # fmt: skip
+    return table
+
+
+def _few(figures: dict[str, Any]) -> str:
+    """The first figures of a line, those that fit beside each other."""
+    unsaid = ("stage", "time", "step", "s_per_step", "rate", "norm", "dev")
+    shown = [(name, value) for name, value in figures.items() if name not in unsaid and isinstance(value, float)]
+    return "  ".join(f"{name} {value:.3f}" for name, value in shown[:4])
 
 
 def _print(text: str) -> None:

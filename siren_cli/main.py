@@ -9,8 +9,9 @@ import typer
 from siren_cli import __version__
 from siren_cli.commands.decode import decode
 from siren_cli.commands.encode import encode
+from siren_cli.commands.eval import evaluate
 from siren_cli.commands.roundtrip import roundtrip
-from siren_cli.commands.train import train
+from siren_cli.commands.train import train_app
 from siren_cli.commands.trim import trim
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.options import ModelOption
@@ -56,7 +57,8 @@ app.command()(encode)
 app.command()(decode)
 app.command()(roundtrip)
 app.command()(trim)
-app.command()(train)
+app.add_typer(train_app, name="train")
+app.command("eval")(evaluate)
 
 
 @app.command()

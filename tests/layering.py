@@ -38,6 +38,11 @@ _FORMAT_PLAIN = tuple(
 _CLI_PLAIN = ("siren_cli.config", "siren_cli.errors", "siren_cli.__version__")
 _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren_cli.srn_file")
 
+_JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
+           "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
+           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources")
+"""What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
+
 RULES = (
     # Bytes never know torch; their header does not even know NumPy.
     Rule("siren_format", inside=("siren_format",)),
@@ -52,6 +57,8 @@ RULES = (
     Rule("siren_cli.files", _CLI_PLAIN),
     Rule("siren_cli.manifest", _CLI_PLAIN, ("siren_weights",)),
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
+    Rule("siren_cli.phones", ("numpy",)),
+    Rule("siren_cli.pitch", ("numpy", *_CLI_PLAIN), ("pysptk",)),
     Rule("siren_cli.chunks"),
     Rule("siren_cli.audio", ("numpy", "soundfile", "soxr", "siren_cli.files", *_CLI_PLAIN)),
     Rule(
@@ -72,9 +79,20 @@ RULES = (
     Rule(
         "siren_cli.training.*",
         ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
-         "siren_cli.codec", "siren_cli.loudness", "siren_cli.model", "siren_cli.training", "siren_cli.weights",
-         "siren_format", *_CLI_PLAIN),
-        ("accelerate", "datasets", "pysptk", "tensorboard", "yaml"),
+         "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
+         "siren_cli.pitch", "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
+    ),
+    # The judge may look at everything; nobody but its commands looks at the judge.
+    Rule("siren_cli.evaluation"),
+    Rule("siren_cli.evaluation.columns"),
+    *(Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
+      for name in ("recogniser", "recogniser_training")),
+    Rule(
+        "siren_cli.evaluation.*",
+        ("numpy", "soundfile", *_JUDGED),
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.weights",
+         "siren_format", "speechmos", "torch", "transformers"),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),
@@ -99,11 +117,12 @@ RULES = (
         ("typer", *_TERMINAL, *_CLI_PLAIN),
         ("numpy", "torch", "torchaudio", "yaml", "siren_cli.codec", "siren_cli.training", "siren_cli.weights"),
     ),
+    Rule("siren_cli.commands.eval", ("typer", *_TERMINAL, *_CLI_PLAIN), ("siren_cli.evaluation",)),
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.packets", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

@@ -21,7 +21,7 @@ from siren_cli.errors import ExitStatus
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-MADE_BY_TOOLS = {"__pycache__", "build", "cache", "demo", "dist", "runs"}
+MADE_BY_TOOLS = {"__pycache__", "build", "cache", "demo", "dist", "eval", "runs"}
 """Folders that .gitignore names."""
 
 

@@ -40,6 +40,9 @@ def roundtrip(
         Optional[str],  # noqa: UP045
         typer.Option("--keep", metavar="OUT.srn", help="Where to write the .srn file as well."),
     ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Judge the result as 'siren eval' does. Needs the extra 'eval'.")
+    ] = False,
     stages: StagesOption = 1,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -88,6 +91,9 @@ def roundtrip(
             "level_change_db": speech_level_db(decoded) - speech_level_db(reference),
             "stoi": stoi,
         }
+        judged, words, missing = (
+            _judge(reference, decoded, codec.sample_rate_hz) if metrics else ({}, None, [])
+        )
     if keep is not None:
         write_bytes(keep, data, force=force)
     if output is not None:
@@ -96,7 +102,9 @@ def roundtrip(
     facts = facts_of(data)
     duration_s = float(facts["duration_s"])
     encode_s, decode_s = encoded_s - started_s, decoded_s - encoded_s
-    if stoi is None:
+    for text in missing:
+        note(text, quiet=quiet)
+    if stoi is None and not metrics:
         note(why_no_stoi, quiet=quiet)
     if as_json:
         timing = {
@@ -105,7 +113,8 @@ def roundtrip(
             "decode_s": decode_s,
             "decode_real_time_factor": duration_s / decode_s,
         }
-        show_json({"input": source, "output": output, "kept": keep, **facts, **closeness, **timing})
+        extra = {"metrics": judged, "words_heard": words} if metrics else {}
+        show_json({"input": source, "output": output, "kept": keep, **facts, **closeness, **timing, **extra})
         return
     rows = [
         ("duration", f"{duration_s:.3f} s"),
@@ -116,9 +125,21 @@ def roundtrip(
         ("mel distance", f"{closeness['mel_distance_db']:.2f} dB"),
         ("level change", f"{closeness['level_change_db']:+.2f} dB"),
     ]
-    if stoi is not None:
+    if metrics:
+        from siren_cli.evaluation.single import single_rows
+
+        rows += single_rows(judged, words)
+    elif stoi is not None:
         rows.append(("STOI", f"{stoi:.3f}"))
     show_rows(rows, as_talk=as_talk)
+
+
+def _judge(
+    reference: NDArray[np.float32], decoded: NDArray[np.float32], rate_hz: int
+) -> tuple[dict[str, float], str | None, list[str]]:
+    from siren_cli.evaluation.single import single_figures
+
+    return single_figures(reference, decoded, rate_hz)
 
 
 def _stoi(

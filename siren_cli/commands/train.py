@@ -1,4 +1,4 @@
-"""`siren train`: recordings to a model."""
+"""`siren train`: recordings to a model; and what belongs to it: prepare, compare, probe, pack, unpack."""
 
 from __future__ import annotations
 
@@ -7,49 +7,233 @@ from typing import Annotated, Optional
 
 import typer
 
-from siren_cli.console import note, progress_line
+from siren_cli.console import TrainingDisplay, note, show_json, show_rows
 from siren_cli.errors import UsageError
-from siren_cli.options import Device, DeviceOption, QuietOption, ThreadsOption
+from siren_cli.options import Device, DeviceOption, JsonOption, QuietOption, ThreadsOption
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from siren_cli.training.pipeline import Order
+
+train_app = typer.Typer(
+    help="Train a model on recordings; RUN/model is then what --model loads. Needs the extra 'train'.",
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Not every supported Typer can read `X | None`, hence Optional.
+DataOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--data",
+        metavar="SOURCE",
+        help="Recordings: a folder, a .tar, a manifest .jsonl, hf:NAME or hf-disk:PATH; repeatable.",
+    ),
+]
+ConfigOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--config",
+        metavar="NAME|FILE",
+        help="siren-v1, tiny, distilhubert, hifigan, ljspeech, multispeaker, finetune, or a YAML file; "
+        "what RUN was told before if not given.",
+    ),
+]
+SetOption = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Setting, as steps=1000, vocoder.batch=8 or model.stages=1; repeatable."
+    ),
+]
+CacheOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--cache", metavar="DIR", help="Prepared recordings; RUN/cache if not given."),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 
 
+@train_app.callback(invoke_without_command=True)
 def train(
-    output: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder: states, log and model.")],
-    data: Annotated[
+    context: typer.Context,
+    output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--data", metavar="DIR|FILE.jsonl", help="Recordings: a folder, or a manifest of JSON lines."
-        ),
+        typer.Option("--out", metavar="RUN", help="Run folder: states, log and model."),
     ] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
     stage: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
             "--stage", help="prepare, factorizer, vocoder, joint or prior; repeatable; all if not given."
         ),
     ] = None,
-    settings: Annotated[
-        Optional[list[str]],  # noqa: UP045
+    start: Annotated[
+        Optional[str],  # noqa: UP045
         typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Setting, as steps=1000, vocoder.batch=8 or model.widths=(64,64,64,64).",
+            "--from", metavar="MODEL", help="Fine-tune this model: a folder, or a packaged model as siren-v1."
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoints.")] = False,
-    cache: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--cache", metavar="DIR", help="Prepared recordings; RUN/cache if not given."),
+    minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--minutes", min=0.0, metavar="N", help="Save and stop after N minutes; then --resume."),
     ] = None,
+    cache: CacheOption = None,
     quiet: QuietOption = False,
     device: DeviceOption = Device.AUTO,
     threads: ThreadsOption = None,
 ) -> None:
-    """Train a model on recordings; RUN/model is then what --model loads. Needs the extra 'train'."""
+    """Train a model on recordings; RUN/model is then what --model loads. Needs the extra 'train'.
+
+    Stages: prepare (a cache of the recordings), factorizer (indices), vocoder (waveform), joint (waveform from
+    decoded spectra), prior (probability tables and export). Several GPUs: accelerate launch -m siren_cli train ...
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if output is None:
+        raise UsageError("there is no --out; give the run's folder, as --out runs/mine")
+    _need_training(threads)
+    from siren_cli.training.pipeline import Order
+
+    order = Order(
+        run=output,
+        data=tuple(data or ()),
+        stages=tuple(stage or ()),
+        config=config,
+        settings=tuple(settings or ()),
+        start=start,
+        resume=resume,
+        device=device.value,
+        cache=cache,
+        minutes=minutes,
+    )
+    _run(order, quiet=quiet)
+
+
+@train_app.command()
+def prepare(
+    output: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    cache: CacheOption = None,
+    quiet: QuietOption = False,
+    device: DeviceOption = Device.AUTO,
+    threads: ThreadsOption = None,
+) -> None:
+    """Check, resample, level and cache recordings: the first stage alone. Bad files are named and left out."""
+    _need_training(threads)
+    from siren_cli.training.pipeline import Order
+
+    order = Order(
+        run=output,
+        data=tuple(data or ()),
+        stages=("prepare",),
+        config=config,
+        settings=tuple(settings or ()),
+        device=device.value,
+        cache=cache,
+    )
+    _run(order, quiet=quiet)
+
+
+@train_app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, two or more to compare.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the last development figures of runs side by side."""
+    from siren_cli.training.compare import compare as compare_runs
+
+    figures = compare_runs(runs)
+    if as_json:
+        named = {f"{stage}.{name}": values for stage, name, values in figures}
+        show_json({"runs": [str(run) for run in runs], "figures": named})
+        return
+    width = max(12, *(len(run.name) + 2 for run in runs))
+    rows = [("", "".join(f"{run.name:>{width}}" for run in runs) + f"{'last - first':>14}" * (len(runs) > 1))]
+    for stage, name, values in figures:
+        cells = "".join(f"{'-' if value is None else format(value, '.4g'):>{width}}" for value in values)
+        known = len(values) > 1 and values[0] is not None and values[-1] is not None
+        rows.append((f"{stage} {name}", cells + (f"{(values[-1] or 0) - (values[0] or 0):>+14.4g}" if known else "")))
+    show_rows(rows)
+
+
+@train_app.command()
+def probe(
+    run: RunArgument,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = Device.AUTO,
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure how much of the speaker is left in a run's indices: the accuracy of a classifier that hears them."""
+    _need_training(threads)
+    from siren_cli.config import ModelConfig
+    from siren_cli.training.data import Cache
+    from siren_cli.training.probe import speaker_leakage
+    from siren_cli.training.processes import Processes
+    from siren_cli.training.start import assemble
+
+    config = ModelConfig.from_json(run / "config.json")
+    torch_device = Processes(device.value).device
+    model = assemble(run, config).to(torch_device)
+    facts = speaker_leakage(model, Cache(cache or run / "cache", config.mel_bins), torch_device)
+    if as_json:
+        show_json(facts)
+    else:
+        show_rows([(name, f"{value:.3g}") for name, value in facts.items()])
+
+
+@train_app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Run folder (its cache left out), or a cache.")],
+    target: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the parts.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's state, or a cache, as files below 14 MiB each, to carry to another machine."""
+    from siren_cli.training.packing import pack as pack_folder
+
+    facts = pack_folder(folder, target)
+    _show(facts, as_json=as_json)
+
+
+@train_app.command()
+def unpack(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the parts.")],
+    folder: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Put together again what pack took apart; every file is checked."""
+    from siren_cli.training.packing import unpack as unpack_folder
+
+    facts = unpack_folder(source, folder)
+    _show(facts, as_json=as_json)
+
+
+def _show(facts: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
+        show_json(facts)
+    else:
+        show_rows([(name, str(value)) for name, value in facts.items()])
+
+
+def _run(order: Order, *, quiet: bool) -> None:
+    from siren_cli.training.pipeline import train as run_stages
+
+    with TrainingDisplay(quiet=quiet) as display:
+        model = run_stages(order, display.line, display.watch)
+    if model is not None:
+        note(f"the model is in {model}; use it with --model {model}", quiet=quiet)
+
+
+def _need_training(threads: int | None) -> None:
+    """Refuses, in one line, to train where the extra is not installed."""
     try:
         import torch
         import torchaudio  # noqa: F401
-
-        from siren_cli.training.config import STAGES
-        from siren_cli.training.pipeline import train as run_stages
+        import yaml  # noqa: F401
     except (ImportError, OSError) as error:
         raise UsageError(
             f"training cannot start ({' '.join(str(error).split())[:160]}); install siren-codec[train], and with "
@@ -57,15 +241,3 @@ def train(
         ) from error
     if threads is not None:
         torch.set_num_threads(threads)
-    model = run_stages(
-        data,
-        output,
-        stage or list(STAGES),
-        settings or [],
-        resume=resume,
-        device=device.value,
-        report=lambda text: progress_line(text, quiet=quiet),
-        cache=cache,
-    )
-    if model is not None:
-        note(f"the model is in {model}; use it with --model {model}", quiet=quiet)

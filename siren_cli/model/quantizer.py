@@ -38,11 +38,12 @@ class FiniteScalar(nn.Module):
         self.register_buffer("offset", torch.tensor(offset, device="cpu"), persistent=False)
         self.register_buffer("shift", torch.tensor(shift, device="cpu"), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Quantises [..., d] to codes [..., d] in [-1, 1]."""
+    def forward(self, x: Tensor, *, rounded: bool = True) -> Tensor:
+        """Quantises [..., d] to codes [..., d] in [-1, 1]; bounds them only if not `rounded`."""
         bounded = torch.tanh(x.float() + self.shift) * self.span - self.offset
-        rounded = bounded + (bounded.round() - bounded).detach()
-        return rounded / (self.levels // 2)
+        if rounded:
+            bounded = bounded + (bounded.round() - bounded).detach()
+        return bounded / (self.levels // 2)
 
     def codes_to_digits(self, codes: Tensor) -> Tensor:
         """Codes [..., d] → digits [..., d], integers from 0 to L - 1."""
@@ -82,16 +83,22 @@ class ResidualFSQ(nn.Module):
         Returns:
             Quantised latents [B, F, D], and digits [B, F, Q, 4] of all stages.
         """
+        quantised, codes = self.latents_to_codes(latents, stage_counts)
+        return quantised, self.fsq.codes_to_digits(codes.detach())
+
+    def latents_to_codes(
+        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`."""
         residual = self.norm(latents).float()
         quantised = torch.zeros_like(residual)
-        digits = []
+        codes = []
         for stage, (narrow, widen) in enumerate(zip(self.narrow, self.widen, strict=True)):
-            codes = self.fsq(narrow(residual))
-            digits.append(self.fsq.codes_to_digits(codes.detach()))
-            part = widen(codes).float() * (stage_counts > stage)[:, None, None]
+            codes.append(self.fsq(narrow(residual), rounded=rounded))
+            part = widen(codes[-1]).float() * (stage_counts > stage)[:, None, None]
             quantised = quantised + part
             residual = residual - part
-        return quantised, torch.stack(digits, dim=2)
+        return quantised, torch.stack(codes, dim=2)
 
     def latents_to_indices(self, latents: Tensor, stages: int) -> Tensor:
         """Latents [B, F, D] → indices [B, F, stages], integers 0..999."""

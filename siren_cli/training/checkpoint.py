@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from siren_cli.errors import DataError
+from siren_cli.errors import DataError, OutputUnwritable
 
 
 def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], facts: dict[str, Any]) -> None:
@@ -22,6 +22,9 @@ def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], facts: dic
         path: File to write.
         groups: Group name → tensor name → tensor.
         facts: Anything JSON can hold: step, config.
+
+    Raises:
+        OutputUnwritable: If it cannot be written, for want of space or else; an older checkpoint stays.
     """
     tensors = {
         f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
@@ -29,8 +32,18 @@ def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], facts: dic
         for name, tensor in members.items()
     }
     temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
-    os.replace(temporary, path)
+    try:
+        save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputUnwritable(
+            f"{path}: the state cannot be saved ({' '.join(str(error).split())[:160]}), the one before is kept; free "
+            "space, then --resume"
+        ) from error
+    except BaseException:  # an interruption, too, must leave no temporary file; it is raised again
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

@@ -1,17 +1,40 @@
-"""How a model is trained: a frozen dataclass, every value settable from the command line."""
+"""How a model is trained: frozen dataclasses, every value settable from a file and from the command line."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from siren_cli.config import dataclass_from_dict
+from siren_cli.config import ModelConfig, dataclass_from_dict
 from siren_cli.errors import ConfigError
 
 STAGES = ("prepare", "factorizer", "vocoder", "joint", "prior")
 """Stages of training in their order: cache, indices, waveform, waveform from decoded mels, tables and export."""
+
+PARTS = ("front_end", "factorizer.semantic", "factorizer.voice", "quantizer", "decoder", "vocoder")
+"""Parts of a model that `freeze` can name; `factorizer` stands for both of its own."""
+
+DISCRIMINATORS = ("period", "scale", "spectrogram")
+"""Kinds of discriminators: multi-period and multi-scale (HiFi-GAN), multi-resolution STFT (multi-frequency)."""
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Settings of stage `prepare`.
+
+    Without splits in the manifest, about `dev_share` of the speech is held out: whole speakers where there are at
+    least five, single recordings otherwise. `features` decides whether what a teacher and a frozen front end hear
+    is computed once and kept (50 vectors a second of float16), or anew at every step.
+    """
+
+    dev_share: float = 0.05
+    features: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.dev_share < 1.0:
+            raise ConfigError(f"prepare.dev_share is {self.dev_share}, expected 0 or more and less than 1")
 
 
 @dataclass(frozen=True)
@@ -20,11 +43,15 @@ class TrainConfig:
 
     Learning rates rise over `warmup_steps`, stay, and fall linearly to nothing over the last `decay_share` of
     `steps`, so that a run can be prolonged without having wasted its decay (Hägele et al. 2024).
+
+    `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
+    many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
     """
 
     seed: int = 1
     steps: int = 10_000
     batch: int = 10
+    accumulate: int = 1
     crop_frames: int = 400
     learning_rate: float = 8e-4
     warmup_steps: int = 300
@@ -33,11 +60,13 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     bf16: bool = True
+    freeze: tuple[str, ...] = ()
     log_every: int = 50
     evaluate_every: int = 1_000
+    evaluate_crops: int = 24
     checkpoint_every_s: float = 60.0
 
-    # Factorizer.
+    # Factorizer. Before `quantizer_from_step` codes are bounded but not rounded (warm start, as ESC has it).
     stage_dropout: float = 0.5
     voice_absent: float = 0.05
     voice_elsewhere: float = 0.5
@@ -47,12 +76,41 @@ class TrainConfig:
     phone_decoder_weight: float = 0.4
     pitch_weight: float = 0.5
     voicing_weight: float = 0.1
+    quantizer_from_step: int = 0
+    ctc_weight: float = 0.0
+    ctc_units: str = "phones"
+    teacher: str = ""
+    teacher_layer: int = -1
+    teacher_weight: float = 0.0
+    rate_weight: float = 0.0
 
     # Vocoder and joint.
     adversarial_from_step: int = 2_000
     adversarial_weight: float = 1.0
+    adversarial_loss: str = "hinge"
+    discriminators: tuple[str, ...] = ("period", "spectrogram")
+    discriminator_width: int = 16
     feature_weight: float = 2.0
     spectral_weight: float = 15.0
+    stft_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 1 or more; correct it")
+        for key, known in (("freeze", (*PARTS, "factorizer")), ("discriminators", DISCRIMINATORS)):
+            for name in getattr(self, key):
+                if name not in known:
+                    raise ConfigError(f"{key} names {name!r}, expected some of {', '.join(known)}; correct it")
+        for key, choices in (("adversarial_loss", ("hinge", "least-squares")), ("ctc_units", ("phones", "text"))):
+            if getattr(self, key) not in choices:
+                raise ConfigError(f"{key} is {getattr(self, key)!r}, expected {' or '.join(choices)}; correct it")
+        if self.teacher_weight and not self.teacher:
+            raise ConfigError("teacher_weight is set without a teacher; give teacher=PATH, a WavLM or HuBERT folder")
+
+    def freezes(self, part: str) -> bool:
+        """Whether a part of `PARTS` stays as it is."""
+        return part in self.freeze or part.split(".", maxsplit=1)[0] in self.freeze
 
 
 STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -69,9 +127,9 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
     "prior": {
         "batch": 20,
         "crop_frames": 96,
-        "learning_rate": 3e-3,
-        "warmup_steps": 50,
-        "decay_share": 0.5,
+        "learning_rate": 4e-3,
+        "warmup_steps": 100,
+        "decay_share": 0.7,
         "steps": 2_000,
         "log_every": 250,
     },
@@ -79,23 +137,65 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
 """What differs from the defaults of `TrainConfig` in each stage."""
 
 
-def stage_config(stage: str, settings: list[str]) -> TrainConfig:
-    """The settings of a stage.
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run is told: the model, and how each of its stages is trained."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    factorizer: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["factorizer"]))
+    vocoder: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["vocoder"]))
+    joint: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["joint"]))
+    prior: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["prior"]))
+
+    def __post_init__(self) -> None:
+        for name in ("factorizer", "vocoder", "joint"):
+            frames = self.stage(name).crop_frames
+            if frames < 48 or frames % 16:
+                raise ConfigError(f"{name}.crop_frames is {frames}, expected a multiple of 16 from 48 on; correct it")
+
+    def stage(self, name: str) -> TrainConfig:
+        """The settings of one of `STAGE_DEFAULTS`."""
+        config: TrainConfig = getattr(self, name)
+        return config
+
+
+def run_config(sections: dict[str, dict[str, Any]], settings: list[str]) -> RunConfig:
+    """Builds the settings of a run.
 
     Args:
-        stage: One of `STAGE_DEFAULTS`.
-        settings: `key=value` for every stage or `stage.key=value` for one.
+        sections: Section (`model`, `prepare`, a stage of training) → what differs from its defaults.
+        settings: `key=value` for every stage of training, `section.key=value` for one section; these win.
+
+    Raises:
+        ConfigError: If a key is unknown or a value of the wrong type or impossible.
+    """
+    values = {
+        name: {**STAGE_DEFAULTS.get(name, {}), **sections.get(name, {}), **parse_settings(settings, name)}
+        for name in SECTIONS
+    }
+    return RunConfig(
+        dataclass_from_dict(ModelConfig, values["model"], "model config"),
+        dataclass_from_dict(PrepareConfig, values["prepare"], "prepare config"),
+        *(dataclass_from_dict(TrainConfig, values[name], f"{name} config") for name in STAGE_DEFAULTS),
+    )
+
+
+def stage_config(stage: str, settings: list[str]) -> TrainConfig:
+    """The settings of a stage: its defaults, changed by `key=value` and `stage.key=value`.
 
     Raises:
         ConfigError: If a setting is not of this form, its key is unknown or its value of the wrong type.
     """
-    return dataclass_from_dict(
-        TrainConfig, {**STAGE_DEFAULTS[stage], **parse_settings(settings, stage)}, "training config"
-    )
+    return run_config({}, settings).stage(stage)
 
 
-def parse_settings(settings: list[str], stage: str) -> dict[str, Any]:
-    """Those of `key=value` and `stage.key=value` that concern a stage, values read as Python literals.
+SECTIONS = ("model", "prepare", *STAGE_DEFAULTS)
+"""What a config file can hold, beside `extends` and `training` (which stands for every stage of training)."""
+
+
+def parse_settings(settings: list[str], section: str) -> dict[str, Any]:
+    """Those of `key=value` and `section.key=value` that concern a section, values read as Python literals.
 
     Raises:
         ConfigError: If a setting is not of this form.
@@ -104,15 +204,14 @@ def parse_settings(settings: list[str], stage: str) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         where, _, name = key.rpartition(".")
-        if not equals or not name or where not in ("", *STAGES, "model"):
+        if not equals or not name or where not in ("", *SECTIONS):
             raise ConfigError(
-                f"setting {setting!r} is not key=value or stage.key=value; stages: {', '.join(STAGES)}, model"
+                f"setting {setting!r} is not key=value or section.key=value; sections: {', '.join(SECTIONS)}"
             )
-        if where == stage or (
-            not where and stage != "model" and name in {f.name for f in dataclasses.fields(TrainConfig)}
-        ):
+        known = name in {f.name for f in dataclasses.fields(TrainConfig)}
+        if where == section or (not where and section in STAGE_DEFAULTS and known):
             values[name] = _literal(text)
-        elif not where and stage != "model":
+        elif not where and not known:
             raise ConfigError(f"setting {name!r} is unknown; model settings are written model.{name}=...")
     return values
 
@@ -121,4 +220,4 @@ def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return text
+        return {"true": True, "false": False}.get(text, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from siren_cli.errors import DataError
-from siren_cli.training.prepare import HOP_SAMPLES, NO_PHONE
+from siren_cli.phones import NO_PHONE
+from siren_cli.pitch import HOP_SAMPLES
+from siren_cli.training.units import units_of
 
 _GRID_FRAMES = 2
 
@@ -21,6 +23,11 @@ _GRID_FRAMES = 2
 class Batch(NamedTuple):
     """Crops on the 10 ms grid: wav [B, F * 160], mel [B, F, M], its envelope [B, F, M], pitch [B, F] (0 unvoiced),
     phones [B, F], and the mel of the same speakers' voices [B, F', M].
+
+    `counts` [2] is how many voiced frames (10 ms) and known phones (20 ms) a part of the whole batch has on average,
+    so that losses of parts average to the loss of the whole. Where the cache has them, `front_end` and `teacher`
+    [B, F / 2, D] are what self-supervised models heard; `transcripts` [N, 3 + L] has a row for every recording that
+    lies in a crop as a whole: crop, first frame and frames (20 ms), units, -1.
     """
 
     wav: Tensor
@@ -29,20 +36,28 @@ class Batch(NamedTuple):
     pitch: Tensor
     phones: Tensor
     voice_mel: Tensor
+    counts: Tensor
+    front_end: Tensor | None = None
+    teacher: Tensor | None = None
+    transcripts: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        present = {k: v for k, v in self._asdict().items() if v is not None}
+        return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in present.items()})
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where a clip lies in the cache, in frames of 10 ms."""
+    """Where a clip lies in the cache, in frames of 10 ms, and what is said in it."""
 
     clip_id: str
     speaker: str
     first_frame: int
     frames: int
+    text: str = ""
+    phones: str = ""
+    language: str = ""
 
 
 class Cache:
@@ -56,13 +71,20 @@ class Cache:
             self.envelope = np.memmap(folder / "envelope.float16", "<f2", "r").reshape(-1, mel_bins)
             self.pitch = np.memmap(folder / "pitch.float16", "<f2", "r")
             self.phones = np.memmap(folder / "phones.uint8", np.uint8, "r")
+            facts = folder / "features.json"
+            self.heard_by: dict[str, dict[str, Any]] = json.loads(facts.read_text()) if facts.exists() else {}
+            self.heard = {
+                name: np.memmap(folder / f"{name}.float16", "<f2", "r").reshape(-1, said["width"])
+                for name, said in self.heard_by.items()
+            }
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{folder}: not a training cache ({error}); make one with 'siren train prepare'"
             ) from error
         self.spans: dict[str, list[Span]] = {}
         for entry in entries:
-            span = Span(entry["id"], entry["speaker"], entry["first_frame"], entry["frames"])
+            said = (entry.get("text", ""), entry.get("phones", ""), entry.get("language", ""))
+            span = Span(entry["id"], entry["speaker"], entry["first_frame"], entry["frames"], *said)
             self.spans.setdefault(entry["split"], []).append(span)
 
     def split(self, name: str) -> list[Span]:
@@ -79,10 +101,14 @@ class Cache:
 
 
 class Crops:
-    """Draws training batches: clips by length, crops of one size, short clips joined to others of their speaker."""
+    """Draws training batches: clips by length, crops of one size, short clips joined to others of their speaker.
 
-    def __init__(self, cache: Cache, split: str, seed: int) -> None:
+    `units` names the kind of transcripts that batches carry (`siren_cli.training.units.UNITS`); empty for none.
+    """
+
+    def __init__(self, cache: Cache, split: str, seed: int, units: str = "") -> None:
         self.cache = cache
+        self.units = units
         self.seed = seed
         self.spans = cache.split(split)
         lengths = np.array([span.frames for span in self.spans], np.float64)
@@ -90,9 +116,16 @@ class Crops:
         self.by_speaker: dict[str, list[Span]] = {}
         for span in self.spans:
             self.by_speaker.setdefault(span.speaker, []).append(span)
+        self.by_start = {span.first_frame: span for span in self.spans}
 
     def batch(
-        self, step: int, size: int, frames: int, voice_frames: int = 300, voice_elsewhere: float = 0.5
+        self,
+        step: int,
+        size: int,
+        frames: int,
+        voice_frames: int = 300,
+        voice_elsewhere: float = 0.5,
+        part: tuple[int, int] = (0, 1),
     ) -> Batch:
         """The batch of a step, the same whenever it is asked for.
 
@@ -102,6 +135,7 @@ class Crops:
             frames: Length of a crop in frames of 10 ms, even.
             voice_frames: Length of the stretch the voice is heard from, a multiple of 4.
             voice_elsewhere: Share of voices heard from another recording of the speaker.
+            part: Which of how many equal parts of the batch is wanted.
         """
         rng = np.random.default_rng((self.seed, step))
         crops, voices = [], []
@@ -111,13 +145,24 @@ class Crops:
             same = self.by_speaker[span.speaker]
             other = same[int(rng.integers(len(same)))] if rng.random() < voice_elsewhere else span
             voices.append(self._stretch(other, voice_frames, rng))
-        where, voice_where = np.stack(crops), np.stack(voices)
-        return self.read(where, voice_where)
+        return self.read(np.stack(crops), np.stack(voices), part)
 
-    def read(self, where: npt.NDArray[np.int64], voice_where: npt.NDArray[np.int64]) -> Batch:
-        """The batch of given cache frames [B, F] and [B, F']."""
+    def read(
+        self,
+        where: npt.NDArray[np.int64],
+        voice_where: npt.NDArray[np.int64],
+        part: tuple[int, int] = (0, 1),
+    ) -> Batch:
+        """The batch, or a part of it, of given cache frames [B, F] and [B, F']."""
         cache = self.cache
+        number, parts = part
+        voiced, known = cache.pitch[where] > 0, cache.phones[where[:, ::2]] != NO_PHONE
+        own = slice(number * len(where) // parts, (number + 1) * len(where) // parts)
+        where, voice_where = where[own], voice_where[own]
         wav = torch.from_numpy(cache.wav[where].reshape(len(where), -1).astype(np.float32) / 32767.0)
+        heard = {
+            name: torch.from_numpy(array[where[:, ::2] // 2].astype(np.float32)) for name, array in cache.heard.items()
+        }
         return Batch(
             wav,
             torch.from_numpy(cache.mel[where].astype(np.float32)),
@@ -125,7 +170,27 @@ class Crops:
             torch.from_numpy(cache.pitch[where].astype(np.float32)),
             torch.from_numpy(cache.phones[where].astype(np.int64)),
             torch.from_numpy(cache.mel[voice_where].astype(np.float32)),
+            torch.tensor([voiced.sum() / parts, known.sum() / parts], dtype=torch.float32),
+            heard.get("front_end"),
+            heard.get("teacher"),
+            self._transcripts(where) if self.units else None,
         )
+
+    def _transcripts(self, where: npt.NDArray[np.int64]) -> Tensor:
+        rows = []
+        for crop, frames in enumerate(where):
+            position = 0
+            while position < len(frames):
+                span = self.by_start.get(int(frames[position]))
+                whole = span is not None and position + span.frames <= len(frames)
+                if span is not None and whole:
+                    units = units_of(span.phones if self.units == "phones" else span.text, self.units)
+                    if units:
+                        rows.append(torch.tensor([crop, position // 2, span.frames // 2, *units]))
+                position += span.frames if span is not None and whole else _GRID_FRAMES
+        if not rows:
+            return torch.zeros(0, 3, dtype=torch.int64)
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
     def _stretch(self, span: Span, frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Cache frames of a crop [frames], continued by other recordings of the speaker where one is too short."""

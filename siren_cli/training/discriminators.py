@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,23 +71,51 @@ class SpectrogramDiscriminator(nn.Module):
         return self.score(x), activations
 
 
-class Adversary(nn.Module):
-    """All discriminators together."""
+class ScaleDiscriminator(nn.Module):
+    """Looks at the samples as they are, averaged down (multi-scale discriminator, MelGAN and HiFi-GAN)."""
 
-    def __init__(
-        self,
-        periods: tuple[int, ...] = (2, 3, 5, 7, 11),
-        widths: tuple[int, ...] = (16, 32, 64, 128),
-        fft_sizes: tuple[int, ...] = (512, 1024),
-        spectrogram_width: int = 16,
-    ) -> None:
+    def __init__(self, pooling: int, width: int) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(
-            [
-                *(PeriodDiscriminator(period, widths) for period in periods),
-                *(SpectrogramDiscriminator(size, spectrogram_width) for size in fft_sizes),
-            ]
+        self.pooling = pooling
+        layers = ((1, width, 15, 1, 1), (width, 2 * width, 41, 4, 4), (2 * width, 4 * width, 41, 4, 4),
+                  (4 * width, 8 * width, 41, 4, 8), (8 * width, 8 * width, 5, 1, 1))  # fmt: skip
+        self.convs = nn.ModuleList(
+            weight_norm(nn.Conv1d(a, b, kernel, stride, padding=kernel // 2, groups=min(groups, width)))
+            for a, b, kernel, stride, groups in layers
         )
+        self.score = weight_norm(nn.Conv1d(8 * width, 1, 3, padding=1))
+
+    def forward(self, wav: Tensor) -> Judgement:
+        """Judges samples [B, T]."""
+        x = wav[:, None]
+        if self.pooling > 1:
+            x = F.avg_pool1d(x, 2 * self.pooling, self.pooling, padding=self.pooling // 2)
+        activations = []
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.1)
+            activations.append(x)
+        return self.score(x), activations
+
+
+class Adversary(nn.Module):
+    """All discriminators together.
+
+    Args:
+        kinds: Out of `siren_cli.training.config.DISCRIMINATORS`: periods 2, 3, 5, 7, 11; scales 1, 2, 4;
+            spectrograms of 512 and 1,024 points.
+        width: Channels of the first layers.
+    """
+
+    def __init__(self, kinds: tuple[str, ...] = ("period", "spectrogram"), width: int = 16) -> None:
+        super().__init__()
+        makers: dict[str, Callable[[], list[nn.Module]]] = {
+            "period": lambda: [
+                PeriodDiscriminator(p, (width, 2 * width, 4 * width, 8 * width)) for p in (2, 3, 5, 7, 11)
+            ],
+            "scale": lambda: [ScaleDiscriminator(pooling, width) for pooling in (1, 2, 4)],
+            "spectrogram": lambda: [SpectrogramDiscriminator(size, width) for size in (512, 1024)],
+        }
+        self.judges = nn.ModuleList(judge for kind in kinds for judge in makers[kind]())
 
     def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Score maps and activations of every discriminator for samples [B, T]."""

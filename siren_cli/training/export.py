@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +11,30 @@ import torch
 from numpy.typing import NDArray
 
 from siren_cli.chunks import CHUNK_FRAMES
-from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.model.build import SirenModel, weights_of
+from siren_cli.pitch import HOP_SAMPLES
+from siren_cli.training.card import CARD_NAME, model_card
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Cache, Span
-from siren_cli.training.prepare import HOP_SAMPLES
+from siren_cli.training.indices import indices_of, wav_of
 from siren_cli.training.prior_fit import fit_prior
 from siren_cli.training.prior_report import compare_coders
+from siren_cli.training.probe import speaker_leakage
+from siren_cli.training.settings import write_run_file
 from siren_cli.training.voice_fit import fit_voice
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
 from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
 from siren_format.prior_voice import voice_bits
+from siren_format.tables import Tables, cross_entropy_bits
 from siren_format.voice import voice_to_bytes
 
 FIT_HOURS = 12.0
 """Speech that tables and prior are fitted to, hours: about five minutes of encoding on one core."""
 
+_JUDGED = 200
 _MIN_SAMPLES = 2 * FRAME_SAMPLES
 _SILENT_EVERY = 6
 _SILENCE_SAMPLES = (SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
@@ -36,7 +43,7 @@ _SILENCE_SAMPLES = (SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
 def export_model(
     model: SirenModel,
     cache: Cache,
-    folder: Path,
+    run: Path,
     device: torch.device,
     config: TrainConfig,
     report: Callable[[str], None],
@@ -50,14 +57,19 @@ def export_model(
     Args:
         model: Trained.
         cache: Its training data.
-        folder: Folder to write.
+        run: Run folder; the model goes to its subfolder `model`.
         device: Where to run the factorizer.
         config: How to train the prior.
-        report: Called with lines about progress and rate.
+        report: Called with lines about progress, rate and voice.
 
     Returns:
-        The folder.
+        The model's folder.
+
+    Raises:
+        OutputUnwritable: If it cannot be written.
     """
+    folder = run / "model"
+    said: list[str] = []
     tensors = weights_of(model)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     model.to(device).eval()
@@ -65,25 +77,34 @@ def export_model(
     spans = _evenly(cache.split("train"), FIT_HOURS)
     train, voices = [], []
     for number, span in enumerate(spans):
-        wav = _wav_of(cache, span)
-        train.append(_indices_of(model, _varied(wav, number, rng), device))
+        wav = wav_of(cache, span)
+        train.append(indices_of(model, _varied(wav, number, rng), device))
         voices.append(_voice_of(model, wav, device))
     report(f"encoded {len(train)} recordings of the training split, {sum(map(len, train))} frames")
-    tables = fit_tables(train)
+    tables = fit_tables([_of_all_stages(indices) for indices in train])
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
+    seen = {
+        split: [indices_of(model, wav_of(cache, span), device) for span in cache.spans.get(split, [])[:_JUDGED]]
+        for split in ("train", "dev", "test")
+    }
     if model.config.stages == MAX_STAGES:
         net = fit_prior(train, config, report)
         prior = net.to_integers(fit_voice(np.stack(voices)))
         arrays.update(prior.to_arrays())
-        for split in ("train", "dev", "test"):
-            seen = [_indices_of(model, _wav_of(cache, span), device) for span in cache.spans.get(split, [])[:200]]
-            for line in compare_coders(seen, train, tables, net, prior) if seen else ():
-                report(f"{split}: {line}")
-            heard = [_voice_of(model, _wav_of(cache, span), device) for span in cache.spans.get(split, [])[:200]]
+        for split, judged in seen.items():
+            said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)] if judged else []
+            heard = [_voice_of(model, wav_of(cache, span), device) for span in cache.spans.get(split, [])[:_JUDGED]]
             costs = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
             if costs:
-                report(f"{split}: {np.mean(costs):.1f} bits a voice, {np.quantile(costs, 0.95):.1f} for 1 in 20")
-    model_id = save_model(folder, model.config.to_json(), arrays)
+                said.append(f"{split}: {np.mean(costs):.1f} bits a voice, {np.quantile(costs, 0.95):.1f} for 1 in 20")
+    else:
+        said += [f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged]
+    leakage = speaker_leakage(model, cache, device)
+    for line in (*said, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
+        report(line)
+    config_json = _own_config(model).to_json()
+    model_id = save_model(folder, config_json, arrays)
+    write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), said, leakage))
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
 
@@ -98,16 +119,27 @@ def _voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device)
     return digits
 
 
+def _own_config(model: SirenModel) -> ModelConfig:
+    """The config of a model that depends on nothing outside its folder."""
+    if model.front_end is None:
+        return model.config
+    return replace(model.config, hubert_path=model.front_end.description)
+
+
+def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Indices [F, Q] → [F, 2], which the tables are fitted to; a stage that the model lacks is all zeros."""
+    return np.pad(indices, ((0, 0), (0, MAX_STAGES - indices.shape[1])))
+
+
+def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
+    """Bits a frame of recordings under the tables."""
+    return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
+
+
 def _evenly(spans: list[Span], hours: float) -> list[Span]:
     """Every n-th recording, so that about `hours` remain."""
     total_hours = sum(span.frames for span in spans) * HOP_SAMPLES / SAMPLE_RATE_HZ / 3600
     return spans[:: max(1, round(total_hours / hours))]
-
-
-def _wav_of(cache: Cache, span: Span) -> NDArray[np.float32]:
-    """Samples [T] of one recording of the cache."""
-    where = slice(span.first_frame, span.first_frame + span.frames)
-    return cache.wav[where].reshape(-1).astype(np.float32) / np.float32(32767.0)
 
 
 def _varied(wav: NDArray[np.float32], number: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -118,12 +150,3 @@ def _varied(wav: NDArray[np.float32], number: int, rng: np.random.Generator) -> 
         silence = int(rng.integers(*_SILENCE_SAMPLES))
         wav = np.pad(wav, (silence, 0) if rng.random() < 0.5 else (0, silence))
     return wav
-
-
-@torch.inference_mode()
-def _indices_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int16]:
-    """Indices [F, Q] of one recording, its last frame filled with silence."""
-    samples = torch.from_numpy(np.pad(wav, (0, -len(wav) % FRAME_SAMPLES)))[None].to(device)
-    features = model.mel(samples) if model.front_end is None else model.front_end(samples)
-    _, latents = model.factorizer.semantic(features)
-    return model.quantizer.latents_to_indices(latents, model.config.stages)[0].cpu().numpy().astype(np.int16)

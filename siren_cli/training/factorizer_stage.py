@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from siren_cli.config import FSQ_LEVELS
+from siren_cli.errors import DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
+from siren_cli.phones import PHONES
 from siren_cli.training.augment import perturb
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
-from siren_cli.training.prepare import PHONES
+from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
+from siren_cli.training.listeners import Teacher
+from siren_cli.training.logbook import Clock, Show
+from siren_cli.training.units import UNITS
 
 
 class FactorizerStage:
@@ -34,9 +35,25 @@ class FactorizerStage:
         self.dev = dev
         self.config = config
         width = model.config.widths[0]
-        self.heads = nn.ModuleDict(
-            {"encoder": nn.Linear(width, len(PHONES)), "decoder": nn.Linear(width, len(PHONES))}
-        )
+        self.clock = Clock()
+        heads = {"encoder": nn.Linear(width, len(PHONES)), "decoder": nn.Linear(width, len(PHONES))}
+        if config.ctc_weight:
+            heads["ctc"] = nn.Linear(width, UNITS[config.ctc_units])
+        self.teacher: Teacher | None = None
+        if config.teacher_weight:
+            kept = train.cache.heard_by.get("teacher")
+            if kept and (kept["path"], kept["layer"]) != (config.teacher, config.teacher_layer):
+                raise DataError(
+                    f"the cache holds teacher {kept['path']!r}, layer {kept['layer']}, expected {config.teacher!r}, "
+                    f"layer {config.teacher_layer}; run stage prepare again"
+                )
+            if kept:
+                teacher_width = int(kept["width"])
+            else:
+                self.teacher = Teacher(config.teacher, config.teacher_layer)
+                teacher_width = self.teacher.width
+            heads["teacher"] = nn.Linear(width, teacher_width)
+        self.heads = nn.ModuleDict(heads)
         self.trained = nn.ModuleDict(
             {
                 "factorizer": model.factorizer,
@@ -47,16 +64,33 @@ class FactorizerStage:
         )
         if model.front_end is not None:
             self.trained["front_end"] = model.front_end
+            kept = train.cache.heard_by.get("front_end")
+            if kept and config.freezes("front_end") and kept["path"] != model.config.hubert_path:
+                raise DataError(
+                    f"the cache holds features of {kept['path']!r}, expected {model.config.hubert_path!r}; run stage "
+                    "prepare again"
+                )
+        if config.rate_weight:
+            self.trained["price"] = RunningPrior(model.config.stages)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
+    def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
+        """The batch of a step, or a part of it."""
+        config = self.config
         return self.train.batch(
-            step, self.config.batch, self.config.crop_frames, voice_elsewhere=self.config.voice_elsewhere
+            step, config.batch, config.crop_frames, voice_elsewhere=config.voice_elsewhere, part=part
         )
 
     def features(self, batch: Batch, heard: Tensor) -> Tensor:
-        """What the semantic branch hears: the (perturbed) mel, or the front end's features of the wav."""
-        return heard if self.model.front_end is None else self.model.front_end(batch.wav)
+        """What the semantic branch hears: the (perturbed) mel, or the front end's features of the wav.
+
+        A frozen front end's features may come from the cache. One that learns runs without its dropout and masks,
+        which draw from a generator of their own.
+        """
+        if self.model.front_end is None:
+            return heard
+        if batch.front_end is not None and self.config.freezes("front_end"):
+            return batch.front_end
+        return self.model.front_end.eval()(batch.wav)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
@@ -68,13 +102,14 @@ class FactorizerStage:
         voice = model.factorizer.voice.codes_to_voice(codes, absent)
         dropped = torch.rand(len(codes), device=codes.device) < config.stage_dropout
         counts = torch.where(dropped, 1, mc.stages)
-        quantised, _ = model.quantizer(latents, counts)
+        rounded = step >= config.quantizer_from_step
+        quantised, frame_codes = model.quantizer.latents_to_codes(latents, counts, rounded=rounded)
         decoder_features, speech = model.decoder(quantised, voice)
 
         labels = phones_at_50_hz(batch.phones)
         losses = speech_losses(speech, batch)
-        losses["phone_encoder"] = _phone_loss(self.heads["encoder"](encoder_features), labels)
-        losses["phone_decoder"] = _phone_loss(self.heads["decoder"](decoder_features), labels)
+        losses["phone_encoder"] = _phone_loss(self.heads["encoder"](encoder_features), labels, batch.counts[1])
+        losses["phone_decoder"] = _phone_loss(self.heads["decoder"](decoder_features), labels, batch.counts[1])
         total = (
             losses["mel"]
             + config.delta_weight * losses["delta"]
@@ -83,7 +118,23 @@ class FactorizerStage:
             + config.phone_encoder_weight * losses["phone_encoder"]
             + config.phone_decoder_weight * losses["phone_decoder"]
         )
+        if config.ctc_weight:
+            losses["ctc"] = ctc_loss(self.heads["ctc"](decoder_features), batch, config.ctc_units)
+            total = total + config.ctc_weight * losses["ctc"]
+        if config.teacher_weight:
+            losses["teacher"] = imitation_loss(self.heads["teacher"](decoder_features), self._taught(batch))
+            total = total + config.teacher_weight * losses["teacher"]
+        if config.rate_weight:
+            losses["bits"] = self.trained["price"](frame_codes)
+            total = total + config.rate_weight * losses["bits"]
         return total, {name: float(value.detach()) for name, value in losses.items()}
+
+    def _taught(self, batch: Batch) -> Tensor:
+        """The teacher's features of a batch, from the cache or anew."""
+        if self.teacher is not None:
+            return self.teacher.to(batch.wav.device)(batch.wav)
+        assert batch.teacher is not None, "the cache has them, or there is a teacher"
+        return batch.teacher
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -93,7 +144,7 @@ class FactorizerStage:
         figures: dict[str, float] = {}
         model = self.model
         frames = 640
-        batch = self.dev.batch(0, 24, frames, voice_elsewhere=0.0)
+        batch = self.dev.batch(0, self.config.evaluate_crops, frames, voice_elsewhere=0.0)
         device = next(model.decoder.parameters()).device
         batch = batch.to(device)
         encoder_features, latents = model.factorizer.semantic(self.features(batch, batch.mel))
@@ -112,8 +163,24 @@ class FactorizerStage:
                 )[0, 1]
             )
             figures[f"voicing_error_{stages}"] = float(((speech.voicing > 0) != voiced).float().mean())
-            figures[f"entropy_share_{stages}"] = min(_entropy_shares(digits[:, :, stages - 1]))
+            shares = entropy_shares(digits[:, :, stages - 1])
+            figures[f"entropy_share_{stages}"] = min(shares)
+            figures |= {f"entropy_share_{stages}_digit_{number}": share for number, share in enumerate(shares)}
         return figures
+
+    @torch.no_grad()
+    def show(self) -> Show:
+        """The mel of a development crop: true, its envelope, and decoded from every number of stages."""
+        model = self.model
+        device = next(model.decoder.parameters()).device
+        batch = self.dev.batch(0, 1, 400, voice_elsewhere=0.0).to(device)
+        _, latents = model.factorizer.semantic(self.features(batch, batch.mel))
+        voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
+        mels = {"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0]}
+        for stages in range(1, model.config.stages + 1):
+            quantised, _ = model.quantizer(latents, torch.full((1,), stages, device=device))
+            mels[f"mel/stages_{stages}"] = model.decoder(quantised, voice)[1].mel[0]
+        return Show(mels)
 
 
 def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
@@ -123,33 +190,18 @@ def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
     return {
         "mel": F.l1_loss(speech.mel, batch.envelope),
         "delta": delta.abs().mean(),
-        "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / voiced.sum().clamp_min(1),
+        "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / batch.counts[0].clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),
     }
 
 
-def _phone_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def _phone_loss(logits: Tensor, labels: Tensor, known_count: Tensor) -> Tensor:
     known = labels >= 0
     losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten().clamp_min(0), reduction="none")
-    return (losses * known.flatten()).sum() / known.sum().clamp_min(1)
+    return (losses * known.flatten()).sum() / known_count.clamp_min(1)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of frames with the right phone, silence left out."""
     spoken = labels > 0
     return float((logits.argmax(-1) == labels)[spoken].float().mean()) if bool(spoken.any()) else float("nan")
-
-
-def _entropy_shares(digits: Tensor) -> list[float]:
-    """Order-0 entropy of every digit [B, F, 4] as a share of log2 of its levels (bitrate utilisation)."""
-    shares = []
-    for number, levels in enumerate(FSQ_LEVELS):
-        p = torch.bincount(digits[..., number].flatten(), minlength=levels).double()
-        p = p[p > 0] / p.sum()
-        shares.append(float(-(p * p.log2()).sum()) / math.log2(levels))
-    return shares
-
-
-def describe(figures: dict[str, Any]) -> str:
-    """Figures in one line."""
-    return "  ".join(f"{name} {value:.3f}" for name, value in figures.items())

@@ -55,6 +55,53 @@ class SpectralDistance(nn.Module):
         return (magnitude.transpose(1, 2) @ filterbank).clamp_min(_FLOOR * 1e-1).log()
 
 
+class SpectrumDistance(nn.Module):
+    """Multi-resolution STFT loss: spectral convergence and log magnitude (Parallel WaveGAN, Yamamoto et al. 2020)."""
+
+    def __init__(self, sizes: tuple[int, ...] = (512, 1024, 2048)) -> None:
+        super().__init__()
+        self.sizes = sizes
+        for fft_samples in sizes:
+            self.register_buffer(f"window{fft_samples}", torch.hann_window(fft_samples), persistent=False)
+
+    def forward(self, decoded: Tensor, target: Tensor) -> Tensor:
+        """Distance of samples [B, T] to samples [B, T], mean over resolutions."""
+        total = decoded.new_zeros(())
+        for fft_samples in self.sizes:
+            ours, theirs = (self._magnitude(wav, fft_samples) for wav in (decoded, target))
+            convergence = (theirs - ours).norm() / theirs.norm().clamp_min(1e-6)
+            total = total + convergence + F.l1_loss(ours.log(), theirs.log())
+        return total / len(self.sizes)
+
+    def _magnitude(self, wav: Tensor, fft_samples: int) -> Tensor:
+        window = getattr(self, f"window{fft_samples}")
+        spectrum = torch.stft(wav.float(), fft_samples, fft_samples // 4, window=window, return_complex=True)
+        return (torch.view_as_real(spectrum).square().sum(-1) + 1e-7).sqrt()
+
+
+def adversary_loss(kind: str, real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """What the discriminators minimise; `kind` is `hinge` or `least-squares`."""
+    return adversary_hinge(real, fake) if kind == "hinge" else adversary_least_squares(real, fake)
+
+
+def generator_loss(kind: str, fake: list[Tensor]) -> Tensor:
+    """What the generator minimises; `kind` is `hinge` or `least-squares`."""
+    return generator_hinge(fake) if kind == "hinge" else generator_least_squares(fake)
+
+
+def adversary_least_squares(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """Least-squares loss of the discriminators (Mao et al. 2017; HiFi-GAN), mean over discriminators."""
+    losses = [
+        (r.float() - 1).square().mean() + f.float().square().mean() for r, f in zip(real, fake, strict=True)
+    ]
+    return torch.stack(losses).mean()
+
+
+def generator_least_squares(fake: list[Tensor]) -> Tensor:
+    """The generator's side of `adversary_least_squares`."""
+    return torch.stack([(f.float() - 1).square().mean() for f in fake]).mean()
+
+
 def adversary_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Hinge loss of the discriminators (Lim & Ye 2017), mean over discriminators."""
     losses = [

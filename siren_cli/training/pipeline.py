@@ -2,31 +2,35 @@
 
 ```
 RUN/config.json            the model's sizes, fixed when the run begins
+RUN/training.json          how its stages are trained, as last told
+RUN/start/                 the model that it was started from, with --from
 RUN/cache/                 what `prepare` made of the recordings
 RUN/factorizer.safetensors resumable states, and likewise vocoder, joint
-RUN/metrics.jsonl          every figure that was logged
+RUN/metrics.jsonl          every figure that was logged; RUN/tensorboard/ the same, with pictures and sounds
 RUN/model/                 what `siren encode --model RUN/model` loads
 ```
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from siren_cli.config import ModelConfig, dataclass_from_dict
 from siren_cli.errors import ConfigError, DataError
-from siren_cli.model.build import SirenModel
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.config import STAGE_DEFAULTS, STAGES, parse_settings, stage_config
+from siren_cli.training.config import STAGES, RunConfig
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.export import export_model
 from siren_cli.training.factorizer_stage import FactorizerStage
-from siren_cli.training.filterbank import fill_filterbank
+from siren_cli.training.logbook import Watch
 from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.prepare import prepare
+from siren_cli.training.processes import Processes
+from siren_cli.training.settings import TRAINING_NAME, settings_of_run
+from siren_cli.training.start import adopt, assemble, first_model
 from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
 _DEV_SEED = 7
@@ -35,30 +39,46 @@ _STAGE_CLASSES: dict[str, Callable[..., Stage]] = {
     "vocoder": VocoderStage,
     "joint": JointStage,
 }
+_FINE_TUNING = tuple(stage for stage in STAGES if stage != "vocoder")
+"""Stages of a run that starts from a model: its vocoder goes straight on to decoded mels."""
 
 
-def train(
-    data: Path | None,
-    run: Path,
-    stages: list[str],
-    settings: list[str],
-    *,
-    resume: bool,
-    device: str,
-    report: Callable[[str], None],
-    cache: Path | None = None,
-) -> Path | None:
+@dataclass(frozen=True)
+class Order:
+    """What a call of `train` is to do.
+
+    Attributes:
+        run: Run folder, made if missing.
+        data: Sources of recordings (`siren_cli.training.sources.read_source`); needed by `prepare` alone.
+        stages: Names out of `STAGES`, run in the order of `STAGES`; empty for all that the run needs.
+        config: Preset or YAML file; None for what the run was told before, or else the defaults.
+        settings: `key=value` and `section.key=value`.
+        start: Model to start from: a folder or the name of a packaged model.
+        resume: Go on from the checkpoints in the run folder.
+        device: `auto`, `cpu` or `cuda`.
+        cache: Folder of the prepared recordings; `run/cache` if None.
+        minutes: Time after which the state is saved and training stops; None for no limit.
+    """
+
+    run: Path
+    data: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    config: str | None = None
+    settings: tuple[str, ...] = ()
+    start: str | None = None
+    resume: bool = False
+    device: str = "auto"
+    cache: Path | None = None
+    minutes: float | None = None
+
+
+def train(order: Order, report: Callable[[str], None], watch: Watch | None = None) -> Path | None:
     """Runs stages of training.
 
     Args:
-        data: Folder of recordings or manifest; needed by `prepare` alone.
-        run: Run folder, made if missing.
-        stages: Names out of `STAGES`, run in the order of `STAGES`.
-        settings: `key=value`, `stage.key=value` and `model.key=value`.
-        resume: Go on from the checkpoints in the run folder.
-        device: `auto`, `cpu` or `cuda`.
+        order: What to do.
         report: Called with every line of progress.
-        cache: Folder of the prepared recordings; `run/cache` if None.
+        watch: Called with figures instead of lines, if given.
 
     Returns:
         The model's folder if stage `prior` was run.
@@ -66,113 +86,106 @@ def train(
     Raises:
         ConfigError: If a setting or a stage is unknown.
         DataError: If recordings, cache or a checkpoint are missing or unusable.
+        OutputUnwritable: If the run folder cannot be written.
+        TrainingInterrupted: If somebody ended it; the state is saved.
     """
-    unknown = sorted(set(stages) - set(STAGES))
+    began_s = time.monotonic()
+    unknown = sorted(set(order.stages) - set(STAGES))
     if unknown:
         raise ConfigError(f"stage {unknown[0]!r} is unknown; stages are {', '.join(STAGES)}")
-    for stage in STAGE_DEFAULTS:
-        stage_config(stage, settings)  # a wrong setting is refused now, not when its stage begins in a day
-    config = _model_config(run, settings)
-    cache = cache or run / "cache"
-    chosen = torch.device(
-        "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
-    )
+    processes = Processes(order.device)
+    try:
+        if processes.is_first:
+            config = _settings(order, write=True)
+        processes.wait()
+        if not processes.is_first:
+            config = _settings(order, write=False)
+        stop_at_s = None if order.minutes is None else began_s + 60 * order.minutes
+        return _run_stages(order, config, processes, report, watch, stop_at_s)
+    finally:
+        processes.leave()
+
+
+def _settings(order: Order, *, write: bool) -> RunConfig:
+    start = adopt(order.run, order.start if write else None)
+    config = order.config
+    if config is None and start is not None and not (order.run / TRAINING_NAME).exists():
+        config = "finetune"
+    return settings_of_run(order.run, config, list(order.settings), start, write=write)
+
+
+def _run_stages(
+    order: Order,
+    config: RunConfig,
+    processes: Processes,
+    report: Callable[[str], None],
+    watch: Watch | None,
+    stop_at_s: float | None,
+) -> Path | None:
+    started = (order.run / "start").is_dir()
+    wanted = order.stages or (_FINE_TUNING if started else STAGES)
+    cache = order.cache or order.run / "cache"
     exported = None
-    for stage in (name for name in STAGES if name in stages):
+    for stage in (name for name in STAGES if name in wanted):
         if stage == "prepare":
-            if data is None:
-                raise DataError("stage prepare needs recordings; give --data FOLDER or --data manifest.jsonl")
-            facts = prepare(data, cache, config, report)
-            report(f"prepared {facts['clips']} clips, {facts['hours']:.2f} h, left out {facts['left_out']}")
+            if processes.is_first and not (order.resume and (cache / "clips.json").exists()):
+                _prepare(order, cache, config, processes, report)
+            processes.wait()
         elif stage == "prior":
-            prior_config = stage_config(stage, settings)
-            exported = export_model(
-                assemble(run, config),
-                Cache(cache, config.mel_bins),
-                run / "model",
-                chosen,
-                prior_config,
-                report,
-            )
-        else:
-            _run_stage(stage, run, cache, config, settings, resume, chosen, report)
+            if processes.is_first:
+                model = assemble(order.run, config.model)
+                prepared = Cache(cache, config.model.mel_bins)
+                exported = export_model(model, prepared, order.run, processes.device, config.prior, report)
+        elif not _run_stage(stage, order, cache, config, processes, report, watch, stop_at_s):
+            report(f"out of time in stage {stage}; the state is saved, go on with --resume")
+            return None
     return exported
+
+
+def _prepare(
+    order: Order, cache: Path, config: RunConfig, processes: Processes, report: Callable[[str], None]
+) -> None:
+    if not order.data:
+        raise DataError("stage prepare needs recordings; give --data FOLDER or --data manifest.jsonl")
+    facts = prepare(list(order.data), cache, config, report, processes.device)
+    report(
+        f"prepared {facts['clips']} clips of {facts['speakers']} speakers, {facts['hours']:.2f} h, "
+        f"left out {facts['left_out']}"
+    )
 
 
 def _run_stage(
     stage: str,
-    run: Path,
+    order: Order,
     cache_folder: Path,
-    config: ModelConfig,
-    settings: list[str],
-    resume: bool,
-    device: torch.device,
+    config: RunConfig,
+    processes: Processes,
     report: Callable[[str], None],
-) -> None:
-    train_config = stage_config(stage, settings)
-    torch.manual_seed(train_config.seed)
-    model = assemble(run, config) if stage == "joint" else SirenModel(config)
-    fill_filterbank(model.mel)
-    if model.front_end is not None and stage == "factorizer":
-        model.front_end.load_pretrained(config.hubert_path)
-    cache = Cache(cache_folder, config.mel_bins)
+    watch: Watch | None,
+    stop_at_s: float | None,
+) -> bool:
+    """Trains one stage; returns whether it came to its end."""
+    stage_config = config.stage(stage)
+    torch.manual_seed(stage_config.seed)
+    model = assemble(order.run, config.model) if stage == "joint" else first_model(order.run, config.model)
+    if model.front_end is not None and stage == "factorizer" and not (order.run / "start").is_dir():
+        model.front_end.load_pretrained(config.model.hubert_path)
+    cache = Cache(cache_folder, config.model.mel_bins)
     dev_split = "dev" if cache.spans.get("dev") else "train"
-    crops = Crops(cache, "train", train_config.seed)
+    units = stage_config.ctc_units if stage == "factorizer" and stage_config.ctc_weight else ""
+    crops = Crops(cache, "train", stage_config.seed, units)
+    dev = Crops(cache, dev_split, _DEV_SEED)
     trainer = Trainer(
-        _STAGE_CLASSES[stage](model.to(device), crops, Crops(cache, dev_split, _DEV_SEED), train_config),
-        run,
-        device,
+        _STAGE_CLASSES[stage](model.to(processes.device), crops, dev, stage_config),
+        order.run,
+        processes.device,
+        processes,
     )
     if trainer.checkpoint.exists():
-        if not resume:
+        if not order.resume:
             raise ConfigError(
                 f"{trainer.checkpoint} is there already; give --resume to go on, or another --out"
             )
         trainer.resume()
-    trainer.run(report)
-
-
-def assemble(run: Path, config: ModelConfig) -> SirenModel:
-    """The model of a run, from the running averages of its checkpoints: factorizer, and joint or else vocoder.
-
-    Raises:
-        DataError: If a checkpoint is missing or does not fit the config.
-    """
-    model = SirenModel(config)
-    fill_filterbank(model.mel)
-    joint = run / "joint.safetensors"
-    states = dict(_averages(run / "factorizer.safetensors"))
-    states.update(_averages(joint if joint.exists() else run / "vocoder.safetensors"))
-    wanted = model.state_dict()
-    own = {name: tensor for name, tensor in states.items() if not name.startswith("heads.")}
-    missing = [name for name in wanted if name not in own and not name.startswith("mel.")]
-    try:
-        model.load_state_dict({**wanted, **own})
-    except RuntimeError as error:
-        missing.append(" ".join(str(error).split())[:160])
-    if missing:
-        raise DataError(
-            f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the stages again"
-        )
-    return model.eval()
-
-
-def _averages(path: Path) -> dict[str, torch.Tensor]:
-    return load_checkpoint(path)[0]["average"]
-
-
-def _model_config(run: Path, settings: list[str]) -> ModelConfig:
-    """The run's config.json, or on its first use the defaults with the `model.` settings, written there."""
-    path = run / "config.json"
-    values = parse_settings(settings, "model")
-    if path.exists():
-        config = ModelConfig.from_json(path)
-        if values:
-            raise ConfigError(
-                f"{path} fixes the model of this run; leave out model.{next(iter(values))} or give another --out"
-            )
-        return config
-    config = dataclass_from_dict(ModelConfig, values, "model config")
-    run.mkdir(parents=True, exist_ok=True)
-    path.write_text(config.to_json(), encoding="utf-8")
-    return config
+    processes.wait()
+    return trainer.run(report, watch, stop_at_s)

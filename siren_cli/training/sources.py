@@ -1,4 +1,4 @@
-"""Where training recordings come from: a folder of audio files, or a JSONL manifest (plain files or tars)."""
+"""Where training recordings come from: folders, tars, JSONL manifests, Hugging Face data sets."""
 
 from __future__ import annotations
 
@@ -6,89 +6,179 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from siren_cli.errors import DataError
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
+
+_SUFFIXES = " ".join(sorted(AUDIO_SUFFIXES))
+
+Audio = io.BytesIO | Path | DataError
+"""Something soundfile opens, or why there is nothing to open."""
 
 
 @dataclass(frozen=True)
 class Clip:
     """One recording before it is read.
 
-    `phones` is a forced alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms, or None.
+    `phones` is a forced alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms; or the phones alone,
+    `"T UW ..."`; or None. `text` is what is said. `split` is empty where nobody said. `file` is a path of its own, or
+    inside the tar `shard`; what `read_source` yields may have neither.
     """
 
     clip_id: str
     speaker: str
-    language: str
-    split: str
-    file: Path
-    shard: Path | None
-    phones: str | None
+    language: str = ""
+    split: str = ""
+    file: Path = Path()
+    shard: Path | None = None
+    phones: str | None = None
+    text: str | None = None
+
+
+def read_source(source: str) -> Iterator[tuple[Clip, Audio]]:
+    """Yields the recordings of one source.
+
+    - A folder is walked for audio files and tars; the first folder level below it names the speaker.
+    - A tar holds audio files and, beside each, optionally `.json` (the fields of a manifest line) and `.txt` (its
+      text), as WebDataset has it.
+    - A manifest (`.jsonl`) has one JSON object a line: `audio` (or `file`), and optionally `id`, `speaker`, `text`,
+      `language`, `split` (`train`, `dev`, `test`), `shard` (a tar that holds the file) and `phones`. Paths are
+      relative to the manifest. A file `phones.tsv` beside it (`id <TAB> PHONE:n ...`) supplies missing `phones`.
+    - `hf:NAME`, `hf:NAME:CONFIG` and `hf-disk:PATH` are data sets of the library `datasets`.
+
+    Args:
+        source: As above.
+
+    Raises:
+        DataError: If there is nothing there, or a line of the manifest is not as described. What is wrong with a
+            single recording is yielded in its place.
+    """
+    if source.startswith(("hf:", "hf-disk:")):
+        from siren_cli.training.hub import read_dataset
+
+        yield from read_dataset(source)
+        return
+    path = Path(source)
+    if path.is_dir():
+        yield from _read_folder(path)
+    elif path.is_file() and path.suffix == ".tar":
+        yield from _read_tar(path)
+    else:
+        yield from _read_clips(list_clips(path))
+
+
+def clip_of(entry: dict[str, Any], clip_id: str, speaker: str, phones: str | None = None) -> Clip:
+    """The recording that a manifest line, or a row of a data set, describes.
+
+    Args:
+        entry: Its fields.
+        clip_id: Used where it has no `id`.
+        speaker: Used where it has no `speaker`; empty for the id.
+        phones: Used where it has no `phones`.
+    """
+    clip_id = str(entry.get("id") or clip_id)
+    named = entry.get("speaker") if entry.get("speaker") not in (None, "") else speaker
+    return Clip(
+        clip_id=clip_id,
+        speaker=str(named if named != "" else clip_id),
+        language=str(entry.get("language") or ""),
+        split=str(entry.get("split") or ""),
+        phones=entry.get("phones") or phones,
+        text=None if entry.get("text") is None else str(entry["text"]),
+    )
 
 
 def list_clips(data: Path) -> list[Clip]:
-    """Lists the recordings of a data set without reading audio.
-
-    A folder is walked for audio files; the first folder level below it names the speaker. A manifest has one
-    JSON object a line: `audio` (or `file`), and optionally `id`, `speaker`, `language`, `split` (`train`,
-    `dev`, `test`), `shard` (a tar that holds the file) and `phones`. Paths are relative to the manifest. A file
-    `phones.tsv` beside the manifest (`id <TAB> PHONE:n PHONE:n ...`) supplies missing `phones`.
+    """Lists the recordings of a folder (tars left out) or a manifest, without reading audio.
 
     Args:
-        data: Folder or manifest.
+        data: As `read_source` has it.
 
     Raises:
         DataError: If there is nothing there, or a line of the manifest is not as described.
     """
     if data.is_dir():
-        clips = _clips_of_folder(data)
+        clips = [_clip_in_folder(data, file) for file in sorted(data.rglob("*")) if _is_audio(file)]
     elif data.is_file():
         clips = _clips_of_manifest(data)
     else:
-        raise DataError(f"{data}: no such folder or manifest; give a folder of recordings or a .jsonl file")
-    if not clips:
         raise DataError(
-            f"{data}: no recordings found; expected audio files ({' '.join(sorted(AUDIO_SUFFIXES))})"
+            f"{data}: no such folder or manifest; give a folder of recordings, a .tar, a .jsonl file, hf:NAME or "
+            "hf-disk:PATH"
         )
+    if not clips:
+        raise DataError(f"{data}: no recordings found; expected audio files ({_SUFFIXES})")
     return clips
 
 
-def _clips_of_folder(folder: Path) -> list[Clip]:
-    clips = []
+def _is_audio(file: Path) -> bool:
+    return file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
+
+
+def _clip_in_folder(folder: Path, file: Path) -> Clip:
+    inside = file.relative_to(folder)
+    speaker = inside.parts[0] if len(inside.parts) > 1 else inside.stem
+    return Clip(str(inside.with_suffix("")), speaker, file=file)
+
+
+def _read_folder(folder: Path) -> Iterator[tuple[Clip, Audio]]:
+    empty = True
     for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file():
-            inside = file.relative_to(folder)
-            speaker = inside.parts[0] if len(inside.parts) > 1 else inside.stem
-            clips.append(Clip(str(inside.with_suffix("")), speaker, "", "train", file, None, None))
-    return clips
+        if _is_audio(file):
+            empty = False
+            yield _clip_in_folder(folder, file), file
+        elif file.suffix == ".tar":
+            empty = False
+            yield from _read_tar(file)
+    if empty:
+        raise DataError(f"{folder}: no recordings found; expected audio files ({_SUFFIXES}) or tars")
+
+
+def _read_tar(tar: Path) -> Iterator[tuple[Clip, Audio]]:
+    """Recordings of a tar, in its order; a recording's companions may come before or after it."""
+    try:
+        with tarfile.open(tar) as archive:
+            members = {member.name: member for member in archive if member.isfile()}
+            for name, member in members.items():
+                inside = Path(name)
+                if inside.suffix.lower() not in AUDIO_SUFFIXES:
+                    continue
+                stem = name[: -len(inside.suffix)]
+                told = json.loads(_content(archive, members.get(f"{stem}.json")) or "{}")
+                text = _content(archive, members.get(f"{stem}.txt")).decode("utf-8").strip() or None
+                speaker = inside.parts[0] if len(inside.parts) > 1 else ""
+                clip = clip_of({"text": text, **told}, f"{tar.stem}/{stem}", speaker)
+                yield clip, io.BytesIO(_content(archive, member))
+    except (tarfile.TarError, OSError, EOFError, ValueError, AttributeError) as error:
+        yield Clip(tar.name, tar.name), DataError(f"not a whole tar ({error}); what came before this is kept")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> bytes:
+    handle = archive.extractfile(member) if member else None
+    return handle.read() if handle else b""
 
 
 def _clips_of_manifest(manifest: Path) -> list[Clip]:
     phones = _read_phones(manifest.with_name("phones.tsv"))
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{manifest}: not a readable manifest ({error}); expected lines of JSON") from error
     clips = []
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
             name = entry.get("audio") or entry["file"]
             clip_id = str(entry.get("id") or Path(name).with_suffix(""))
-            shard = entry.get("shard")
-            clips.append(
-                Clip(
-                    clip_id=clip_id,
-                    speaker=str(entry.get("speaker") or clip_id),
-                    language=str(entry.get("language") or ""),
-                    split=str(entry.get("split") or "train"),
-                    file=Path(name) if shard else manifest.parent / name,
-                    shard=manifest.parent / shard if shard else None,
-                    phones=entry.get("phones") or phones.get(clip_id),
-                )
-            )
+            shard = manifest.parent / entry["shard"] if entry.get("shard") else None
+            file = Path(name) if shard else manifest.parent / name
+            clips.append(replace(clip_of(entry, clip_id, "", phones.get(clip_id)), file=file, shard=shard))
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise DataError(
                 f"{manifest}:{number}: not a manifest line ({error!r}); expected a JSON object "
@@ -97,32 +187,33 @@ def _clips_of_manifest(manifest: Path) -> list[Clip]:
     return clips
 
 
+def _read_clips(clips: list[Clip]) -> Iterator[tuple[Clip, Audio]]:
+    """Plain files as they come, then shard by shard, each read once."""
+    shards: dict[Path, dict[str, Clip]] = {}
+    for clip in clips:
+        if clip.shard is None:
+            yield clip, clip.file if clip.file.is_file() else DataError("the file is missing")
+        else:
+            shards.setdefault(clip.shard, {})[clip.file.as_posix()] = clip
+    for shard, wanted in shards.items():
+        yield from _read_shard(shard, wanted)
+
+
+def _read_shard(shard: Path, wanted: dict[str, Clip]) -> Iterator[tuple[Clip, Audio]]:
+    reason = f"the file is missing in {shard.name}"
+    try:
+        with tarfile.open(shard) as archive:
+            for member in archive:
+                if member.isfile() and member.name in wanted:
+                    yield wanted.pop(member.name), io.BytesIO(_content(archive, member))
+    except (tarfile.TarError, OSError, EOFError) as error:
+        reason = f"{shard.name} is not a whole tar ({error})"
+    for clip in wanted.values():
+        yield clip, DataError(reason)
+
+
 def _read_phones(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     rows = (line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines() if "\t" in line)
     return dict(rows)
-
-
-def read_clips(clips: list[Clip]) -> Iterator[tuple[Clip, io.BytesIO | Path | None]]:
-    """Yields each clip with something soundfile can open, shard by shard; None where the file is missing.
-
-    Args:
-        clips: In any order; clips of one tar are grouped so that the tar is read once.
-    """
-    shards: dict[Path, dict[str, Clip]] = {}
-    for clip in clips:
-        if clip.shard is None:
-            yield clip, clip.file if clip.file.is_file() else None
-        else:
-            shards.setdefault(clip.shard, {})[clip.file.as_posix()] = clip
-    for shard, wanted in shards.items():
-        if shard.is_file():
-            with tarfile.open(shard) as archive:
-                for member in archive:
-                    clip_or_none = wanted.pop(member.name, None)
-                    handle = archive.extractfile(member) if clip_or_none and member.isfile() else None
-                    if clip_or_none and handle:
-                        yield clip_or_none, io.BytesIO(handle.read())
-        for clip in wanted.values():
-            yield clip, None

@@ -8,11 +8,18 @@ from torch import Tensor, nn
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import PITCH_CENTRE, Speech
 from siren_cli.model.source import training_source
+from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops
 from siren_cli.training.discriminators import Adversary
-from siren_cli.training.losses import SpectralDistance, adversary_hinge, feature_matching, generator_hinge
-from siren_cli.training.prepare import HOP_SAMPLES
+from siren_cli.training.logbook import Clock, Show
+from siren_cli.training.losses import (
+    SpectralDistance,
+    SpectrumDistance,
+    adversary_loss,
+    feature_matching,
+    generator_loss,
+)
 
 _CERTAIN = 8.0
 _CUT_FRAMES = 40
@@ -30,13 +37,15 @@ class VocoderStage:
         self.dev = dev
         self.config = config
         self.trained = nn.ModuleDict({"vocoder": model.vocoder})
-        self.adversary = Adversary()
+        self.adversary = Adversary(config.discriminators, config.discriminator_width)
         self.distance = SpectralDistance()
-        self._last: tuple[Tensor, Tensor] | None = None
+        self.spectrum_distance = SpectrumDistance()
+        self.clock = Clock()
+        self._judged: tuple[Tensor, Tensor] | None = None
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
-        return self.train.batch(step, self.config.batch, self.config.crop_frames)
+    def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
+        """The batch of a step, or a part of it."""
+        return self.train.batch(step, self.config.batch, self.config.crop_frames, part=part)
 
     def speech(self, batch: Batch) -> Speech:
         """What the vocoder is given for a batch: here the truth."""
@@ -46,40 +55,65 @@ class VocoderStage:
         """Total loss, and its parts as numbers."""
         speech = self.speech(batch)
         decoded = self.model.vocoder(speech, training_source(speech.pitch, speech.voicing, HOP_SAMPLES))
+        self.distance.to(decoded.device)
         with torch.autocast(decoded.device.type, enabled=False):
             spectral = self.distance(decoded, batch.wav)
         parts = {"spectral": float(spectral.detach())}
         total = self.config.spectral_weight * spectral
+        if self.config.stft_weight:
+            with torch.autocast(decoded.device.type, enabled=False):
+                stft = self.spectrum_distance.to(decoded.device)(decoded, batch.wav)
+            parts["stft"] = float(stft.detach())
+            total = total + self.config.stft_weight * stft
         if step >= self.config.adversarial_from_step:
             first = int(torch.randint(0, batch.mel.shape[1] - _CUT_FRAMES + 1, ())) * HOP_SAMPLES
             cut = slice(first, first + _CUT_FRAMES * HOP_SAMPLES)
             real_wav, fake_wav = batch.wav[:, cut], decoded[:, cut]
-            self._last = (real_wav, fake_wav.detach())
-            fake_scores, fake_features = self.adversary(fake_wav)
-            with torch.no_grad():
-                _, real_features = self.adversary(real_wav)
-            fooling = generator_hinge(fake_scores)
+            self._judged = (real_wav, fake_wav.detach())
+            with self.clock("discriminators"):
+                fake_scores, fake_features = self.adversary(fake_wav)
+                with torch.no_grad():
+                    _, real_features = self.adversary(real_wav)
+            fooling = generator_loss(self.config.adversarial_loss, fake_scores)
             matching = feature_matching(real_features, fake_features)
             parts |= {"fooling": float(fooling.detach()), "matching": float(matching.detach())}
             total = total + self.config.adversarial_weight * fooling + self.config.feature_weight * matching
         return total, parts
 
-    def adversary_loss(self) -> tuple[Tensor, dict[str, float]]:
-        """The discriminators' loss on the crops that `loss` last decoded."""
-        assert self._last is not None, "loss comes first"
-        real_wav, fake_wav = self._last
-        loss = adversary_hinge(self.adversary(real_wav)[0], self.adversary(fake_wav)[0])
+    def take_judged(self) -> tuple[Tensor, Tensor]:
+        """The true and the decoded crops that the discriminators have to judge after `loss`."""
+        assert self._judged is not None, "loss comes first"
+        judged, self._judged = self._judged, None
+        return judged
+
+    def adversary_loss(self, judged: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """The discriminators' loss on crops from `take_judged`."""
+        real_wav, fake_wav = judged
+        loss = adversary_loss(self.config.adversarial_loss, self.adversary(real_wav)[0], self.adversary(fake_wav)[0])
         return loss, {"adversary": float(loss.detach())}
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Spectral distance on the development clips."""
+        batch, decoded = self._decode(self.config.evaluate_crops, 400)
+        return {"spectral": float(self.distance.to(decoded.device)(decoded, batch.wav))}
+
+    @torch.no_grad()
+    def show(self) -> Show:
+        """Two development crops, true and decoded."""
+        batch, decoded = self._decode(2, 400)
+        wavs = {f"true/{i}": wav for i, wav in enumerate(batch.wav)}
+        wavs |= {f"decoded/{i}": wav for i, wav in enumerate(decoded)}
+        mels = self.model.mel(decoded)
+        return Show({"mel/true": batch.mel[0], "mel/decoded": mels[0]}, wavs)
+
+    def _decode(self, size: int, frames: int) -> tuple[Batch, Tensor]:
+        """Development crops and what the vocoder makes of them, the same every time."""
         device = next(self.model.vocoder.parameters()).device
-        batch = self.dev.batch(0, 24, 400).to(device)
-        speech = self.speech(batch)
+        batch = self.dev.batch(0, size, frames).to(device)
         torch.manual_seed(0)
-        source = training_source(speech.pitch, speech.voicing, HOP_SAMPLES)
-        return {"spectral": float(self.distance(self.model.vocoder(speech, source), batch.wav))}
+        speech = self.speech(batch)
+        return batch, self.model.vocoder(speech, training_source(speech.pitch, speech.voicing, HOP_SAMPLES))
 
 
 class JointStage(VocoderStage):
@@ -91,13 +125,16 @@ class JointStage(VocoderStage):
     def speech(self, batch: Batch) -> Speech:
         """Decoded mel of 1 or 2 stages, true pitch and voicing."""
         model = self.model
-        _, latents = model.factorizer.semantic(batch.mel)
+        _, latents = model.factorizer.semantic(self._features(batch))
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
         counts = torch.randint(1, model.config.stages + 1, (len(latents),), device=latents.device)
         quantised, _ = model.quantizer(latents, counts)
         _, speech = model.decoder(quantised, voice)
         truth = true_speech(batch.envelope, batch.pitch)
         return Speech(speech.mel.float(), truth.pitch, truth.voicing)
+
+    def _features(self, batch: Batch) -> Tensor:
+        return batch.mel if self.model.front_end is None else self.model.front_end(batch.wav)
 
 
 def true_speech(mel: Tensor, pitch: Tensor) -> Speech:

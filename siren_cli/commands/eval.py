@@ -1,0 +1,210 @@
+"""`siren eval`: the honest table, SIREN beside what people use today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from siren_cli.console import note, progress_line, show_json, show_table
+from siren_cli.errors import AudioUnreadable, UsageError
+from siren_cli.files import STREAM, require_writable, write_bytes
+from siren_cli.options import Device, DeviceOption, ForceOption, ModelOption, QuietOption, ThreadsOption
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|FILE.jsonl", help="Recordings: a folder, or a manifest of JSON lines."),
+    ],
+    audio: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--audio", metavar="DIR", help="Where a manifest's files lie, if not beside it."),
+    ] = None,
+    split: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--split", help="The manifest's split to measure on; all if not given."),
+    ] = None,
+    limit: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--limit", min=1, metavar="N", help="At most N clips, evenly spread over the list."),
+    ] = None,
+    stages: Annotated[
+        str, typer.Option("--stages", metavar="1,2", help="Numbers of stages to measure.")
+    ] = "1,2",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            "--baselines",
+            metavar="NAMES",
+            help="Codecs to compare with: opusN (kbps), codec2-3200, -1300, -700C, -450; or none.",
+        ),
+    ] = "opus6,codec2-3200,codec2-1300,codec2-700C,codec2-450",
+    ber: Annotated[
+        str,
+        typer.Option("--ber", metavar="SHARES", help="Flip so many bits of the packets too, as 1e-3,1e-2."),
+    ] = "",
+    drop: Annotated[
+        str,
+        typer.Option("--drop", metavar="SHARES", help="Lose so many of the 160 ms packets too, as 0.05,0.2."),
+    ] = "",
+    asr: Annotated[
+        str,
+        typer.Option(
+            "--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."
+        ),
+    ] = "pocketsphinx",
+    skip: Annotated[
+        str,
+        typer.Option(
+            "--skip", metavar="NAMES", help="Judges to leave out: words and dnsmos take most of the time."
+        ),
+    ] = "",
+    json_file: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--json", metavar="FILE", help="Write the whole record; - prints it instead of the table."
+        ),
+    ] = None,
+    csv_file: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--csv", metavar="FILE", help="Write a line for every clip and codec."),
+    ] = None,
+    html: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--html", metavar="DIR", help="Write a page to listen to, with A/B and a blind mode."),
+    ] = None,
+    html_clips: Annotated[
+        int, typer.Option("--html-clips", min=1, metavar="N", help="At most N clips on the page.")
+    ] = 12,
+    plots: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--plots", metavar="DIR", help="Write plots of quality against rate, as SVG."),
+    ] = None,
+    cache: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--cache", metavar="DIR", help="Where results are kept, by content; ~/.cache/siren if not given."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to share the work.")
+    ] = 1,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail, after all is done, if anything was left out.")
+    ] = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    device: DeviceOption = Device.CPU,
+    threads: ThreadsOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Measure the codec on recordings beside Opus and Codec 2. Needs the extra 'eval' for most figures."""
+    import json
+
+    from siren_cli.evaluation.clip_work import Plan
+    from siren_cli.evaluation.damage import Damage
+    from siren_cli.evaluation.material import list_material
+    from siren_cli.evaluation.page import require_page_folder, write_page
+    from siren_cli.evaluation.plots import damage_plots, rate_plots
+    from siren_cli.evaluation.report import csv_of, notes_of, table_of
+    from siren_cli.evaluation.run import evaluate as measure
+    from siren_cli.evaluation.run import installed
+
+    for path in (json_file, csv_file):
+        if path is not None and path != STREAM:
+            require_writable(path, force=force)
+    if html is not None:
+        require_page_folder(html, force=force)
+    there, absent = installed([] if baselines == "none" else [name.strip() for name in baselines.split(",")])
+    plan = Plan(
+        model=model,
+        stages=_stages(stages),
+        baselines=there,
+        has_strangers=True,
+        asr=asr,
+        cache=_default_cache() if cache is None else cache,
+        device=device.value,
+        threads=threads,
+        damages=tuple(
+            Damage(kind, level)
+            for kind, text in (("ber", ber), ("drop", drop))
+            for level in _shares(kind, text)
+        ),
+        skip=_judges(skip),
+    )
+    clips = list_material(data, split, limit, audio)
+    record = measure(plan, clips, jobs, lambda text: progress_line(text, quiet=quiet))
+    record["missing"] = [*absent, *record["missing"]]
+    if json_file is not None and json_file != STREAM:
+        write_bytes(json_file, (json.dumps(record, indent=1) + "\n").encode(), force=force)
+    if csv_file is not None:
+        write_bytes(csv_file, csv_of(record).encode(), force=force)
+    if html is not None:
+        write_page(html, record, html_clips, force=force)
+    if plots is not None:
+        _write_plots(plots, {**rate_plots(record), **damage_plots(record)}, force=force)
+    for line in record["missing"]:
+        note(line, quiet=quiet)
+    for clip in record["left_out"]:
+        note(f"{clip['id']} left out: {clip['left_out']}", quiet=quiet)
+    if json_file == STREAM:
+        show_json(record)
+    elif not quiet:
+        headings, rows = table_of(record)
+        show_table(headings, rows, notes_of(record))
+    if strict and (record["left_out"] or record["missing"]):
+        left_out, missing = len(record["left_out"]), len(record["missing"])
+        raise AudioUnreadable(
+            f"{left_out} clips left out and {missing} programs or packages missing, --strict expects none; see above"
+        )
+
+
+def _stages(text: str) -> tuple[int, ...]:
+    numbers = sorted(set(text.replace(" ", "").split(",")))
+    if not numbers or not set(numbers) <= {"1", "2"}:
+        raise UsageError(f"--stages is {text!r}, expected 1, 2 or 1,2; correct it")
+    return tuple(int(number) for number in numbers)
+
+
+def _shares(kind: str, text: str) -> list[float]:
+    shares = []
+    for word in (part.strip() for part in text.split(",") if part.strip()):
+        try:
+            shares.append(float(word))
+        except ValueError as error:
+            raise UsageError(f"--{kind} is {text!r}, expected shares as 0.001,0.01; correct it") from error
+        if not 0.0 < shares[-1] <= 1.0:
+            raise UsageError(f"--{kind} holds {word}, expected shares above 0 and up to 1; correct it")
+    return sorted(set(shares))
+
+
+def _judges(text: str) -> tuple[str, ...]:
+    from siren_cli.evaluation.judges import JUDGES
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in JUDGES]
+    if unknown:
+        raise UsageError(
+            f"--skip names the judge {unknown[0]!r}, expected some of {', '.join(JUDGES)}; correct it"
+        )
+    return names
+
+
+def _write_plots(folder: Path, plots: dict[str, str], *, force: bool) -> None:
+    from siren_cli.errors import OutputUnwritable
+    from siren_cli.files import reason_of
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(f"{folder}: cannot be made ({reason_of(error)}); write elsewhere") from error
+    for name, text in plots.items():
+        write_bytes(str(folder / f"{name}.svg"), text.encode(), force=force)
+
+
+def _default_cache() -> Path:
+    import os
+
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siren" / "eval"

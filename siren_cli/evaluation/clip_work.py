@@ -1,0 +1,137 @@
+"""The work on one clip: every system codes it, every judge listens. Runs in as many processes as asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.errors import SirenError
+from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
+from siren_cli.evaluation.figures import clip_figures
+from siren_cli.evaluation.judges import Judge, judges
+from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.store import Store, digest_of
+from siren_cli.evaluation.systems import System, baseline, floor, original, siren, wrong_voice
+from siren_cli.training.sources import Clip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        model: The model's folder or name; None for the default.
+        stages: Numbers of stages to measure.
+        baselines: Names of installed baselines.
+        has_strangers: Whether there are two speakers, so that a wrong voice can be given.
+        asr: `pocketsphinx` or a folder.
+        cache: Folder of the store.
+        device: For the codec.
+        threads: For torch; None for its choice.
+        damages: What to do to packets of SIREN and Codec 2, beside leaving them whole.
+        skip: Names of judges that are not wanted.
+        recogniser: The phone recogniser's weights; None for those of the package.
+    """
+
+    model: str | None
+    stages: tuple[int, ...]
+    baselines: tuple[str, ...]
+    has_strangers: bool
+    asr: str
+    cache: Path
+    device: str = "cpu"
+    threads: int | None = None
+    damages: tuple[Damage, ...] = ()
+    skip: tuple[str, ...] = ()
+    recogniser: Path | None = None
+
+
+class Worker:
+    """Everything that is loaded once per process."""
+
+    def __init__(self, plan: Plan) -> None:
+        from siren_cli.codec import load_codec
+        from siren_cli.weights import find_model
+
+        codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
+        weights = digest_of(find_model(plan.model).weights_path.read_bytes())
+        self.systems: list[System] = [original()]
+        self.systems += [siren(codec, weights, stages) for stages in plan.stages]
+        self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
+        self.systems += [baseline(name) for name in plan.baselines]
+        self.systems.append(floor())
+        for damage in plan.damages:
+            self.systems += [damaged_siren(codec, weights, stages, damage) for stages in plan.stages]
+            self.systems += [
+                damaged_codec2(name, damage) for name in plan.baselines if name.startswith("codec2")
+            ]
+        self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
+        self.store = Store(plan.cache)
+
+    def work(self, clip: Clip, stranger: Clip | None) -> dict[str, Any]:
+        """Measures one clip.
+
+        Args:
+            clip: The clip.
+            stranger: A clip of another speaker.
+
+        Returns:
+            `{"id", "left_out"}` with the reason, or `{"id", "speaker", "duration_s", "text", "embedding",
+            "systems"}`, the last system by system: `{"figures", "transcript", "file", "decoded", "file_bytes"}`.
+        """
+        try:
+            wav = read_clip(clip)
+        except SirenError as error:
+            return {"id": clip.clip_id, "left_out": str(error)}
+        duration_s = len(wav) / SAMPLE_RATE_HZ
+        other = None if stranger is None else read_clip(stranger)
+        heard_original: dict[str, Any] = {}
+        found: dict[str, Any] = {}
+        for system in self.systems:
+            decoded, coded = self.store.coded(system, wav, other)
+            heard = self._hear(decoded, wav, clip.phones)
+            heard_original = heard_original or heard
+            found[system.name] = {
+                "figures": clip_figures(heard, heard_original, coded, duration_s, clip.text),
+                "transcript": heard.get("transcript"),
+                **{key: coded[key] for key in ("file", "decoded", "file_bytes")},
+            }
+        return {
+            "id": clip.clip_id,
+            "speaker": clip.speaker,
+            "duration_s": duration_s,
+            "text": clip.text,
+            "embedding": heard_original.get("embedding"),
+            "systems": found,
+        }
+
+    def _hear(self, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
+        heard: dict[str, Any] = {}
+        for judge in self.judges:
+            if not judge.needs_phones or phones is not None:
+                heard.update(self._ask(judge, decoded, wav, phones))
+        return heard
+
+    def _ask(self, judge: Judge, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
+        beside = (wav.tobytes(), phones or "") if judge.compares else ()
+        key = digest_of(judge.name, judge.identity, decoded.tobytes(), *beside)
+        kept: dict[str, Any] | None = self.store.read(judge.name, key)
+        if kept is None:
+            kept = judge.hear(decoded, wav, phones)
+            self.store.write(judge.name, key, kept)
+        return kept
+
+
+_worker: list[Worker] = []
+
+
+def start_process(plan: Plan) -> None:
+    """Loads what `work_on` needs, once in each process."""
+    _worker[:] = [Worker(plan)]
+
+
+def work_on(task: tuple[Clip, Clip | None]) -> dict[str, Any]:
+    """`Worker.work` in a process that `start_process` made ready."""
+    return _worker[0].work(*task)

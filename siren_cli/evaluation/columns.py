@@ -1,0 +1,74 @@
+"""The columns of the table, in the order of their importance. The standard library alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure.
+
+    Attributes:
+        name: In JSON and CSV.
+        label: For people.
+        decimals: To print.
+        better: `higher`, `lower`, or empty where neither is.
+        about: What it is, in a line.
+    """
+
+    name: str
+    label: str
+    decimals: int
+    better: str
+    about: str
+
+
+COLUMNS = (
+    Column("file_bps", "file bps", 0, "lower", "8 x bytes of the files / seconds, everything included"),
+    Column(
+        "payload_bps", "payload bps", 0, "lower", "the coded speech alone, without header, voice and check"
+    ),
+    Column("overhead_bytes", "overhead B", 0, "lower", "bytes of a file that are not coded speech"),
+    Column(
+        "phones",
+        "phones",
+        3,
+        "higher",
+        "share of frames with speech whose phone a recogniser reads off right",
+    ),
+    Column("phones_4k", "phones 4k", 3, "higher", "the same with everything above 4 kHz taken away"),
+    Column("wer", "WER", 3, "lower", "wrong words / words, against the transcript; a wide-band judge"),
+    Column("cer", "CER", 3, "lower", "wrong letters / letters, against the transcript"),
+    Column("dwer", "dWER", 3, "lower", "wrong words against what the same recogniser hears in the original"),
+    Column("dcer", "dCER", 3, "lower", "wrong letters against what it hears in the original"),
+    Column(
+        "similarity",
+        "speaker",
+        3,
+        "higher",
+        "cosine of the voices (Resemblyzer); the scale stands below the table",
+    ),
+    Column("stoi", "STOI", 3, "higher", "short-time objective intelligibility"),
+    Column("estoi", "ESTOI", 3, "higher", "extended STOI"),
+    Column("mel_distance", "mel dB", 2, "lower", "mean absolute difference of the log-mel spectra"),
+    Column("pesq", "PESQ", 2, "higher", "PESQ, wide band"),
+    Column("si_sdr", "SI-SDR dB", 1, "higher", "near chance for any codec that makes speech anew"),
+    Column("f0_correlation", "F0 corr.", 3, "higher", "correlation of ln F0 where both are voiced"),
+    Column("voicing_error", "voicing err.", 3, "lower", "share of frames voiced in one alone"),
+    Column(
+        "dnsmos_ovrl",
+        "DNSMOS",
+        2,
+        "higher",
+        "predicted naturalness; rewards smoothness, says nothing of words",
+    ),
+    Column("dnsmos_sig", "DNSMOS sig", 2, "higher", "predicted quality of the speech itself"),
+    Column("encode_speed", "encode x", 1, "higher", "seconds of sound encoded in a second"),
+    Column("decode_speed", "decode x", 1, "higher", "seconds of sound decoded in a second"),
+)
+
+HEADLINE = ("file_bps", "phones", "wer", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl")
+"""The columns of the table in a terminal and in README.md; the rest is in JSON, CSV and on the page."""
+
+BY_NAME = {column.name: column for column in COLUMNS}

@@ -1,0 +1,148 @@
+"""What is measured on: recordings with, where known, their words and the forced alignment of their phones."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from siren_cli.audio import mix_down, resample
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.errors import AudioEmpty, AudioInvalid, AudioUnreadable, DataError, SirenError
+from siren_cli.training.sources import Clip, list_clips
+
+SHORTEST_S = 0.3
+"""Anything shorter is left out: most measures need as much."""
+
+_SILENT = 1e-4
+
+
+def list_material(
+    data: Path, split: str | None, limit: int | None, audio: Path | None = None
+) -> list[Clip]:
+    """Lists what to measure on, without reading audio.
+
+    Words come from the manifest's `text`, or, in a folder, from `NAME.txt` beside `NAME.wav` or from LibriSpeech's
+    `*.trans.txt`. Alignments come from the manifest or from `phones.tsv` beside it or in the folder.
+
+    Args:
+        data: Folder of recordings or manifest (see `siren_cli.training.sources`).
+        split: The manifest's split to take; None for all.
+        limit: Most clips to take, evenly spread over the list; None for all.
+        audio: Folder that a manifest's files lie in; None for the manifest's own.
+
+    Returns:
+        The clips, in the order of the list.
+
+    Raises:
+        DataError: If there is no such data or nothing is in the split.
+    """
+    clips = list_clips(data)
+    if data.is_dir():
+        clips = _with_words(data, clips)
+    elif audio is not None:
+        clips = [_moved(clip, data.parent, audio) for clip in clips]
+    if split is not None and data.is_file():
+        found = sorted({clip.split for clip in clips})
+        clips = [clip for clip in clips if clip.split == split]
+        if not clips:
+            raise DataError(
+                f"{data}: no clips of split {split!r}, it has {', '.join(found)}; give --split one of them"
+            )
+    if limit is not None and limit < len(clips):
+        clips = [clips[number * len(clips) // limit] for number in range(limit)]
+    return clips
+
+
+def read_clip(clip: Clip) -> NDArray[np.float32]:
+    """Reads a clip as the codecs are given it.
+
+    Args:
+        clip: From `list_material`.
+
+    Returns:
+        Samples [T] at 16 kHz, one channel, rounded to 16 bits, full scale at 1.
+
+    Raises:
+        AudioUnreadable: If it is missing or not audio.
+        AudioEmpty: If it holds no samples or is silent.
+        AudioInvalid: If a sample is not finite or it is shorter than `SHORTEST_S`.
+    """
+    try:
+        wav, rate_hz = soundfile.read(_open(clip), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, tarfile.TarError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise AudioUnreadable(f"not readable as audio ({reason}); restore the file") from error
+    if len(wav) == 0:
+        raise AudioEmpty("holds no samples; restore the file")
+    if not np.isfinite(wav).all():
+        raise AudioInvalid("holds samples that are not finite; restore the file")
+    if len(wav) < SHORTEST_S * rate_hz:
+        raise AudioInvalid(
+            f"{len(wav) / rate_hz:.2f} s long, expected at least {SHORTEST_S} s; join it to others"
+        )
+    if float(np.abs(wav).max()) < _SILENT:
+        raise AudioEmpty("is silent, expected speech; take it out")
+    return to_16_bits(resample(mix_down(wav), rate_hz, SAMPLE_RATE_HZ))
+
+
+def first_readable(clips: list[Clip], number: int) -> Clip | None:
+    """The next clip, in the order of the list, of another speaker than clip `number` that can be read."""
+    for offset in range(1, len(clips)):
+        other = clips[(number + offset) % len(clips)]
+        if other.speaker != clips[number].speaker and _is_readable(other):
+            return other
+    return None
+
+
+def to_16_bits(wav: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rounds samples to what a 16-bit file holds."""
+    rounded: NDArray[np.float32] = (np.round(np.clip(wav, -1.0, 1.0) * 32767.0) / 32768.0).astype(np.float32)
+    return rounded
+
+
+def _moved(clip: Clip, old: Path, new: Path) -> Clip:
+    is_inside = clip.shard is None and clip.file.is_relative_to(old)
+    return replace(clip, file=new / clip.file.relative_to(old)) if is_inside else clip
+
+
+def _is_readable(clip: Clip) -> bool:
+    try:
+        read_clip(clip)
+    except SirenError:
+        return False
+    return True
+
+
+def _open(clip: Clip) -> io.BytesIO | Path:
+    if clip.shard is None:
+        return clip.file
+    with tarfile.open(clip.shard) as archive:
+        member = archive.extractfile(clip.file.as_posix())
+        return io.BytesIO(b"" if member is None else member.read())
+
+
+def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
+    words: dict[str, str] = {}
+    for file in sorted(folder.rglob("*.trans.txt")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, _, said = line.partition(" ")
+            words[name] = said
+    phones: dict[str, str] = {}
+    if (folder / "phones.tsv").is_file():
+        for line in (folder / "phones.tsv").read_text(encoding="utf-8").splitlines():
+            name, _, track = line.partition("\t")
+            phones[name.rpartition("/")[2]] = track
+    found = []
+    for clip in clips:
+        beside = clip.file.with_suffix(".txt")
+        text: str | None = words.get(clip.file.stem)
+        if text is None and beside.is_file():
+            text = beside.read_text(encoding="utf-8").strip()
+        found.append(replace(clip, text=text, phones=clip.phones or phones.get(clip.file.stem)))
+    return found

@@ -1,0 +1,81 @@
+"""Pastes the recorded figures into README.md: `python -m siren_cli.evaluation.readme EVALUATION.json`.
+
+The record goes without its clips to `weights/evaluation.json`, the table between two marks of `README.md`. A test fails
+when the two disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from siren_cli.errors import UsageError
+from siren_cli.evaluation.columns import BY_NAME, HEADLINE
+from siren_cli.evaluation.report import notes_of
+from siren_cli.evaluation.systems import label_of
+from siren_cli.files import write_bytes_atomic
+
+BEGIN = "<!-- figures: written by make readme-table -->"
+END = "<!-- end of figures -->"
+RECORD = Path("weights", "evaluation.json")
+
+
+def markdown_of(record: dict[str, Any]) -> str:
+    """The table of the headline columns, each with half the width of its interval, and what it was measured on.
+
+    Args:
+        record: From `siren_cli.evaluation.run.evaluate`, with or without its clips.
+
+    Returns:
+        Markdown.
+    """
+    names = [name for name in HEADLINE if any(name in row["figures"] for row in record["rows"])]
+    lines = ["| codec | " + " | ".join(BY_NAME[name].label for name in names) + " |"]
+    lines.append("|---|" + "---:|" * len(names))
+    for row in record["rows"]:
+        cells = [_cell(row["figures"].get(name), name) for name in names]
+        lines.append(f"| {label_of(row['system'])} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"- {line}" for line in notes_of(record))])
+
+
+def paste(readme: str, table: str) -> str:
+    """Puts a table between the marks.
+
+    Args:
+        readme: Text of README.md.
+        table: Markdown.
+
+    Returns:
+        The new text.
+
+    Raises:
+        UsageError: If the marks are not there.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"README.md lacks the marks {BEGIN} and {END}; put them back where the table goes")
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def _cell(figure: dict[str, float] | None, name: str) -> str:
+    if figure is None:
+        return "–"
+    decimals = BY_NAME[name].decimals
+    half = (figure["high"] - figure["low"]) / 2
+    return f"{figure['value']:.{decimals}f}" + (f" ± {half:.{decimals}f}" if half > 0 else "")
+
+
+def main(arguments: list[str]) -> None:
+    """Records and pastes, in the project's folder."""
+    record = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    del record["clips"]
+    write_bytes_atomic(str(RECORD), (json.dumps(record, indent=1) + "\n").encode())
+    readme = Path("README.md").read_text(encoding="utf-8")
+    write_bytes_atomic("README.md", paste(readme, markdown_of(record)).encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,130 @@
+"""One evaluation: material in, one JSON-able record out."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from siren_cli import __version__
+from siren_cli.errors import DataError
+from siren_cli.evaluation import clip_work
+from siren_cli.evaluation.clip_work import Plan, Worker
+from siren_cli.evaluation.columns import COLUMNS
+from siren_cli.evaluation.figures import row_figures, speaker_values, voice_scale
+from siren_cli.evaluation.judges import judges
+from siren_cli.evaluation.material import first_readable
+from siren_cli.evaluation.systems import baseline
+from siren_cli.evaluation.utilisation import utilisation_of
+from siren_cli.training.sources import Clip
+
+SCHEMA = 1
+
+
+def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Which baselines can run here.
+
+    Args:
+        names: Of baselines.
+
+    Returns:
+        Those whose programs are there, and one line for each that is not.
+
+    Raises:
+        UsageError: If a name is not known.
+    """
+    there, notes = [], []
+    for name in names:
+        try:
+            baseline(name)
+            there.append(name)
+        except DataError as error:
+            notes.append(f"{name} left out: {error}")
+    return tuple(there), notes
+
+
+def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Measures every system on every clip.
+
+    Args:
+        plan: What to measure; `has_strangers` is found out here.
+        clips: The material.
+        jobs: Processes to share the work.
+        report: Called with a line of progress now and then.
+
+    Returns:
+        The record: settings, rows with intervals, speakers, clips, what was left out and what is missing.
+
+    Raises:
+        DataError: If no clip can be used.
+        SirenError: If the model cannot be loaded.
+    """
+    tasks = [(clip, first_readable(clips, number)) for number, clip in enumerate(clips)]
+    plan = replace(plan, has_strangers=all(stranger is not None for _, stranger in tasks))
+    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    found = []
+    for number, result in enumerate(_results(plan, tasks, jobs), 1):
+        found.append(result)
+        report(f"{number}/{len(tasks)} clips  {result['id']}" + "  left out" * ("left_out" in result))
+    left_out = [result for result in found if "left_out" in result]
+    done = [result for result in found if "left_out" not in result]
+    if not done:
+        raise DataError(f"none of {len(clips)} clips can be used ({left_out[0]['left_out']}); give others")
+    return _record(plan, done, left_out, missing)
+
+
+def _results(plan: Plan, tasks: list[tuple[Clip, Clip | None]], jobs: int) -> Iterator[dict[str, Any]]:
+    if jobs == 1:
+        worker = Worker(plan)
+        for task in tasks:
+            yield worker.work(*task)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, clip_work.start_process, (replace(plan, threads=1),)) as pool:
+        yield from pool.map(clip_work.work_on, tasks)
+
+
+def _record(
+    plan: Plan, done: list[dict[str, Any]], left_out: list[dict[str, Any]], missing: list[str]
+) -> dict[str, Any]:
+    from siren_cli.codec import load_codec
+    from siren_cli.weights import find_model
+
+    codec = load_codec(plan.model, device="cpu")
+    names = list(done[0]["systems"])
+    rows = []
+    for name in names:
+        pairs = [(clip["speaker"], clip["systems"][name]["figures"]) for clip in done]
+        rows.append(
+            {
+                "system": name,
+                "figures": row_figures([figures for _, figures in pairs]),
+                "speakers": speaker_values(pairs),
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "siren": __version__,
+        "model": {
+            "name": codec.name,
+            "id": codec.model_id.hex(),
+            "parameters": codec.parameter_count,
+            "weights_bytes": find_model(plan.model).weights_path.stat().st_size,
+        },
+        "material": {
+            "clips": len(done),
+            "speakers": len({clip["speaker"] for clip in done}),
+            "duration_s": sum(clip["duration_s"] for clip in done),
+        },
+        "asr": Path(plan.asr).name,
+        "columns": [asdict(column) for column in COLUMNS],
+        "rows": rows,
+        "voice_scale": voice_scale([(clip["speaker"], clip["embedding"]) for clip in done]),
+        "utilisation": utilisation_of(codec, done),
+        "left_out": left_out,
+        "missing": missing,
+        "clips": [{key: value for key, value in clip.items() if key != "embedding"} for clip in done],
+    }

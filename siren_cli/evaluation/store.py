@@ -1,0 +1,87 @@
+"""What was coded and judged before, by content: a second run costs only what changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.evaluation.material import to_16_bits
+from siren_cli.evaluation.systems import Recording, System
+from siren_cli.files import write_bytes_atomic
+
+
+def digest_of(*parts: bytes | str) -> str:
+    """Names content: equal parts, equal name."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8, "little") + data)
+    return whole.hexdigest()[:32]
+
+
+class Store:
+    """A folder of results; may be deleted at any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def coded(
+        self, system: System, wav: NDArray[np.float32], stranger: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Codes a clip with a system, or finds what it made of it before.
+
+        Args:
+            system: The system.
+            wav: The clip [T].
+            stranger: A clip of another speaker.
+
+        Returns:
+            The decoded clip [T], rounded to 16 bits, and `{"file", "decoded", "file_bytes", "payload_bytes",
+            "encode_s", "decode_s"}`; the paths are inside the store, `file` is None where there is none.
+        """
+        voice = stranger.tobytes() if system.needs_stranger and stranger is not None else b""
+        folder = self._folder("coded", digest_of(system.name, system.identity, wav.tobytes(), voice))
+        facts_file, decoded_file = folder / "facts.json", folder / "decoded.flac"
+        coded_file = folder / f"coded{system.suffix}"
+        if not facts_file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            made = system.run(wav, coded_file, stranger)
+            soundfile.write(decoded_file, to_16_bits(made.wav), SAMPLE_RATE_HZ, subtype="PCM_16")
+            facts = _facts(made, os.path.getsize(coded_file) if system.suffix else 0)
+            write_bytes_atomic(str(facts_file), json.dumps(facts).encode())
+        decoded, _ = soundfile.read(decoded_file, dtype="float32")
+        facts = json.loads(facts_file.read_bytes())
+        return decoded, {
+            **facts, "file": str(coded_file) if system.suffix else None, "decoded": str(decoded_file),
+        }  # fmt: skip
+
+    def read(self, kind: str, key: str) -> Any:
+        """What was kept under a key; None if nothing was."""
+        file = self._folder(kind, key).with_suffix(".json")
+        return json.loads(file.read_bytes()) if file.is_file() else None
+
+    def write(self, kind: str, key: str, value: Any) -> None:
+        """Keeps a value that JSON can hold."""
+        file = self._folder(kind, key).with_suffix(".json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(str(file), json.dumps(value).encode())
+
+    def _folder(self, kind: str, key: str) -> Path:
+        return self.folder / kind / key[:2] / key
+
+
+def _facts(made: Recording, file_bytes: int) -> dict[str, Any]:
+    return {
+        "file_bytes": file_bytes,
+        "payload_bytes": made.payload_bytes,
+        "encode_s": made.encode_s,
+        "decode_s": made.decode_s,
+    }

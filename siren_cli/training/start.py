@@ -1,0 +1,109 @@
+"""The model that a run goes on from: its own checkpoints, and what it was started with (`--from`)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from siren_cli.config import ModelConfig
+from siren_cli.errors import ConfigError, DataError, OutputUnwritable
+from siren_cli.files import reason_of
+from siren_cli.model.build import SirenModel
+from siren_cli.training.checkpoint import load_checkpoint
+from siren_cli.training.filterbank import fill_filterbank
+from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model
+
+START_NAME = "start"
+"""Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
+
+
+def adopt(run: Path, model: str | None) -> ModelConfig | None:
+    """Copies the model to start from into the run.
+
+    Args:
+        run: Run folder, made if missing.
+        model: What `--from` said: a folder or the name of a packaged model; None for what is there, if anything.
+
+    Returns:
+        The config of the model the run starts from; None if it starts from nothing.
+
+    Raises:
+        WeightsMissing: If there is no such model.
+        ConfigError: If the run was started from another model.
+        OutputUnwritable: If it cannot be copied.
+    """
+    folder = run / START_NAME
+    if model is None:
+        return ModelConfig.from_json(folder / CONFIG_NAME) if folder.is_dir() else None
+    files = find_model(model)
+    kept = folder / WEIGHTS_NAME
+    if kept.exists():
+        if kept.read_bytes() != files.weights_path.read_bytes():
+            raise ConfigError(f"{run} was started from another model than {model}; give another --out")
+    elif (run / CONFIG_NAME).exists():
+        raise ConfigError(f"{run} was started without --from; give another --out")
+    else:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(files.config_path, folder / CONFIG_NAME)
+            shutil.copyfile(files.weights_path, kept.with_suffix(".tmp"))
+            kept.with_suffix(".tmp").replace(kept)
+        except OSError as error:
+            raise OutputUnwritable(f"{folder}: cannot be written ({reason_of(error)}); free space") from error
+    return ModelConfig.from_json(folder / CONFIG_NAME)
+
+
+def first_model(run: Path, config: ModelConfig) -> SirenModel:
+    """The model that a stage of training begins with: random, or what the run was started with.
+
+    Raises:
+        DataError: If that does not fit the config.
+    """
+    model = SirenModel(config)
+    fill_filterbank(model.mel)
+    return _filled(run, model, _start(run)) if (run / START_NAME).is_dir() else model
+
+
+def assemble(run: Path, config: ModelConfig) -> SirenModel:
+    """The model of a run, from the running averages of its checkpoints: factorizer, and joint or else vocoder.
+
+    What has no checkpoint is what the run was started with.
+
+    Raises:
+        DataError: If a checkpoint is missing or does not fit the config.
+    """
+    model = SirenModel(config)
+    fill_filterbank(model.mel)
+    states = _start(run)
+    joint, vocoder = run / "joint.safetensors", run / "vocoder.safetensors"
+    for path in (run / "factorizer.safetensors", joint if joint.exists() else vocoder):
+        if path.exists() or not states:
+            states.update(load_checkpoint(path)[0]["average"])
+    return _filled(run, model, states)
+
+
+def _start(run: Path) -> dict[str, torch.Tensor]:
+    folder = run / START_NAME
+    if not folder.is_dir():
+        return {}
+    tensors = load_file(folder / WEIGHTS_NAME)
+    coders = (TABLES_PREFIX, PRIOR_PREFIX)
+    return {name: tensor.float() for name, tensor in tensors.items() if not name.startswith(coders)}
+
+
+def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
+    wanted = model.state_dict()
+    own = {name: tensor for name, tensor in states.items() if not name.startswith(("heads.", "price."))}
+    missing = [name for name in wanted if name not in own and not name.startswith("mel.")]
+    try:
+        model.load_state_dict({**wanted, **own})
+    except RuntimeError as error:
+        missing.append(" ".join(str(error).split())[:160])
+    if missing:
+        raise DataError(
+            f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the stages again"
+        )
+    return model.eval()

@@ -1,0 +1,143 @@
+"""`siren eval` as a person runs it: what is broken is named and left out, and what is asked for is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from siren_cli.__main__ import main
+from siren_cli.errors import ExitStatus
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, short_clips: list[Path]) -> Path:
+    """Recordings of two speakers, one of 3 minutes, and a broken, an empty, a silent and a very short one."""
+    folder = tmp_path_factory.mktemp("mixed")
+    speech = soundfile.read(short_clips[1], dtype="float32")[0]
+    for name in ("ann", "bob"):
+        (folder / name).mkdir()
+    soundfile.write(folder / "ann" / "long.flac", np.resize(speech, 180 * 16_000), 16_000)
+    (folder / "bob" / "good.flac").write_bytes(short_clips[0].read_bytes())
+    (folder / "ann" / "broken.flac").write_bytes(b"fLaC but no more")
+    soundfile.write(folder / "ann" / "silent.wav", np.zeros(32_000), 16_000)
+    soundfile.write(folder / "bob" / "short.wav", speech[20_000:21_600], 16_000)
+    soundfile.write(folder / "bob" / "empty.wav", np.zeros(0), 16_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+def run(folder: Path, model: Path, store: Path, *more: str | Path) -> int:
+    words = ["eval", folder, "--model", model, "--cache", store, "--stages", "1", "--baselines", "none",
+             "--skip", "words,dnsmos,pitch,stoi,voice", "--threads", "1", *more]  # fmt: skip
+    return main([str(word) for word in words])
+
+
+def test_a_mixed_folder_is_measured_and_what_cannot_be_is_named(
+    folder: Path, tiny_model: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = ["--json", tmp_path / "e.json", "--csv", tmp_path / "e.csv", "--html", tmp_path / "page",
+               "--plots", tmp_path / "plots"]  # fmt: skip
+    assert run(folder, tiny_model, store, *outputs) == ExitStatus.OK
+    printed = capsys.readouterr()
+    assert "SIREN, 1 stage" in printed.out
+    assert "2 clips of 2 speakers, 184 s" in printed.out
+    for name, reason in (
+        ("ann/broken", "not readable as audio"),
+        ("ann/silent", "is silent, expected speech"),
+        ("bob/short", "0.10 s long, expected at least 0.3 s"),
+        ("bob/empty", "holds no samples"),
+    ):
+        assert f"siren: note: {name} left out: {reason}" in printed.err
+    record = json.loads((tmp_path / "e.json").read_text())
+    assert [clip["id"] for clip in record["clips"]] == ["ann/long", "bob/good"]
+    assert len(record["left_out"]) == 4
+    with (tmp_path / "e.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(record["rows"])
+    assert {row["clip"] for row in rows} == {"ann/long", "bob/good"}
+    assert (tmp_path / "page" / "index.html").is_file()
+    assert len(list((tmp_path / "page" / "audio").iterdir())) == len(rows)
+    assert (tmp_path / "plots" / "mel_distance.svg").is_file()
+
+
+def test_strict_fails_after_all_is_done(
+    folder: Path, tiny_model: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, tiny_model, store, "--strict", "--json", tmp_path / "e.json") == ExitStatus.AUDIO
+    printed = capsys.readouterr()
+    assert "4 clips left out and 0 programs or packages missing, --strict expects none" in printed.err
+    assert "SIREN, 1 stage" in printed.out
+    assert (tmp_path / "e.json").is_file()
+
+
+def test_json_on_standard_output_is_json_alone(
+    folder: Path, tiny_model: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder / "bob", tiny_model, store, "--json", "-") == ExitStatus.OK
+    record = json.loads(capsys.readouterr().out)
+    assert [row["system"] for row in record["rows"]] == ["original", "siren-1", "floor"]
+
+
+def test_existing_outputs_stay_unless_forced(
+    folder: Path, tiny_model: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "e.json").write_text("mine")
+    assert run(folder, tiny_model, store, "--json", tmp_path / "e.json") == ExitStatus.OUTPUT_EXISTS
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("mine")
+    assert run(folder, tiny_model, store, "--html", tmp_path / "page") == ExitStatus.OUTPUT_EXISTS
+    assert (tmp_path / "e.json").read_text() == (tmp_path / "page" / "index.html").read_text() == "mine"
+    assert capsys.readouterr().err.count("exists already") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stages", "3"], "--stages is '3', expected 1, 2 or 1,2"),
+        (["--skip", "ears"], "--skip names the judge 'ears'"),
+        (["--ber", "2"], "--ber holds 2, expected shares above 0 and up to 1"),
+        (["--drop", "half"], "--drop is 'half', expected shares"),
+        (["--baselines", "mp3"], "baseline 'mp3' is not known"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(
+    folder: Path, tiny_model: Path, store: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, tiny_model, store, *words) == ExitStatus.USAGE
+    assert message in capsys.readouterr().err
+
+
+def test_no_usable_clip_is_an_error(
+    tmp_path: Path, tiny_model: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.wav").write_bytes(b"nothing")
+    assert run(tmp_path, tiny_model, store) == ExitStatus.AUDIO
+    assert "none of 1 clips can be used" in capsys.readouterr().err
+
+
+def test_an_unknown_split_is_refused_with_those_there_are(
+    tiny_model: Path, store: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = root / "tests" / "data" / "manifest.jsonl"
+    assert run(manifest, tiny_model, store, "--split", "dev") == ExitStatus.AUDIO
+    assert "no clips of split 'dev', it has test" in capsys.readouterr().err
+
+
+def test_roundtrip_prints_the_same_figures_for_one_file(
+    short_clips: list[Path], tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["roundtrip", short_clips[1], "--metrics", "--json", "--model", tiny_model]
+    assert main([str(word) for word in words]) == ExitStatus.OK
+    facts = json.loads(capsys.readouterr().out)
+    assert {"stoi", "estoi", "pesq", "mel_distance", "si_sdr", "dwer", "dnsmos_ovrl"} <= facts["metrics"].keys()
+    assert facts["metrics"]["stoi"] == pytest.approx(facts["stoi"], abs=0.01)
+    assert isinstance(facts["words_heard"], str)

@@ -1,0 +1,192 @@
+"""A small evaluation of bundled clips: what the record says, and what a second run costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from siren_cli.config import FSQ_LEVELS
+from siren_cli.evaluation import judges as judge_module
+from siren_cli.evaluation.clip_work import Plan, Worker
+from siren_cli.evaluation.columns import BY_NAME
+from siren_cli.evaluation.figures import clip_figures, voice_scale
+from siren_cli.evaluation.judges import judges
+from siren_cli.evaluation.material import list_material, read_clip
+from siren_cli.evaluation.plots import damage_plots, rate_plots
+from siren_cli.evaluation.report import csv_of, notes_of, table_of
+from siren_cli.evaluation.run import evaluate
+from siren_cli.evaluation.single import single_figures, single_rows
+from siren_cli.evaluation.utilisation import utilisation
+from siren_cli.training.sources import Clip
+
+
+def figures(record: dict[str, Any], system: str) -> dict[str, Any]:
+    return next(row["figures"] for row in record["rows"] if row["system"] == system)
+
+
+def test_the_record_has_every_system_and_column_that_was_asked_for(record: dict[str, Any]) -> None:
+    assert [row["system"] for row in record["rows"]] == [
+        "original", "siren-1", "siren-2", "siren-1-wrong-voice", "floor", "siren-1 ber 0.05", "siren-2 ber 0.05",
+        "siren-1 drop 0.3", "siren-2 drop 0.3",
+    ]  # fmt: skip
+    expected = BY_NAME.keys() - {"wer", "cer", "dwer", "dcer", "dnsmos_ovrl", "dnsmos_sig"}
+    # What a random model says is not speech, so voice and pitch may find nothing in it.
+    assert set(figures(record, "siren-1")) | {"similarity", "f0_correlation"} == expected
+    assert set(figures(record, "original")) == expected - {"encode_speed", "decode_speed"}
+    assert record["material"]["clips"] == record["material"]["speakers"] == 2
+    assert record["left_out"] == record["missing"] == []
+
+
+def test_the_original_is_the_best_and_rates_are_counted_from_files(record: dict[str, Any]) -> None:
+    best, one, two = (figures(record, name) for name in ("original", "siren-1", "siren-2"))
+    assert best["stoi"]["value"] == pytest.approx(1.0)
+    assert best["similarity"]["value"] == pytest.approx(1.0)
+    assert best["phones"]["value"] > 0.6 > figures(record, "floor")["phones"]["value"] + 0.4
+    sizes = [Path(clip["systems"]["siren-1"]["file"]).stat().st_size for clip in record["clips"]]
+    duration_s = sum(clip["duration_s"] for clip in record["clips"])
+    assert one["file_bps"]["value"] == pytest.approx(8 * sum(sizes) / duration_s)
+    assert one["payload_bps"]["value"] < one["file_bps"]["value"] < two["file_bps"]["value"]
+    assert one["overhead_bytes"]["value"] == pytest.approx(18, abs=2)
+
+
+def test_a_second_run_asks_no_judge_and_gives_the_same(
+    record: dict[str, Any], plan: Plan, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> dict[str, Any]:
+        raise AssertionError("a judge was asked again")
+
+    real = judges
+    monkeypatch.setattr(
+        "siren_cli.evaluation.clip_work.judges",
+        lambda *a: ([replace(judge, hear=refuse) for judge in real(*a)[0]], []),
+    )
+    again = evaluate(plan, clips[:2], 1, lambda text: None)
+    assert again == record
+
+
+def test_a_clip_more_costs_that_clip_alone(
+    record: dict[str, Any], plan: Plan, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(replace(plan, damages=()))
+    heard: list[int] = []
+
+    def count(judge: judge_module.Judge) -> judge_module.Judge:
+        def hear(decoded: np.ndarray, original: np.ndarray, phones: str | None) -> dict[str, Any]:
+            heard.append(len(original))
+            return judge.hear(decoded, original, phones)
+
+        return replace(judge, hear=hear)
+
+    worker.judges = [count(judge) for judge in worker.judges]
+    worker.work(clips[0], clips[1])
+    assert heard == []
+    worker.work(clips[2], clips[0])
+    assert set(heard) == {len(read_clip(clips[2]))}
+
+
+def test_two_processes_find_what_one_finds(record: dict[str, Any], plan: Plan, clips: list[Clip]) -> None:
+    assert evaluate(plan, clips[:2], 2, lambda text: None) == record
+
+
+def test_texts_and_plots_are_made_of_the_record(record: dict[str, Any]) -> None:
+    headings, rows = table_of(record)
+    assert headings[:3] == ["codec", "file bps", "phones"]
+    assert len(rows) == len(record["rows"])
+    assert all(len(row) == len(headings) for row in rows)
+    assert notes_of(record)[0].startswith("2 clips of 2 speakers")
+    lines = csv_of(record).splitlines()
+    assert len(lines) == 1 + len(record["clips"]) * len(record["rows"])
+    assert len({line.count(",") for line in lines}) == 1
+    plots = {**rate_plots(record), **damage_plots(record)}
+    assert {"phones", "stoi", "ber_phones", "drop_stoi"} <= plots.keys()
+    for text in plots.values():
+        assert text.startswith("<svg")
+        assert text.endswith("</svg>")
+        assert "nan" not in text
+
+
+def test_words_are_counted_against_the_transcript_and_against_the_original() -> None:
+    coded = {"file_bytes": 20, "payload_bytes": 2, "encode_s": None, "decode_s": None}
+    found = clip_figures({"transcript": "a b x"}, {"transcript": "a b c d"}, coded, 2.0, "A, b c e.")
+    assert found["wer"] == (2, 4)
+    assert found["dwer"] == (2, 4)
+    assert found["file_bps"] == (160.0, 2.0)
+    assert "wer" not in clip_figures({"transcript": "a"}, {"transcript": "a"}, coded, 2.0, None)
+
+
+def test_the_scale_of_voices_is_made_of_pairs() -> None:
+    voices = [("x", [1.0, 0.0]), ("x", [0.8, 0.6]), ("y", [0.0, 1.0]), ("z", None)]
+    scale = voice_scale(voices)
+    assert scale["same_speaker"]["value"] == pytest.approx(0.8)
+    assert scale["other_speaker"]["value"] == pytest.approx((0.0 + 0.6 + 0.0) / 3)
+    assert voice_scale([("x", None)]) == {"same_speaker": None, "other_speaker": None}
+
+
+def test_utilisation_of_known_indices() -> None:
+    every = np.stack([np.arange(1_000), np.zeros(1_000)], axis=1).astype(np.int16)
+    full, empty = utilisation(every)["stages"]
+    assert full["utilisation"] == pytest.approx(1.0)
+    assert full["distinct"] == 1_000
+    assert [digit["most_bits"] for digit in full["digits"]] == pytest.approx(np.log2(FSQ_LEVELS))
+    assert [digit["utilisation"] for digit in full["digits"]] == pytest.approx([1.0] * 4)
+    assert (empty["entropy_bits"], empty["distinct"]) == (0.0, 1)
+
+
+def test_a_missing_package_is_named_and_its_judge_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = judge_module.importlib.util.find_spec
+    monkeypatch.setattr(
+        judge_module.importlib.util, "find_spec", lambda name: None if name in ("pesq", "speechmos") else real(name)
+    )
+    found, notes = judges("pocketsphinx")
+    assert {"pesq", "dnsmos"} & {judge.name for judge in found} == set()
+    assert notes == [
+        "PESQ left out; pip install pesq to have them",
+        "DNSMOS left out; pip install speechmos to have them",
+    ]
+
+
+def test_dnsmos_hears_clips_of_any_length_and_prefers_speech(speech: np.ndarray) -> None:
+    (judge,) = judges("pocketsphinx", tuple(name for name in judge_module.JUDGES if name != "dnsmos"))[0]
+    scores = judge.hear(speech, speech, None)
+    noise = np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
+    assert 1.0 < judge.hear(noise, noise, None)["dnsmos_ovrl"] < scores["dnsmos_ovrl"] < 5.0
+
+
+def test_the_figures_of_one_file_are_those_of_the_table(speech: np.ndarray) -> None:
+    values, words, notes = single_figures(speech, speech, 16_000)
+    assert values["stoi"] == pytest.approx(1.0)
+    assert values["dwer"] == 0.0
+    assert values["similarity"] == pytest.approx(1.0)
+    assert "wer" not in values
+    assert words
+    assert notes == []
+    assert dict(single_rows(values, words))["words heard"] == words
+    assert single_figures(speech[:100], speech[:100], 16_000)[0] == {}
+
+
+def test_material_finds_words_of_a_folder_and_spreads_its_choice(tmp_path: Path, short_clips: list[Path]) -> None:
+    for number, clip in enumerate(short_clips):
+        (tmp_path / f"s{number}").mkdir()
+        (tmp_path / f"s{number}" / clip.name).write_bytes(clip.read_bytes())
+    (tmp_path / "s0" / "a.trans.txt").write_text(f"{short_clips[0].stem} HE SEEMED BORN\n")
+    (tmp_path / "s1" / f"{short_clips[1].stem}.txt").write_text("there is\n")
+    (tmp_path / "phones.tsv").write_text(f"x/{short_clips[2].stem}\tSIL:3 T:2\n")
+    found = list_material(tmp_path, None, None)
+    assert [clip.text for clip in found] == ["HE SEEMED BORN", "there is", None]
+    assert [clip.phones for clip in found] == [None, None, "SIL:3 T:2"]
+    assert [clip.speaker for clip in list_material(tmp_path, None, 2)] == ["s0", "s1"]
+
+
+def test_a_manifests_files_may_lie_elsewhere(tmp_path: Path, short_clips: list[Path], root: Path) -> None:
+    manifest = root / "tests" / "data" / "librispeech_test.jsonl"
+    assert len(list_material(manifest, "test", None)) == 96
+    found = list_material(manifest, "test", 8, tmp_path)
+    assert len({clip.speaker for clip in found}) == 8
+    assert found[0].file.parts[: len(tmp_path.parts)] == tmp_path.parts
+    found[0].file.parent.mkdir(parents=True)
+    found[0].file.write_bytes(short_clips[0].read_bytes())
+    assert len(read_clip(found[0])) > 16_000

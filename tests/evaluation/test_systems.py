@@ -1,0 +1,195 @@
+"""What is measured: every system gives back as many samples as it got and leaves a real file."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from siren_cli.codec import Codec, Coded
+from siren_cli.errors import DataError, UsageError
+from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren, hold, spoil
+from siren_cli.evaluation.recogniser import log_mel
+from siren_cli.evaluation.signal import intelligibility, mel_distance_db
+from siren_cli.evaluation.store import Store
+from siren_cli.evaluation.systems import (
+    BASELINES,
+    Recording,
+    System,
+    baseline,
+    floor,
+    label_of,
+    ogg_payload_bytes,
+    original,
+    siren,
+    wrong_voice,
+)
+from siren_format.layout import parse_layout
+from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+
+PROGRAMS = {"opus": ("opusenc", "opus-tools"), "code": ("c2enc", "codec2")}
+BITS_A_SECOND = {"opus6": 6_000, "codec2-3200": 3_200, "codec2-1300": 1_300, "codec2-700C": 700, "codec2-450": 450}
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_codes_real_files_or_names_its_package(name: str, speech: np.ndarray, tmp_path: Path) -> None:
+    program, package = PROGRAMS[name[:4]]
+    if shutil.which(program) is None:
+        with pytest.raises(DataError, match=f"{program} is not on the PATH; install the package {package}"):
+            baseline(name)
+        return
+    system = baseline(name)
+    file = tmp_path / f"coded{system.suffix}"
+    made = system.run(speech, file, None)
+    assert made.wav.shape == speech.shape
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    size_bytes = file.stat().st_size
+    payload_bps = 8 * made.payload_bytes / (len(speech) / 16_000)
+    assert 0.85 * BITS_A_SECOND[name] < payload_bps < 1.45 * BITS_A_SECOND[name]
+    assert 7 <= size_bytes - made.payload_bytes < 1_500
+    assert intelligibility(speech, made.wav)["stoi"] > 0.6
+    # The decoder's delay is made up for: no other shift by 10 ms fits better.
+    shifted = [mel_distance_db(speech, np.roll(made.wav, shift)) for shift in (-160, 0, 160)]
+    assert np.argmin(shifted) == 1
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match=r"c2enc is not on the PATH; install the package codec2"):
+        baseline("codec2-700C")
+    with pytest.raises(DataError, match=r"opusenc is not on the PATH; install the package opus-tools"):
+        baseline("opus6")
+
+
+@pytest.mark.parametrize("name", ["opus", "opus5", "codec2", "codec2-9600", "mp3"])
+def test_unknown_baselines_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is not known; give some of opus6"):
+        baseline(name)
+
+
+def test_labels_are_for_people() -> None:
+    assert label_of("codec2-700C ber 0.01") == "Codec 2 700C, ber 0.01"
+    assert label_of("opus12") == "Opus 12 kbps"
+    assert label_of("siren-2") == "SIREN, 2 stages"
+
+
+def ogg_page(*packets: bytes) -> bytes:
+    table = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
+    return b"OggS" + bytes(22) + struct.pack("B", len(table)) + table + b"".join(packets)
+
+
+def test_the_payload_of_ogg_is_what_follows_the_two_headers() -> None:
+    data = ogg_page(b"OpusHead") + ogg_page(b"OpusTags" * 50) + ogg_page(b"a" * 300, b"b" * 10) + ogg_page(b"c")
+    assert ogg_payload_bytes(data) == 311
+
+
+def test_the_original_is_itself_and_the_floor_has_its_spectrum_but_no_words(
+    speech: np.ndarray, tmp_path: Path
+) -> None:
+    same = original().run(speech, tmp_path / "a.wav", None)
+    assert np.array_equal(same.wav, speech)
+    assert same.payload_bytes == (tmp_path / "a.wav").stat().st_size - 44
+    noise = floor().run(speech, tmp_path / "none", None).wav
+    assert not (tmp_path / "none").exists()
+    assert 10 * np.log10((noise @ noise) / (speech @ speech)) == pytest.approx(0.0, abs=1.0)
+    assert intelligibility(speech, noise)["stoi"] < 0.5
+    assert float(log_mel(noise).std(dim=0).mean()) < 0.5 * float(log_mel(speech).std(dim=0).mean())
+
+
+def test_siren_writes_the_file_that_it_decodes(codec: Codec, speech: np.ndarray, tmp_path: Path) -> None:
+    made = siren(codec, "weights", 2).run(speech, tmp_path / "a.srn", None)
+    data = (tmp_path / "a.srn").read_bytes()
+    assert np.array_equal(made.wav, codec.decode(data))
+    assert made.payload_bytes == parse_layout(data).payload_bytes
+
+
+def test_a_wrong_voice_changes_the_voice_and_nothing_else(
+    codec: Codec, speech: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The voices of a random model are all alike, so the stranger's is put there.
+    stranger_voice = voice_to_bytes(-20.0, [3, 0] * 14)
+    encode = codec.encode
+
+    def encode_apart(wav: np.ndarray, rate_hz: int, *, stages: int = 1) -> Coded:
+        coded = encode(wav, rate_hz, stages=stages)
+        return coded if len(wav) == len(speech) else replace(coded, voice=stranger_voice)
+
+    monkeypatch.setattr(codec, "encode", encode_apart)
+    wrong_voice(codec, "weights").run(speech, tmp_path / "wrong.srn", speech[:32_000])
+    right, wrong = encode(speech, 16_000), codec.from_bytes((tmp_path / "wrong.srn").read_bytes())
+    assert np.array_equal(right.indices, wrong.indices)
+    assert right.voice is not None
+    assert wrong.voice is not None
+    assert voice_digits(wrong.voice) == voice_digits(stranger_voice) != voice_digits(right.voice)
+    assert voice_level_db(wrong.voice) == voice_level_db(right.voice)
+    with pytest.raises(DataError, match="needs a clip of another speaker"):
+        wrong_voice(codec, "weights").run(speech, tmp_path / "b.srn", None)
+
+
+def test_flipped_bits_are_as_many_as_asked_for() -> None:
+    packets = np.zeros((2_000, 10), np.int64)
+    spoiled = spoil(packets, Damage("ber", 0.05), 1)
+    assert 0.04 < spoiled.mean() < 0.06
+    assert np.array_equal(spoiled, spoil(packets, Damage("ber", 0.05), 1))
+    assert not np.array_equal(spoiled, spoil(packets, Damage("ber", 0.05), 2))
+
+
+def test_a_lost_packet_is_the_one_before_it() -> None:
+    rows = np.array([[1], [2], [3], [4]])
+    assert hold(rows, np.array([False, True, False, True])).tolist() == [[0], [2], [2], [4]]
+    packets = np.arange(1, 4_001)[:, None]
+    kept = spoil(packets, Damage("drop", 0.2), 1) == packets
+    assert 0.77 < kept.mean() < 0.83
+
+
+def test_all_packets_lost_is_still_sound_of_the_right_length(
+    codec: Codec, speech: np.ndarray, tmp_path: Path
+) -> None:
+    made = damaged_siren(codec, "weights", 1, Damage("drop", 1.0)).run(speech, tmp_path / "a.bits", None)
+    assert made.wav.shape == speech.shape
+    assert (tmp_path / "a.bits").read_bytes() == bytes(made.payload_bytes)
+
+
+def test_damage_to_codec_2_leaves_the_length_and_hurts_or_names_the_package(
+    speech: np.ndarray, tmp_path: Path
+) -> None:
+    if shutil.which("c2enc") is None:
+        with pytest.raises(DataError, match="install the package codec2"):
+            damaged_codec2("codec2-700C", Damage("ber", 0.1))
+        return
+    whole = baseline("codec2-700C").run(speech, tmp_path / "a.c2", None)
+    hurt = damaged_codec2("codec2-700C", Damage("ber", 0.1)).run(speech, tmp_path / "b.c2", None)
+    unhurt = damaged_codec2("codec2-700C", Damage("ber", 1e-12)).run(speech, tmp_path / "c.c2", None)
+    assert (tmp_path / "a.c2").stat().st_size == (tmp_path / "b.c2").stat().st_size
+    assert np.array_equal(unhurt.wav, whole.wav)
+    assert mel_distance_db(speech, hurt.wav) > mel_distance_db(speech, whole.wav) + 0.5
+
+
+def test_the_store_codes_once_and_again_when_something_changed(speech: np.ndarray, tmp_path: Path) -> None:
+    calls = []
+
+    def run(wav: np.ndarray, file: Path, stranger: np.ndarray | None) -> Recording:
+        calls.append(len(wav))
+        file.write_bytes(b"12345")
+        return Recording(wav * 2, 3, 0.5, 0.25)
+
+    store = Store(tmp_path)
+    system = System("x", ".x", "1", run)
+    for _ in range(2):
+        decoded, facts = store.coded(system, speech, None)
+        assert (facts["file_bytes"], facts["payload_bytes"], facts["encode_s"], facts["decode_s"]) == (5, 3, 0.5, 0.25)
+        assert Path(facts["file"]).read_bytes() == b"12345"
+        assert np.allclose(decoded, np.clip(speech * 2, -1, 1), atol=1e-4)
+        assert np.array_equal(soundfile.read(facts["decoded"], dtype="float32")[0], decoded)
+    assert len(calls) == 1
+    store.coded(System("x", ".x", "2", run), speech, None)
+    store.coded(system, speech[1:], None)
+    store.coded(system, speech, speech[1:])
+    assert len(calls) == 3
+    store.coded(System("x", ".x", "1", run, needs_stranger=True), speech, speech[1:])
+    assert len(calls) == 4

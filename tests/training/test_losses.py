@@ -1,0 +1,141 @@
+"""Losses and judges: each is least where it should be, and each can be switched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+from siren_cli.config import FSQ_LEVELS
+from siren_cli.phones import PHONES
+from siren_cli.training.config import DISCRIMINATORS
+from siren_cli.training.data import Batch
+from siren_cli.training.discriminators import Adversary
+from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
+from siren_cli.training.losses import (
+    SpectralDistance,
+    SpectrumDistance,
+    adversary_loss,
+    feature_matching,
+    generator_loss,
+)
+from siren_cli.training.units import UNITS, units_of
+
+
+@pytest.fixture(scope="module")
+def speech() -> torch.Tensor:
+    """A second of two real recordings [2, 16000]."""
+    folder = Path(__file__).resolve().parent.parent / "data"
+    paths = [*folder.glob("1580-*.flac"), *folder.glob("5105-*.flac")]
+    clips = [soundfile.read(path, start=8000, frames=16_000, dtype="float32")[0] for path in paths]
+    return torch.stack([torch.from_numpy(clip) for clip in clips])
+
+
+@pytest.mark.parametrize("distance", [SpectralDistance(), SpectrumDistance()], ids=["mel", "stft"])
+def test_distances_grow_with_the_noise(distance: torch.nn.Module, speech: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    noise = torch.randn_like(speech) * speech.std()
+    little, much = (float(distance(speech + share * noise, speech)) for share in (0.03, 0.3))
+    assert float(distance(speech, speech)) < 1e-6 < little < much
+
+
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+@pytest.mark.parametrize("loss", ["hinge", "least-squares"])
+def test_every_discriminator_learns_to_tell_noise_from_speech(kind: str, loss: str, speech: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    adversary = Adversary((kind,), width=4)
+    fake = torch.randn_like(speech) * 0.1
+    optimiser = torch.optim.Adam(adversary.parameters(), 1e-2)
+    losses = []
+    for _ in range(25):
+        total = adversary_loss(loss, adversary(speech)[0], adversary(fake)[0])
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+    with torch.no_grad():
+        real_scores, real_features = adversary(speech)
+        fake_scores, fake_features = adversary(fake)
+    assert float(generator_loss(loss, real_scores)) < float(generator_loss(loss, fake_scores))
+    assert float(feature_matching(real_features, real_features)) == 0.0
+    assert float(feature_matching(real_features, fake_features)) > 0.1
+
+
+def test_the_default_judges_keep_their_names() -> None:
+    names = {name.split(".")[1] for name in Adversary().state_dict()}
+    assert names == {str(number) for number in range(7)}
+    assert len(Adversary(("scale",)).judges) == 3
+
+
+def batch_of(phones: torch.Tensor, transcripts: torch.Tensor | None) -> Batch:
+    nothing = torch.zeros(0)
+    return Batch(nothing, nothing, nothing, nothing, phones, nothing, torch.ones(2), transcripts=transcripts)
+
+
+def logits_saying(units: list[int], count: int) -> torch.Tensor:
+    logits = torch.zeros(len(units), count)
+    logits[torch.arange(len(units)), torch.tensor(units)] = 12.0
+    return logits
+
+
+def test_ctc_rewards_what_was_said() -> None:
+    text = units_of("hey", "text")
+    said = [0, text[0], text[0], 0, text[1], text[2], 0, 0]
+    right = logits_saying(said, UNITS["text"])[None]
+    wrong = logits_saying([0, *reversed(said[1:-1]), 0], UNITS["text"])[None]
+    batch = batch_of(torch.full((1, 16), 255), torch.tensor([[0, 0, 8, *text, -1, -1]]))
+    assert float(ctc_loss(right, batch, "text")) < 0.1 < 3.0 < float(ctc_loss(wrong, batch, "text"))
+
+
+def test_ctc_reads_labels_where_every_frame_has_one() -> None:
+    labels = [0, 16, 16, 5, 0, 0]
+    phones = torch.tensor(labels).repeat_interleave(2)[None]
+    logits = logits_saying(labels, len(PHONES))[None]
+    assert float(ctc_loss(logits, batch_of(phones, None), "phones")) < 0.1
+    phones[0, 0] = 255
+    assert float(ctc_loss(logits, batch_of(phones, None), "phones")) == 0.0
+
+
+def test_imitation_minds_direction_alone() -> None:
+    torch.manual_seed(0)
+    ours = torch.randn(2, 5, 8)
+    assert float(imitation_loss(3 * ours, ours)) < 1e-5
+    assert float(imitation_loss(-ours, ours)) > 1.99
+
+
+def codes(digits: torch.Tensor) -> torch.Tensor:
+    half = torch.tensor(FSQ_LEVELS) // 2
+    return ((digits - half).float() / half).requires_grad_()
+
+
+def test_the_price_of_what_is_always_the_same_falls() -> None:
+    prior = RunningPrior(2).train()
+    generator = torch.Generator().manual_seed(0)
+    same = codes(torch.full((2, 50, 2, 4), 2))
+    random = codes(torch.stack([torch.randint(0, n, (2, 50, 2), generator=generator) for n in FSQ_LEVELS], -1))
+    first = float(prior(same))
+    assert first == pytest.approx(2 * sum(torch.tensor(FSQ_LEVELS).log2().tolist()), abs=0.01)
+    for _ in range(200):
+        prior(same)
+    prior.eval()
+    assert float(prior(same)) < 1.0 < first < float(prior(random))
+
+
+def test_the_price_pulls_codes_to_the_cheaper_side() -> None:
+    prior = RunningPrior(1).train()
+    for _ in range(100):
+        prior(codes(torch.full((1, 50, 1, 4), 1)))
+    prior.eval()
+    dear = codes(torch.full((1, 2, 1, 4), 2).where(torch.arange(2)[:, None, None] > 0, 1))
+    prior(dear).backward()
+    assert dear.grad is not None
+    assert bool((dear.grad[0, 1] > 0).all()), "a smaller digit is cheaper, so descent has to go down"
+
+
+def test_entropy_shares_are_those_of_the_digits() -> None:
+    every = torch.stack([torch.arange(40) % n for n in FSQ_LEVELS], -1)[None]
+    assert entropy_shares(every) == pytest.approx([1.0] * 4)
+    assert entropy_shares(torch.zeros_like(every)) == pytest.approx([0.0] * 4)

@@ -1,0 +1,218 @@
+"""Every option of training on real recordings: what it promises is there, from cache to a model that encodes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+import siren_cli
+from siren_cli.errors import ConfigError, DataError, WeightsMissing
+from siren_cli.training.checkpoint import load_checkpoint
+from siren_cli.training.config import PARTS
+from siren_cli.training.pipeline import Order, train
+from tests.training.conftest import FEW, said_nothing
+
+
+@pytest.fixture(scope="session")
+def hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A HuBERT as small as they get, with random weights, as transformers saves it."""
+    from transformers import HubertConfig, HubertModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("hubert")
+    HubertModel(
+        HubertConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=[8] * 7,
+            num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def few(run: Path, data: Path, *settings: str, stages: tuple[str, ...] = ("prepare", "factorizer")) -> list[dict]:
+    """Trains a few steps; returns the lines of the log."""
+    train(Order(run, (str(data),), stages, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
+    log = run / "metrics.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def tensors(path: Path, group: str) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path)[0][group]
+
+
+@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "learning"])
+def test_a_hubert_front_end_from_recordings_to_speech(
+    frozen: bool, hubert: Path, recordings: Path, short_clips: list[Path], tmp_path: Path
+) -> None:
+    theirs = shutil.copytree(hubert, tmp_path / "theirs")
+    settings = ["model.front_end=hubert", f"model.hubert_path={theirs}"]
+    if frozen:
+        settings.append("freeze=('front_end',)")
+    few(tmp_path, recordings, *settings, stages=("prepare", "factorizer", "vocoder", "joint", "prior"))
+    assert (tmp_path / "cache" / "front_end.float16").exists() == frozen
+    now = tensors(tmp_path / "factorizer.safetensors", "trained")
+    from safetensors.torch import load_file
+
+    before = load_file(theirs / "model.safetensors")
+    shutil.rmtree(theirs)  # the model that came out depends on nothing outside its folder
+    name = "encoder.layers.0.attention.k_proj.weight"
+    assert torch.equal(now[f"front_end.hubert.{name}"], before[name]) == frozen
+    codec = siren_cli.load(tmp_path / "model")
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    assert codec.decode(codec.encode(wav, rate_hz).to_bytes()).shape == wav.shape
+    further = Order(
+        tmp_path / "further", stages=("factorizer",), settings=(*FEW, "steps=1"), device="cpu",
+        start=str(tmp_path / "model"), cache=tmp_path / "cache",
+    )  # fmt: skip
+    train(further, said_nothing)
+
+
+def test_cached_features_are_those_that_the_front_end_gives(hubert: Path, recordings: Path, tmp_path: Path) -> None:
+    settings = ["model.front_end=hubert", f"model.hubert_path={hubert}", "freeze=('front_end',)", "steps=2"]
+    kept = few(tmp_path / "kept", recordings, *settings)
+    anew = few(tmp_path / "anew", recordings, *settings, "prepare.features=False")
+    assert not (tmp_path / "anew" / "cache" / "front_end.float16").exists()
+    # Crops hear what is in them, cached features the whole recording: alike, not the same.
+    assert kept[0]["mel"] == pytest.approx(anew[0]["mel"], rel=0.1)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["cached", "anew"])
+def test_a_teacher_is_imitated(kept: bool, hubert: Path, recordings: Path, tmp_path: Path) -> None:
+    settings = [
+        f"factorizer.teacher={hubert}", "factorizer.teacher_weight=5.0", f"prepare.features={kept}",
+        "factorizer.steps=40", "factorizer.learning_rate=0.01", "warmup_steps=1", "log_every=1", "bf16=False",
+    ]  # fmt: skip
+    lines = few(tmp_path, recordings, *settings)
+    assert (tmp_path / "cache" / "teacher.float16").exists() == kept
+    distance = [line["teacher"] for line in lines if not line.get("dev")]
+    assert distance[-1] < 0.9 * distance[0]
+
+
+def test_a_cache_with_another_teacher_is_refused(hubert: Path, recordings: Path, tmp_path: Path) -> None:
+    teacher = [f"factorizer.teacher={hubert}", "factorizer.teacher_weight=1.0"]
+    few(tmp_path, recordings, *teacher, stages=("prepare",))
+    with pytest.raises(DataError, match="layer -1, expected .* layer 0; run stage prepare again"):
+        few(tmp_path, recordings, *teacher, "factorizer.teacher_layer=0", stages=("factorizer",))
+    with pytest.raises(WeightsMissing, match="nowhere' cannot be read"):
+        few(tmp_path / "b", recordings, f"factorizer.teacher={tmp_path}/nowhere", "factorizer.teacher_weight=1.0")
+
+
+@pytest.mark.parametrize("units", ["phones", "text"])
+def test_ctc_learns_from_whole_recordings(units: str, recordings: Path, tmp_path: Path) -> None:
+    settings = [
+        "factorizer.ctc_weight=1.0", f"factorizer.ctc_units={units}", "crop_frames=464", "factorizer.steps=30",
+        "factorizer.learning_rate=0.01", "warmup_steps=1", "log_every=1", "bf16=False",
+    ]  # fmt: skip
+    losses = [line["ctc"] for line in few(tmp_path, recordings, *settings) if not line.get("dev")]
+    scored = [loss for loss in losses if loss > 0]
+    assert len(scored) > 5
+    assert sum(scored[-3:]) / 3 < 0.8 * scored[0]
+
+
+def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> None:
+    lines = few(tmp_path, recordings, "factorizer.rate_weight=0.1")
+    assert 0 < lines[0]["bits"] < 25
+    assert "price.chances" in tensors(tmp_path / "factorizer.safetensors", "trained")
+    train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
+
+
+def test_a_warm_start_goes_without_rounding(recordings: Path, tmp_path: Path) -> None:
+    same = ("perturb=0.0", "log_every=1", "bf16=False")
+    few(tmp_path / "a", recordings, stages=("prepare",))
+    cache = tmp_path / "a" / "cache"
+    losses = {}
+    for name, first in (("always", 0), ("never", 99), ("later", 2)):
+        order = Order(
+            tmp_path / name, stages=("factorizer",), config="tiny", device="cpu", cache=cache,
+            settings=(*FEW, *same, f"factorizer.quantizer_from_step={first}"),
+        )  # fmt: skip
+        train(order, said_nothing)
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        losses[name] = [json.loads(line)["mel"] for line in lines if '"dev"' not in line]
+    assert losses["later"][:2] == losses["never"][:2] != losses["always"][:2]
+    assert losses["later"][2:] != losses["never"][2:]
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("front_end", "vocoder")])
+def test_a_frozen_part_stays_and_the_rest_moves(part: str, trained: tuple[Path, list[str]], tmp_path: Path) -> None:
+    order = Order(
+        tmp_path / "run", stages=("factorizer",), settings=(*FEW, f"freeze=('{part}',)"), device="cpu",
+        start=str(trained[0] / "model"), cache=trained[0] / "cache",
+    )  # fmt: skip
+    train(order, said_nothing)
+    from safetensors.torch import load_file
+
+    before = load_file(trained[0] / "model" / "model.safetensors")
+    after = tensors(tmp_path / "run" / "factorizer.safetensors", "trained")
+    moved = {name for name in after if name in before and not torch.equal(after[name], before[name].float())}
+    assert not any(name.startswith(part + ".") for name in moved)
+    assert {name.split(".")[0] for name in moved} >= {"factorizer", "quantizer", "decoder"} - {part}
+
+
+def test_fine_tuning_takes_one_command(
+    trained: tuple[Path, list[str]], recordings: Path, short_clips: list[Path], tmp_path: Path
+) -> None:
+    model = tmp_path / "theirs"
+    shutil.copytree(trained[0] / "model", model)
+    settings = (*FEW, "freeze=('quantizer', 'factorizer')")
+    run = tmp_path / "run"
+    train(Order(run, (str(recordings),), start=str(model), settings=settings, device="cpu"), said_nothing)
+    shutil.rmtree(model)
+    stages = [json.loads(line)["stage"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert set(stages) == {"factorizer", "joint"}
+    told = json.loads((run / "training.json").read_text())
+    assert (told["joint"]["learning_rate"], told["factorizer"]["decay_share"]) == (1e-4, 0.5)
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    ours, theirs = siren_cli.load(run / "model"), siren_cli.load(trained[0] / "model")
+    assert (ours.encode(wav, rate_hz).indices == theirs.encode(wav, rate_hz).indices).all()
+    assert ours.model_id != theirs.model_id
+    assert "started from another model" in (run / "model" / "README.md").read_text()
+    with pytest.raises(ConfigError, match="started without --from"):
+        train(Order(trained[0], start=str(run / "model"), device="cpu"), said_nothing)
+
+
+def test_one_stage_of_indices_is_enough(recordings: Path, short_clips: list[Path], tmp_path: Path) -> None:
+    few(tmp_path, recordings, "model.stages=1", stages=("prepare", "factorizer", "vocoder", "prior"))
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    codec = siren_cli.load(tmp_path / "model")
+    assert codec.decode(codec.encode(wav, rate_hz).to_bytes()).shape == wav.shape
+
+
+def test_hifigan_trains_as_its_preset_says(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(
+        "extends: hifigan\n"
+        "model: {widths: [16, 16, 16, 16], encoder_blocks: [1, 1, 1, 1], decoder_blocks: [1, 1, 1, 1],"
+        " attention_heads: 2, voice_width: 16, hifigan_width: 16}\n"
+        "training: {discriminator_width: 4, evaluate_crops: 2}\n"
+    )
+    settings = ("steps=2", "batch=2", "crop_frames=64", "log_every=1")
+    config, stages = str(tmp_path / "small.yaml"), ("prepare", "vocoder")
+    order = Order(tmp_path / "run", (str(recordings),), stages, config, settings, device="cpu")
+    train(order, said_nothing)
+    line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert {"stft", "adversary", "fooling", "matching"} <= line.keys()
+    judges = {name.split(".")[1] for name in tensors(tmp_path / "run" / "vocoder.safetensors", "adversary")}
+    assert len(judges) == 5 + 3
+
+
+def test_accumulated_pieces_are_one_batch(trained: tuple[Path, list[str]], tmp_path: Path) -> None:
+    states = {}
+    plain = ("perturb=0.0", "voice_absent=0.0", "stage_dropout=0.0", "bf16=False", "steps=3", "batch=4")
+    for pieces in (1, 4):
+        order = Order(
+            tmp_path / str(pieces), stages=("factorizer",), config="tiny", device="cpu", cache=trained[0] / "cache",
+            settings=(*FEW, *plain, f"accumulate={pieces}"),
+        )  # fmt: skip
+        train(order, said_nothing)
+        states[pieces] = tensors(tmp_path / str(pieces) / "factorizer.safetensors", "trained")
+    for name, tensor in states[1].items():
+        torch.testing.assert_close(states[4][name], tensor, rtol=1e-3, atol=2e-5)
+    order = Order(tmp_path / "3", stages=("factorizer",), device="cpu", cache=trained[0] / "cache",
+                  settings=("batch=4", "accumulate=3"))  # fmt: skip
+    with pytest.raises(ConfigError, match="batch is 4, expected a multiple of 3"):
+        train(order, said_nothing)
