@@ -127,9 +127,9 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
     "prior": {
         "batch": 20,
         "crop_frames": 96,
-        "learning_rate": 3e-3,
-        "warmup_steps": 50,
-        "decay_share": 0.5,
+        "learning_rate": 4e-3,
+        "warmup_steps": 100,
+        "decay_share": 0.7,
         "steps": 2_000,
         "log_every": 250,
     },
