@@ -80,7 +80,8 @@ RULES = (
         "siren_cli.training.*",
         ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
          "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-         "siren_cli.pitch", "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+         "siren_cli.pitch",
+         "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import SirenError
 from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
-from siren_cli.evaluation.figures import clip_figures
+from siren_cli.evaluation.figures import Pairs, clip_figures
 from siren_cli.evaluation.judges import Judge, judges
 from siren_cli.evaluation.material import read_clip
 from siren_cli.evaluation.store import Store, digest_of
 from siren_cli.evaluation.systems import System, baseline, floor, original, siren, wrong_voice
 from siren_cli.training.sources import Clip
+
+_RATE_SAMPLES = 10 * SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,31 @@ class Worker:
             "embedding": heard_original.get("embedding"),
             "systems": found,
         }
+
+    def rates_at_10_s(self, clips: list[Clip]) -> dict[str, Pairs]:
+        """What 10 s of a speaker cost, so that rates of clips of other lengths can be compared.
+
+        Args:
+            clips: Readable clips of one speaker; the first 10 s of them, joined, are coded.
+
+        Returns:
+            System to the column `file_bps_10s`; nothing if there is less than 10 s.
+        """
+        joined = np.zeros(0, np.float32)
+        for clip in clips:
+            joined = np.concatenate([joined, read_clip(clip)])
+            if len(joined) >= _RATE_SAMPLES:
+                break
+        else:
+            return {}
+        found: dict[str, Pairs] = {}
+        for system in self.systems:
+            if system.suffix and not system.needs_stranger and " " not in system.name:
+                _, coded = self.store.coded(system, joined[:_RATE_SAMPLES], None)
+                found[system.name] = {
+                    "file_bps_10s": (8.0 * coded["file_bytes"], _RATE_SAMPLES / SAMPLE_RATE_HZ)
+                }
+        return found
 
     def _hear(self, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
         heard: dict[str, Any] = {}

@@ -22,9 +22,7 @@ SHORTEST_S = 0.3
 _SILENT = 1e-4
 
 
-def list_material(
-    data: Path, split: str | None, limit: int | None, audio: Path | None = None
-) -> list[Clip]:
+def list_material(data: Path, split: str | None, limit: int | None, audio: Path | None = None) -> list[Clip]:
     """Lists what to measure on, without reading audio.
 
     Words come from the manifest's `text`, or, in a folder, from `NAME.txt` beside `NAME.wav` or from LibriSpeech's

@@ -14,7 +14,7 @@ from siren_cli.errors import DataError
 from siren_cli.evaluation import clip_work
 from siren_cli.evaluation.clip_work import Plan, Worker
 from siren_cli.evaluation.columns import COLUMNS
-from siren_cli.evaluation.figures import row_figures, speaker_values, voice_scale
+from siren_cli.evaluation.figures import Pairs, row_figures, speaker_values, voice_scale
 from siren_cli.evaluation.judges import judges
 from siren_cli.evaluation.material import first_readable
 from siren_cli.evaluation.systems import baseline
@@ -73,7 +73,14 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
     done = [result for result in found if "left_out" not in result]
     if not done:
         raise DataError(f"none of {len(clips)} clips can be used ({left_out[0]['left_out']}); give others")
-    return _record(plan, done, left_out, missing)
+    usable = {result["id"] for result in done}
+    by_speaker: dict[str, list[Clip]] = {}
+    for clip in clips:
+        if clip.clip_id in usable:
+            by_speaker.setdefault(clip.speaker, []).append(clip)
+    worker = Worker(plan)
+    rates = [worker.rates_at_10_s(own) for own in by_speaker.values()]
+    return _record(plan, done, rates, left_out, missing)
 
 
 def _results(plan: Plan, tasks: list[tuple[Clip, Clip | None]], jobs: int) -> Iterator[dict[str, Any]]:
@@ -88,7 +95,11 @@ def _results(plan: Plan, tasks: list[tuple[Clip, Clip | None]], jobs: int) -> It
 
 
 def _record(
-    plan: Plan, done: list[dict[str, Any]], left_out: list[dict[str, Any]], missing: list[str]
+    plan: Plan,
+    done: list[dict[str, Any]],
+    rates: list[dict[str, Pairs]],
+    left_out: list[dict[str, Any]],
+    missing: list[str],
 ) -> dict[str, Any]:
     from siren_cli.codec import load_codec
     from siren_cli.weights import find_model
@@ -101,7 +112,9 @@ def _record(
         rows.append(
             {
                 "system": name,
-                "figures": row_figures([figures for _, figures in pairs]),
+                "figures": row_figures(
+                    [*(figures for _, figures in pairs), *(rate[name] for rate in rates if name in rate)]
+                ),
                 "speakers": speaker_values(pairs),
             }
         )

@@ -27,6 +27,7 @@ from siren_cli.training.voice_fit import fit_voice
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
 from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
+from siren_format.prior import NeuralPrior
 from siren_format.prior_voice import voice_bits
 from siren_format.tables import Tables, cross_entropy_bits
 from siren_format.voice import voice_to_bytes
@@ -92,11 +93,9 @@ def export_model(
         prior = net.to_integers(fit_voice(np.stack(voices)))
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
-            said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)] if judged else []
-            heard = [_voice_of(model, wav_of(cache, span), device) for span in cache.spans.get(split, [])[:_JUDGED]]
-            costs = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
-            if costs:
-                said.append(f"{split}: {np.mean(costs):.1f} bits a voice, {np.quantile(costs, 0.95):.1f} for 1 in 20")
+            if judged:
+                said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)]
+                said.append(f"{split}: {_voice_cost(model, cache.spans[split][:_JUDGED], cache, prior, device)}")
     else:
         said += [f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged]
     leakage = speaker_leakage(model, cache, device)
@@ -107,16 +106,6 @@ def export_model(
     write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), said, leakage))
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
-
-
-@torch.inference_mode()
-def _voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
-    """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
-    encoder = model.factorizer.voice
-    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
-    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
-    digits: NDArray[np.int64] = encoder.fsq.codes_to_digits(encoder(model.mel(samples)))[0].cpu().numpy()
-    return digits
 
 
 def _own_config(model: SirenModel) -> ModelConfig:
@@ -134,6 +123,23 @@ def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:
 def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
     """Bits a frame of recordings under the tables."""
     return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
+
+
+@torch.inference_mode()
+def _voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
+    """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
+    encoder = model.factorizer.voice
+    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
+    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
+    digits: NDArray[np.int64] = encoder.fsq.codes_to_digits(encoder(model.mel(samples)))[0].cpu().numpy()
+    return digits
+
+
+def _voice_cost(model: SirenModel, spans: list[Span], cache: Cache, prior: NeuralPrior, device: torch.device) -> str:
+    """What the voices of recordings cost when the prior codes them, in words."""
+    heard = [_voice_of(model, wav_of(cache, span), device) for span in spans]
+    bits = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
+    return f"{np.mean(bits):.1f} bits a voice, {np.quantile(bits, 0.95):.1f} for 1 in 20"
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:

@@ -33,7 +33,7 @@ def test_the_record_has_every_system_and_column_that_was_asked_for(record: dict[
         "original", "siren-1", "siren-2", "siren-1-wrong-voice", "floor", "siren-1 ber 0.05", "siren-2 ber 0.05",
         "siren-1 drop 0.3", "siren-2 drop 0.3",
     ]  # fmt: skip
-    expected = BY_NAME.keys() - {"wer", "cer", "dwer", "dcer", "dnsmos_ovrl", "dnsmos_sig"}
+    expected = BY_NAME.keys() - {"file_bps_10s", "wer", "cer", "dwer", "dcer", "dnsmos_ovrl", "dnsmos_sig"}
     # What a random model says is not speech, so voice and pitch may find nothing in it.
     assert set(figures(record, "siren-1")) | {"similarity", "f0_correlation"} == expected
     assert set(figures(record, "original")) == expected - {"encode_speed", "decode_speed"}
@@ -190,3 +190,13 @@ def test_a_manifests_files_may_lie_elsewhere(tmp_path: Path, short_clips: list[P
     found[0].file.parent.mkdir(parents=True)
     found[0].file.write_bytes(short_clips[0].read_bytes())
     assert len(read_clip(found[0])) > 16_000
+
+
+def test_the_rate_at_10_s_is_of_clips_joined_to_just_that(plan: Plan, clips: list[Clip]) -> None:
+    worker = Worker(plan)
+    assert worker.rates_at_10_s(clips[:2]) == {}
+    rates = worker.rates_at_10_s([*clips, *clips])
+    assert rates.keys() == {"original", "siren-1", "siren-2"}
+    assert rates["original"]["file_bps_10s"] == (8.0 * (44 + 2 * 160_000), 10.0)
+    bits, duration_s = rates["siren-1"]["file_bps_10s"]
+    assert 60 < bits / duration_s < 85
