@@ -44,7 +44,7 @@ class Judge:
 @dataclass(frozen=True)
 class _Package:
     module: str
-    distribution: str
+    distribution: str  # what pip is to be told
     columns: str
 
 
@@ -56,7 +56,7 @@ _PACKAGES = (
     _Package("pesq", "pesq", "PESQ"),
     _Package("pysptk", "pysptk", "pitch and voicing"),
     _Package("pocketsphinx", "pocketsphinx", "WER and CER"),
-    _Package("resemblyzer", "resemblyzer", "speaker similarity"),
+    _Package("resemblyzer", "--no-deps resemblyzer", "speaker similarity"),
     _Package("speechmos", "speechmos", "DNSMOS"),
     _Package("onnxruntime", "onnxruntime", "DNSMOS"),
 )
