@@ -99,8 +99,10 @@ def first_readable(clips: list[Clip], number: int) -> Clip | None:
 
 
 def to_16_bits(wav: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounds samples to what a 16-bit file holds."""
-    rounded: NDArray[np.float32] = (np.round(np.clip(wav, -1.0, 1.0) * 32767.0) / 32768.0).astype(np.float32)
+    """Rounds samples to what a 16-bit file holds; samples that such a file gave stay as they are."""
+    rounded: NDArray[np.float32] = (np.clip(np.round(wav * 32768.0), -32768, 32767) / 32768.0).astype(
+        np.float32
+    )
     return rounded
 
 

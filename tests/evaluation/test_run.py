@@ -15,7 +15,7 @@ from siren_cli.evaluation.clip_work import Plan, Worker
 from siren_cli.evaluation.columns import BY_NAME
 from siren_cli.evaluation.figures import clip_figures, voice_scale
 from siren_cli.evaluation.judges import judges
-from siren_cli.evaluation.material import list_material, read_clip
+from siren_cli.evaluation.material import list_material, read_clip, to_16_bits
 from siren_cli.evaluation.plots import damage_plots, rate_plots
 from siren_cli.evaluation.report import csv_of, notes_of, table_of
 from siren_cli.evaluation.run import evaluate
@@ -44,6 +44,7 @@ def test_the_record_has_every_system_and_column_that_was_asked_for(record: dict[
 def test_the_original_is_the_best_and_rates_are_counted_from_files(record: dict[str, Any]) -> None:
     best, one, two = (figures(record, name) for name in ("original", "siren-1", "siren-2"))
     assert best["stoi"]["value"] == pytest.approx(1.0)
+    assert best["mel_distance"]["value"] == 0.0
     assert best["similarity"]["value"] == pytest.approx(1.0)
     assert best["phones"]["value"] > 0.6 > figures(record, "floor")["phones"]["value"] + 0.4
     sizes = [Path(clip["systems"]["siren-1"]["file"]).stat().st_size for clip in record["clips"]]
@@ -179,6 +180,11 @@ def test_material_finds_words_of_a_folder_and_spreads_its_choice(tmp_path: Path,
     assert [clip.text for clip in found] == ["HE SEEMED BORN", "there is", None]
     assert [clip.phones for clip in found] == [None, None, "SIL:3 T:2"]
     assert [clip.speaker for clip in list_material(tmp_path, None, 2)] == ["s0", "s1"]
+
+
+def test_what_a_16_bit_file_holds_is_not_rounded_again(speech: np.ndarray) -> None:
+    assert np.array_equal(to_16_bits(speech), speech)
+    assert to_16_bits(np.array([-2.0, 2.0, 1e-6], np.float32)).tolist() == [-1.0, 32767 / 32768, 0.0]
 
 
 def test_a_manifests_files_may_lie_elsewhere(tmp_path: Path, short_clips: list[Path], root: Path) -> None:
