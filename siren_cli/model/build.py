@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import WeightsDamaged
+from siren_cli.model.compact import compact, widen
 from siren_cli.model.decoder import SpeechDecoder
 from siren_cli.model.factorizer import InformationFactorizer
 from siren_cli.model.features import LogMel
@@ -41,29 +42,25 @@ def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> Sire
 
     Args:
         config: Sizes and choices.
-        tensors: Parameter and buffer name → tensor, of any floating type; None leaves random values.
+        tensors: What `weights_of` returned, or floating tensors; None leaves random values.
 
     Raises:
         WeightsDamaged: If names or shapes differ from what the config calls for.
     """
     if tensors is None:
         return SirenModel(config).eval()
-    with torch.device(
-        "meta"
-    ):  # parameters without memory: drawing random ones would take longer than reading the file
+    with torch.device("meta"):  # no memory yet: drawing random numbers would take longer than reading the file
         model = SirenModel(config)
     try:
-        model.load_state_dict(
-            {name: tensor.float() for name, tensor in tensors.items()}, strict=True, assign=True
-        )
+        model.load_state_dict(widen(tensors), strict=True, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise WeightsDamaged(
-            f"the weights do not fit config.json ({reason}); restore both from one model"
-        ) from error
+        raise WeightsDamaged(f"the weights do not fit config.json ({reason}); restore both from one model") from error
     return model.eval()
 
 
-def weights_of(model: SirenModel, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """The tensors that `build` takes, floating ones cast to `dtype`, contiguous, on the CPU."""
-    return {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
+def weights_of(model: SirenModel) -> dict[str, Tensor]:
+    """The tensors that `build` takes: parameters as `compact` stores them, buffers in float16."""
+    stored = compact(dict(model.named_parameters()))
+    buffers = {name: tensor for name, tensor in model.state_dict().items() if name not in stored}
+    return stored | {name: tensor.detach().cpu().half().contiguous() for name, tensor in buffers.items()}

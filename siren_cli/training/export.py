@@ -14,6 +14,7 @@ from siren_cli.chunks import CHUNK_FRAMES
 from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.model.build import SirenModel, weights_of
+from siren_cli.model.compact import widen
 from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.card import CARD_NAME, model_card
 from siren_cli.training.config import TrainConfig
@@ -51,7 +52,7 @@ def export_model(
 ) -> Path:
     """Fits the tables and the neural prior to the indices of the training split and writes the model.
 
-    The weights are rounded to float16 first, so that both fit the indices that users will get. Every recording of
+    The weights are rounded to what is stored first, so that both fit the indices that users will get. Every recording of
     the training split begins a random part of a frame late, since nothing aligns speech to frames of 160 ms, and
     some have digital silence before or after them, which should cost next to nothing.
 
@@ -72,7 +73,7 @@ def export_model(
     folder = run / "model"
     said: list[str] = []
     tensors = weights_of(model)
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    model.load_state_dict(widen(tensors))
     model.to(device).eval()
     rng = np.random.default_rng(config.seed)
     spans = _evenly(cache.split("train"), FIT_HOURS)

@@ -12,6 +12,7 @@ from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError, DataError, OutputUnwritable
 from siren_cli.files import reason_of
 from siren_cli.model.build import SirenModel
+from siren_cli.model.compact import widen
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.filterbank import fill_filterbank
 from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model
@@ -91,7 +92,7 @@ def _start(run: Path) -> dict[str, torch.Tensor]:
         return {}
     tensors = load_file(folder / WEIGHTS_NAME)
     coders = (TABLES_PREFIX, PRIOR_PREFIX)
-    return {name: tensor.float() for name, tensor in tensors.items() if not name.startswith(coders)}
+    return widen({name: tensor for name, tensor in tensors.items() if not name.startswith(coders)})
 
 
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
