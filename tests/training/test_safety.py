@@ -89,7 +89,7 @@ def test_a_killed_run_resumes_to_the_same_parameters(trained: Trained, tmp_path:
     told = [word for text in (*FEW, "evaluate_every=1000", "steps=12", "checkpoint_every_s=0.0", "log_every=1")
             for word in ("--set", text)]  # fmt: skip
     words = ["train", "--out", str(tmp_path / "killed"), "--config", "tiny", "--stage", "factorizer",
-             "--device", "cpu", "--cache", str(trained[0] / "cache"), *told]  # fmt: skip
+             "--device", "cpu", "--threads", "1", "--cache", str(trained[0] / "cache"), *told]  # fmt: skip
     paths = os.pathsep.join(str(ROOT / name) for name in (".", "formats", "weights"))
     environment = {**os.environ, "PYTHONPATH": paths}
     process = subprocess.Popen([sys.executable, "-m", "siren_cli", *words], env=environment, stderr=subprocess.DEVNULL)
