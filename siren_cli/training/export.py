@@ -52,7 +52,7 @@ def export_model(
 ) -> Path:
     """Fits the tables and the neural prior to the indices of the training split and writes the model.
 
-    The weights are rounded to what is stored first, so that both fit the indices that users will get. Every recording of
+    The weights are rounded to what is stored, so that both fit the indices that users will get. Every recording of
     the training split begins a random part of a frame late, since nothing aligns speech to frames of 160 ms, and
     some have digital silence before or after them, which should cost next to nothing.
 

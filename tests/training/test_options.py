@@ -91,7 +91,7 @@ def test_a_teacher_is_imitated(kept: bool, hubert: Path, recordings: Path, tmp_p
     assert (tmp_path / "cache" / "teacher.float16").exists() == kept
     distance = [line["teacher"] for line in lines if not line.get("dev")]
     # Every step has other crops: only the mean over many of them tells learning from luck.
-    assert sum(distance[-20:]) / 20 < 0.95 * sum(distance[:2]) / 2
+    assert sum(distance[-20:]) / 20 < 0.9 * sum(distance[:2]) / 2
 
 
 def test_a_cache_with_another_teacher_is_refused(hubert: Path, recordings: Path, tmp_path: Path) -> None:
