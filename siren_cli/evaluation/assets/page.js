@@ -83,6 +83,11 @@ function mark(clip) {
   }));
 }
 
+// A play that a pause overtakes is what the listener asked for, not an error.
+function play(audio) {
+  audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
+}
+
 // The chosen codec goes on where the one before was.
 function select(clip, place) {
   const view = views[clip];
@@ -95,7 +100,7 @@ function select(clip, place) {
   view.chosen = place;
   next.currentTime = position;
   mark(clip);
-  if (playing) next.play();
+  if (playing) play(next);
 }
 
 // Somebody used a player's own button: it becomes the chosen one, and everything else is silent.
@@ -129,7 +134,7 @@ function onKey(event) {
   const view = views[current];
   const count = view.items.length;
   const audio = view.items[view.chosen].audio;
-  if (event.key === " ") audio.paused ? audio.play() : audio.pause();
+  if (event.key === " ") audio.paused ? play(audio) : audio.pause();
   else if (event.key === "ArrowRight") select(current, (view.chosen + 1) % count);
   else if (event.key === "ArrowLeft") select(current, (view.chosen + count - 1) % count);
   else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
