@@ -86,14 +86,14 @@ RULES = (
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
     Rule("siren_cli.evaluation"),
-    Rule("siren_cli.evaluation.columns"),
+    *(Rule(f"siren_cli.evaluation.{name}") for name in ("columns", "programs")),
     *(Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
       for name in ("recogniser", "recogniser_training")),
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.weights",
-         "siren_format", "speechmos", "torch", "transformers"),
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.packets",
+         "siren_cli.weights", "siren_format", "speechmos", "torch", "transformers"),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),

@@ -43,12 +43,16 @@ def evaluate(
     ] = "opus6,codec2-3200,codec2-1300,codec2-700C,codec2-450",
     ber: Annotated[
         str,
-        typer.Option("--ber", metavar="SHARES", help="Flip so many bits of the packets too, as 1e-3,1e-2."),
+        typer.Option("--ber", metavar="SHARES", help="Flip so many bits of packets too, as 1e-3,1e-2."),
     ] = "",
     drop: Annotated[
         str,
-        typer.Option("--drop", metavar="SHARES", help="Lose so many of the 160 ms packets too, as 0.05,0.2."),
+        typer.Option("--drop", metavar="SHARES", help="Lose so many packets too, as 0.05,0.2."),
     ] = "",
+    packet_bytes: Annotated[
+        int,
+        typer.Option("--packet-bytes", min=16, max=255, metavar="N", help="Largest packet for --ber and --drop."),
+    ] = 51,
     asr: Annotated[
         str,
         typer.Option(
@@ -58,7 +62,7 @@ def evaluate(
     skip: Annotated[
         str,
         typer.Option(
-            "--skip", metavar="NAMES", help="Judges to leave out: words and dnsmos take most of the time."
+            "--skip", metavar="NAMES", help="What to leave out: words and dnsmos take most of the time, cost a minute."
         ),
     ] = "",
     json_file: Annotated[
@@ -108,7 +112,7 @@ def evaluate(
     from siren_cli.evaluation.material import list_material
     from siren_cli.evaluation.page import require_page_folder, write_page
     from siren_cli.evaluation.plots import damage_plots, rate_plots
-    from siren_cli.evaluation.report import csv_of, notes_of, table_of
+    from siren_cli.evaluation.report import cost_note_of, cost_table_of, csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed
 
@@ -132,6 +136,7 @@ def evaluate(
             for kind, text in (("ber", ber), ("drop", drop))
             for level in _shares(kind, text)
         ),
+        packet_bytes=packet_bytes,
         skip=_judges(skip),
     )
     clips = list_material(data, split, limit, audio)
@@ -152,8 +157,10 @@ def evaluate(
     if json_file == STREAM:
         show_json(record)
     elif not quiet:
-        headings, rows = table_of(record)
-        show_table(headings, rows, notes_of(record))
+        show_table(*table_of(record), notes_of(record))
+        cost = cost_table_of(record)
+        if cost is not None:
+            show_table(*cost, [cost_note_of(record)])
     if strict and (record["left_out"] or record["missing"]):
         left_out, missing = len(record["left_out"]), len(record["missing"])
         raise AudioUnreadable(
@@ -182,12 +189,14 @@ def _shares(kind: str, text: str) -> list[float]:
 
 def _judges(text: str) -> tuple[str, ...]:
     from siren_cli.evaluation.judges import JUDGES
+    from siren_cli.evaluation.run import COST
 
+    known = (*JUDGES, COST)
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in names if name not in JUDGES]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(
-            f"--skip names the judge {unknown[0]!r}, expected some of {', '.join(JUDGES)}; correct it"
+            f"--skip names {unknown[0]!r}, expected some of {', '.join(known)}; correct it"
         )
     return names
 

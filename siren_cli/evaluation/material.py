@@ -89,6 +89,25 @@ def read_clip(clip: Clip) -> NDArray[np.float32]:
     return to_16_bits(resample(mix_down(wav), rate_hz, SAMPLE_RATE_HZ))
 
 
+def read_joined(clips: list[Clip], duration_s: float) -> NDArray[np.float32]:
+    """Clips joined to just that length, or to what they have if it is less.
+
+    Args:
+        clips: Readable clips.
+        duration_s: Length wanted.
+
+    Returns:
+        Samples [T] at 16 kHz.
+    """
+    wanted = round(duration_s * SAMPLE_RATE_HZ)
+    pieces: list[NDArray[np.float32]] = []
+    for clip in clips:
+        if sum(map(len, pieces)) >= wanted:
+            break
+        pieces.append(read_clip(clip))
+    return np.concatenate(pieces)[:wanted]
+
+
 def first_readable(clips: list[Clip], number: int) -> Clip | None:
     """The next clip, in the order of the list, of another speaker than clip `number` that can be read."""
     for offset in range(1, len(clips)):

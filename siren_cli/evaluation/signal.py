@@ -26,16 +26,20 @@ def intelligibility(original: Samples, decoded: Samples) -> dict[str, float | No
         `{"stoi", "estoi"}`; None where there is too little speech.
     """
     from pystoi import stoi
+    from pystoi.stoi import FS as STOI_HZ
+    from pystoi.utils import resample_oct
 
+    if not original.any():
+        return {"stoi": None, "estoi": None}
+    # Once for both: it takes most of the time, and `stoi` would do the same.
+    pair = [resample_oct(wav, STOI_HZ, SAMPLE_RATE_HZ) for wav in (original, decoded)]
     found: dict[str, float | None] = {}
     for name, extended in (("stoi", False), ("estoi", True)):
         with warnings.catch_warnings():
             # pystoi warns, and returns a number that means nothing, when fewer than 30 frames are not silent.
             warnings.simplefilter("error", RuntimeWarning)
             try:
-                found[name] = (
-                    float(stoi(original, decoded, SAMPLE_RATE_HZ, extended)) if original.any() else None
-                )
+                found[name] = float(stoi(*pair, STOI_HZ, extended))
             except RuntimeWarning:
                 found[name] = None
     return found
