@@ -59,6 +59,14 @@ def evaluate(
             "--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."
         ),
     ] = "pocketsphinx",
+    study: Annotated[
+        str,
+        typer.Option(
+            "--study",
+            metavar="NAMES",
+            help="Answer questions instead of making the table: some of rates,robustness,speakers,vocoder,levels.",
+        ),
+    ] = "",
     skip: Annotated[
         str,
         typer.Option(
@@ -115,12 +123,16 @@ def evaluate(
     from siren_cli.evaluation.report import cost_note_of, cost_table_of, csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed
+    from siren_cli.evaluation.studies.catalogue import STUDIES, run_studies
 
     for path in (json_file, csv_file):
         if path is not None and path != STREAM:
             require_writable(path, force=force)
     if html is not None:
         require_page_folder(html, force=force)
+    studies = _studies(study)
+    if studies and (csv_file is not None or html is not None or plots is not None):
+        raise UsageError("--study writes tables and --json alone; leave out --csv, --html and --plots")
     there, absent = installed([] if baselines == "none" else [name.strip() for name in baselines.split(",")])
     plan = Plan(
         model=model,
@@ -140,8 +152,15 @@ def evaluate(
         skip=_judges(skip),
     )
     clips = list_material(data, split, limit, audio)
-    record = measure(plan, clips, jobs, lambda text: progress_line(text, quiet=quiet))
-    record["missing"] = [*absent, *record["missing"]]
+
+    def report(text: str) -> None:
+        progress_line(text, quiet=quiet)
+
+    if studies:
+        record = run_studies(plan, studies, clips, jobs, report)
+    else:
+        record = measure(plan, clips, jobs, report)
+        record["missing"] = [*absent, *record["missing"]]
     if json_file is not None and json_file != STREAM:
         write_bytes(json_file, (json.dumps(record, indent=1) + "\n").encode(), force=force)
     if csv_file is not None:
@@ -156,6 +175,9 @@ def evaluate(
         note(f"{clip['id']} left out: {clip['left_out']}", quiet=quiet)
     if json_file == STREAM:
         show_json(record)
+    elif not quiet and studies:
+        for name in studies:
+            show_table(*STUDIES[name].table(record["studies"][name]))
     elif not quiet:
         show_table(*table_of(record), notes_of(record))
         cost = cost_table_of(record)
@@ -198,6 +220,16 @@ def _judges(text: str) -> tuple[str, ...]:
         raise UsageError(
             f"--skip names {unknown[0]!r}, expected some of {', '.join(known)}; correct it"
         )
+    return names
+
+
+def _studies(text: str) -> list[str]:
+    from siren_cli.evaluation.studies.catalogue import STUDIES
+
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in STUDIES]
+    if unknown:
+        raise UsageError(f"--study names {unknown[0]!r}, expected some of {', '.join(STUDIES)}; correct it")
     return names
 
 

@@ -60,8 +60,8 @@ class Worker:
         from siren_cli.codec import load_codec
         from siren_cli.weights import find_model
 
-        codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
-        weights = digest_of(find_model(plan.model).weights_path.read_bytes())
+        self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
+        self.weights = weights = digest_of(find_model(plan.model).weights_path.read_bytes())
         self.systems: list[System] = [original()]
         self.systems += [siren(codec, weights, stages) for stages in plan.stages]
         self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
@@ -100,7 +100,7 @@ class Worker:
         found: dict[str, Any] = {}
         for system in self.systems:
             decoded, coded = self.store.coded(system, wav, other)
-            heard = self._hear(decoded, wav, clip.phones)
+            heard = self.hear(decoded, wav, clip.phones)
             heard_original = heard_original or heard
             found[system.name] = {
                 "figures": clip_figures(heard, heard_original, coded, duration_s, clip.text),
@@ -135,7 +135,17 @@ class Worker:
                 found[system.name] = {"file_bps_10s": (8.0 * coded["file_bytes"], RATE_S)}
         return found
 
-    def _hear(self, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
+    def hear(self, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
+        """What all judges say, or said before.
+
+        Args:
+            decoded: Samples [T] at 16 kHz.
+            wav: The original [T].
+            phones: Its alignment, if known.
+
+        Returns:
+            Figures by name (see `siren_cli.evaluation.judges`).
+        """
         heard: dict[str, Any] = {}
         for judge in self.judges:
             if not judge.needs_phones or phones is not None:
@@ -158,6 +168,11 @@ _worker: list[Worker] = []
 def start_process(plan: Plan) -> None:
     """Loads what `work_on` needs, once in each process."""
     _worker[:] = [Worker(plan)]
+
+
+def worker() -> Worker:
+    """What `start_process` made ready in this process."""
+    return _worker[0]
 
 
 def work_on(task: tuple[Clip, Clip | None]) -> dict[str, Any]:

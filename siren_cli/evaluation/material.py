@@ -89,20 +89,20 @@ def read_clip(clip: Clip) -> NDArray[np.float32]:
     return to_16_bits(resample(mix_down(wav), rate_hz, SAMPLE_RATE_HZ))
 
 
-def read_joined(clips: list[Clip], duration_s: float) -> NDArray[np.float32]:
-    """Clips joined to just that length, or to what they have if it is less.
+def read_joined(clips: list[Clip], duration_s: float | None = None) -> NDArray[np.float32]:
+    """Clips joined, to just that length if they have as much.
 
     Args:
         clips: Readable clips.
-        duration_s: Length wanted.
+        duration_s: Length wanted; None for all.
 
     Returns:
         Samples [T] at 16 kHz.
     """
-    wanted = round(duration_s * SAMPLE_RATE_HZ)
+    wanted = None if duration_s is None else round(duration_s * SAMPLE_RATE_HZ)
     pieces: list[NDArray[np.float32]] = []
     for clip in clips:
-        if sum(map(len, pieces)) >= wanted:
+        if wanted is not None and sum(map(len, pieces)) >= wanted:
             break
         pieces.append(read_clip(clip))
     return np.concatenate(pieces)[:wanted]

@@ -93,6 +93,20 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
     return _record(plan, done, rates, left_out, missing, cost)
 
 
+def model_facts(model: str | None) -> dict[str, Any]:
+    """What a record says of the model: name, id, parameters, and the size of its weights in bytes."""
+    from siren_cli.codec import load_codec
+    from siren_cli.weights import find_model
+
+    codec = load_codec(model, device="cpu")
+    return {
+        "name": codec.name,
+        "id": codec.model_id.hex(),
+        "parameters": codec.parameter_count,
+        "weights_bytes": find_model(model).weights_path.stat().st_size,
+    }
+
+
 def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
     """What coding costs, or what was measured before of the same codecs on the same machine."""
     from siren_cli.evaluation.systems import siren_identity
@@ -120,7 +134,6 @@ def _record(
     cost: dict[str, Any] | None,
 ) -> dict[str, Any]:
     from siren_cli.codec import load_codec
-    from siren_cli.weights import find_model
 
     codec = load_codec(plan.model, device="cpu")
     names = list(done[0]["systems"])
@@ -139,12 +152,7 @@ def _record(
     return {
         "schema": SCHEMA,
         "siren": __version__,
-        "model": {
-            "name": codec.name,
-            "id": codec.model_id.hex(),
-            "parameters": codec.parameter_count,
-            "weights_bytes": find_model(plan.model).weights_path.stat().st_size,
-        },
+        "model": model_facts(plan.model),
         "material": {
             "clips": len(done),
             "speakers": len({clip["speaker"] for clip in done}),

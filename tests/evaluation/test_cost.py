@@ -34,7 +34,8 @@ def test_every_system_has_its_row(
     tiny_model: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cost, "REPEATS", 1)
-    baselines = tuple(name for name, program in (("opus6", "opusenc"), ("codec2-700C", "c2enc")) if shutil.which(program))
+    programs = {"opus6": "opusenc", "codec2-700C": "c2enc"}
+    baselines = tuple(name for name, program in programs.items() if shutil.which(program))
     rows = cost.cost_of(str(tiny_model), (1,), baselines, speech)
     assert [row["system"] for row in rows] == ["siren-1", *baselines]
     assert {column.name for column in COST_COLUMNS} <= rows[0].keys()
