@@ -11,13 +11,18 @@ from siren_cli.errors import DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import perturb
+from siren_cli.training.augment import change_speaker, perturb
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
+from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
+from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
 from siren_cli.training.units import UNITS
+
+_CUT_FRAMES = 128
+"""Frames of a crop that the critic looks at."""
 
 
 class FactorizerStage:
@@ -25,6 +30,7 @@ class FactorizerStage:
 
     Beside the regression of mel, pitch and voicing, a phone classifier reads the 50 Hz features before and after
     the quantiser: without it the bits go to what is loud, not to what is said. The classifiers are thrown away.
+    With an `adversarial_weight`, a critic of decoded spectra counters the blur that regression leaves.
     """
 
     name = "factorizer"
@@ -72,6 +78,8 @@ class FactorizerStage:
                 )
         if config.rate_weight:
             self.trained["price"] = RunningPrior(model.config.stages)
+        self.adversary = SpectrumCritic(config.discriminator_width) if config.adversarial_weight else None
+        self._judged: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -95,6 +103,7 @@ class FactorizerStage:
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
         config, model, mc = self.config, self.model, self.model.config
+        batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
         heard = perturb(batch.mel, config.perturb, mc.mel_mean, mc.mel_std, mc.mel_floor)
         encoder_features, latents = model.factorizer.semantic(self.features(batch, heard))
         codes = model.factorizer.voice(batch.voice_mel)
@@ -112,6 +121,7 @@ class FactorizerStage:
         losses["phone_decoder"] = _phone_loss(self.heads["decoder"](decoder_features), labels, batch.counts[1])
         total = (
             losses["mel"]
+            + config.mean_weight * losses["mean"]
             + config.delta_weight * losses["delta"]
             + config.pitch_weight * losses["pitch"]
             + config.voicing_weight * losses["voicing"]
@@ -127,7 +137,35 @@ class FactorizerStage:
         if config.rate_weight:
             losses["bits"] = self.trained["price"](frame_codes)
             total = total + config.rate_weight * losses["bits"]
+        if self.adversary is not None and step >= config.adversarial_from_step:
+            fooling, matching = self._criticise(self.adversary, batch.envelope, speech.mel)
+            losses |= {"fooling": fooling, "matching": matching}
+            total = total + config.adversarial_weight * fooling + config.feature_weight * matching
         return total, {name: float(value.detach()) for name, value in losses.items()}
+
+    def _criticise(self, critic: SpectrumCritic, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
+        """How little decoded spectra [B, F, M] fool the critic, and how far they are from the real ones in its eyes."""
+        first = int(torch.randint(0, real.shape[1] - _CUT_FRAMES + 1, ()))
+        real, decoded = real[:, first : first + _CUT_FRAMES], decoded[:, first : first + _CUT_FRAMES]
+        self._judged = (real, decoded.detach())
+        with self.clock("discriminators"):
+            fake_scores, fake_features = critic(decoded)
+            with torch.no_grad():
+                _, real_features = critic(real)
+        return generator_loss(self.config.adversarial_loss, fake_scores), feature_matching(real_features, fake_features)
+
+    def take_judged(self) -> tuple[Tensor, Tensor]:
+        """The true and the decoded spectra that the critic has to judge after `loss`."""
+        assert self._judged is not None, "loss comes first"
+        judged, self._judged = self._judged, None
+        return judged
+
+    def adversary_loss(self, judged: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """The critic's loss on spectra from `take_judged`."""
+        assert self.adversary is not None, "there is something to judge"
+        real, decoded = judged
+        loss = adversary_loss(self.config.adversarial_loss, self.adversary(real)[0], self.adversary(decoded)[0])
+        return loss, {"adversary": float(loss.detach())}
 
     def _taught(self, batch: Batch) -> Tensor:
         """The teacher's features of a batch, from the cache or anew."""
@@ -184,11 +222,12 @@ class FactorizerStage:
 
 
 def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
-    """Mel, mel delta, pitch (voiced frames, in nats) and voicing losses of decoded speech against a batch."""
+    """Mel, its mean over time, its delta, pitch (voiced frames, in nats) and voicing losses against a batch."""
     voiced = (batch.pitch > 0).float()
     delta = speech.mel[:, 1:] - speech.mel[:, :-1] - (batch.envelope[:, 1:] - batch.envelope[:, :-1])
     return {
         "mel": F.l1_loss(speech.mel, batch.envelope),
+        "mean": F.l1_loss(speech.mel.mean(1), batch.envelope.mean(1)),
         "delta": delta.abs().mean(),
         "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / batch.counts[0].clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),
