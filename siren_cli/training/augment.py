@@ -11,11 +11,15 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchaudio.functional import pitch_shift
 
 from siren_cli.training.data import Batch
 from siren_cli.training.filterbank import mel_centres_hz
 
 _NATS_PER_DB = math.log(10.0) / 20.0
+_STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12
+_SHIFT_RATE = 100
+"""Only the ratio of rates counts when a pitch is shifted; small numbers keep the resampler's filters small."""
 
 
 def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
@@ -64,6 +68,39 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     x = x.masked_fill((torch.arange(bins, device=device) >= cut[:, None])[:, None], math.log(floor))
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
+    return out
+
+
+def perturb_wav(wav: Tensor, share: float) -> Tensor:
+    """`perturb` for a front end that hears samples: pitch and formants, equaliser, noise.
+
+    The perturbed items of a batch share one shift of up to 3 semitones (phase vocoder), which moves formants and pitch
+    alike; each has an equaliser of its own, and a third of them noise at 5 to 35 dB below them.
+
+    Args:
+        wav: Samples [B, T].
+        share: Probability of an item to be perturbed.
+
+    Returns:
+        Samples [B, T].
+    """
+    chosen = torch.rand(len(wav)) < share
+    if not bool(chosen.any()):
+        return wav
+    x = wav[chosen]
+    count, samples = x.shape
+    steps = int(torch.randint(-_MOST_STEPS, _MOST_STEPS + 1, ()))
+    if steps:
+        x = pitch_shift(x, _SHIFT_RATE, steps, bins_per_octave=_STEPS_PER_OCTAVE)
+    bins = samples // 2 + 1
+    knots = 5.0 * _NATS_PER_DB * torch.randn(count, 1, 7).to(wav.device)
+    gain = F.interpolate(knots, size=bins, mode="linear", align_corners=True)[:, 0].exp()
+    x = torch.fft.irfft(torch.fft.rfft(x) * gain, n=samples)
+    noisy = (torch.rand(count, 1) < 0.33).to(wav.device)
+    below = (-(5 + 30 * torch.rand(count, 1)).to(wav.device) * _NATS_PER_DB).exp()
+    level = x.square().mean(1, keepdim=True).sqrt()
+    out = wav.clone()
+    out[chosen] = x + noisy * below * level * torch.randn_like(x)
     return out
 
 

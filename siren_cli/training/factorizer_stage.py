@@ -11,7 +11,7 @@ from siren_cli.errors import DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, perturb
+from siren_cli.training.augment import change_speaker, perturb, perturb_wav
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
@@ -88,24 +88,24 @@ class FactorizerStage:
             step, config.batch, config.crop_frames, voice_elsewhere=config.voice_elsewhere, part=part
         )
 
-    def features(self, batch: Batch, heard: Tensor) -> Tensor:
-        """What the semantic branch hears: the (perturbed) mel, or the front end's features of the wav.
+    def features(self, batch: Batch, *, changed: bool = False) -> Tensor:
+        """What the semantic branch hears: the mel, or the front end's features of the wav, `changed` in training.
 
-        A frozen front end's features may come from the cache. One that learns runs without its dropout and masks,
-        which draw from a generator of their own.
+        A frozen front end's features may come from the cache, as they are. One that learns runs without its dropout
+        and masks, which draw from a generator of their own.
         """
+        share, mc = self.config.perturb if changed else 0.0, self.model.config
         if self.model.front_end is None:
-            return heard
+            return perturb(batch.mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor)
         if batch.front_end is not None and self.config.freezes("front_end"):
             return batch.front_end
-        return self.model.front_end.eval()(batch.wav)
+        return self.model.front_end.eval()(perturb_wav(batch.wav, share))
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
         config, model, mc = self.config, self.model, self.model.config
         batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
-        heard = perturb(batch.mel, config.perturb, mc.mel_mean, mc.mel_std, mc.mel_floor)
-        encoder_features, latents = model.factorizer.semantic(self.features(batch, heard))
+        encoder_features, latents = model.factorizer.semantic(self.features(batch, changed=True))
         codes = model.factorizer.voice(batch.voice_mel)
         absent = torch.rand(len(codes), device=codes.device) < config.voice_absent
         voice = model.factorizer.voice.codes_to_voice(codes, absent)
@@ -145,8 +145,9 @@ class FactorizerStage:
 
     def _criticise(self, critic: SpectrumCritic, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
         """How little decoded spectra [B, F, M] fool the critic, and how far they are from the real ones in its eyes."""
-        first = int(torch.randint(0, real.shape[1] - _CUT_FRAMES + 1, ()))
-        real, decoded = real[:, first : first + _CUT_FRAMES], decoded[:, first : first + _CUT_FRAMES]
+        frames = min(_CUT_FRAMES, real.shape[1])
+        first = int(torch.randint(0, real.shape[1] - frames + 1, ()))
+        real, decoded = real[:, first : first + frames], decoded[:, first : first + frames]
         self._judged = (real, decoded.detach())
         with self.clock("discriminators"):
             fake_scores, fake_features = critic(decoded)
@@ -185,7 +186,7 @@ class FactorizerStage:
         batch = self.dev.batch(0, self.config.evaluate_crops, frames, voice_elsewhere=0.0)
         device = next(model.decoder.parameters()).device
         batch = batch.to(device)
-        encoder_features, latents = model.factorizer.semantic(self.features(batch, batch.mel))
+        encoder_features, latents = model.factorizer.semantic(self.features(batch))
         labels = phones_at_50_hz(batch.phones)
         figures["phone_accuracy_encoder"] = _accuracy(self.heads["encoder"](encoder_features), labels)
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
@@ -212,7 +213,7 @@ class FactorizerStage:
         model = self.model
         device = next(model.decoder.parameters()).device
         batch = self.dev.batch(0, 1, 400, voice_elsewhere=0.0).to(device)
-        _, latents = model.factorizer.semantic(self.features(batch, batch.mel))
+        _, latents = model.factorizer.semantic(self.features(batch))
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
         mels = {"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0]}
         for stages in range(1, model.config.stages + 1):
