@@ -113,7 +113,7 @@ def test_existing_outputs_stay_unless_forced(
         (["--ber", "2"], "--ber holds 2, expected shares above 0 and up to 1"),
         (["--drop", "half"], "--drop is 'half', expected shares"),
         (["--baselines", "mp3"], "baseline 'mp3' is not known"),
-        (["--packet-bytes", "15"], "is not in the range 16<=x<=255"),
+        (["--packet-bytes", "15"], "Input should be greater than or equal to 16"),
         (["--skip", "", "--asr", "nowhere"], "nowhere: no config.json there; give --asr pocketsphinx or"),
     ],
 )
