@@ -69,7 +69,7 @@ def _coded(prior: NeuralPrior) -> Iterator[bytes]:
             _require_same(rows, prior_rows(indices, prior, kind=np.int64), "float64 and int64")
             _require_same(rows, _one_by_one(indices, prior), "all frames at once and digit by digit")
             payload = encode_indices(indices, prior, VOICE)
-            again, voice = decode_payload(payload, *indices.shape, prior, offset=0, has_voice=True)
+            again, voice = decode_payload(payload, len(indices), stages, prior, offset=0, has_voice=True)
             _require_same([indices], [again], "indices before and after coding")
             if voice != VOICE:
                 raise ArithmeticError("the voice changed in coding")
@@ -78,7 +78,7 @@ def _coded(prior: NeuralPrior) -> Iterator[bytes]:
 
 
 def _one_by_one(indices: NDArray[np.int16], prior: NeuralPrior) -> list[NDArray[np.int64]]:
-    walk = PriorWalk(prior, *indices.shape)
+    walk = PriorWalk(prior, len(indices), indices.shape[1])
     rows: list[list[list[int]]] = [[] for _ in range(4 * indices.shape[1])]
     for digits in indices_to_digits(indices).reshape(len(indices), -1).tolist():
         for column, value in zip(rows, digits, strict=True):

@@ -117,7 +117,8 @@ def wide_prior(prior: NeuralPrior) -> NeuralPrior:
     for name, shape in shapes.items():
         kind = arrays[f"prior.{name}"].dtype
         most = 127 if kind == np.int8 else 2**24
-        arrays[f"prior.{name}"] = np.array([most if next(source) % 2 else -most for _ in range(math.prod(shape))], kind).reshape(shape)
+        numbers = [most if next(source) % 2 else -most for _ in range(math.prod(shape))]
+        arrays[f"prior.{name}"] = np.array(numbers, kind).reshape(shape)
     return NeuralPrior.from_arrays(arrays)
 
 
