@@ -20,9 +20,11 @@ from siren_cli.training.data import Cache, Span
 from siren_cli.training.indices import indices_of, wav_of
 from siren_cli.training.prior_fit import fit_prior
 from siren_cli.training.prior_material import fitting_material, voice_of
+from siren_cli.training.prior_net import PriorNet
 from siren_cli.training.prior_report import compare_coders
 from siren_cli.training.probe import speaker_leakage
 from siren_cli.training.settings import write_run_file
+from siren_cli.training.start import start_prior
 from siren_cli.training.voice_fit import fit_voice
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
@@ -45,7 +47,8 @@ def export_model(
 ) -> Path:
     """Fits the tables and the neural prior to the indices of the training split and writes the model.
 
-    The weights are rounded to what is stored, so that both fit the indices that users will get.
+    The weights are rounded to what is stored, so that both fit the indices that users will get. A run that was
+    started from a model goes on from its prior, which knows more speech than a few recordings hold.
 
     Args:
         model: Trained.
@@ -74,7 +77,8 @@ def export_model(
         for split in ("train", "dev", "test")
     }
     if model.config.stages == MAX_STAGES:
-        net = fit_prior(train, config, report)
+        start = start_prior(run)
+        net = fit_prior(train, config, report, start=None if start is None else PriorNet.from_integers(start))
         prior = net.to_integers(fit_voice(voices))
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
