@@ -14,6 +14,7 @@ from siren_format.layout import parse_layout
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
+from tests.determinism.mutation import outcomes
 from tests.formats import reference_coder
 from tests.formats.vector_material import MODEL_ID, VECTORS, vector_tables
 
@@ -116,6 +117,12 @@ def test_one_count_moved_in_a_table_never_gives_other_indices(row: int, entry: i
     except FormatError:
         return
     np.testing.assert_array_equal(read.indices, stream.indices)
+
+
+def test_a_number_changed_anywhere_in_the_weights_never_gives_other_indices() -> None:
+    # Every 60th number; make determinism changes all of them.
+    found = outcomes(every=60)
+    assert found["OTHER"] == 0 and found["refused"] > 20
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)
