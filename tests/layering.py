@@ -41,7 +41,8 @@ _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren
 
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources")
+           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
+           "siren_cli.training.probe")
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -87,14 +88,15 @@ RULES = (
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
     Rule("siren_cli.evaluation"),
-    Rule("siren_cli.evaluation.columns"),
+    *(Rule(f"siren_cli.evaluation.{name}") for name in ("columns", "programs")),
     *(Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
       for name in ("recogniser", "recogniser_training")),
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.weights",
-         "siren_format", "speechmos", "torch", "transformers"),
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.packets",
+         "siren_cli.training.envelope", "siren_cli.training.vocoder_stage", "siren_cli.weights", "siren_format",
+         "speechmos", "torch", "transformers"),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),
