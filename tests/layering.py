@@ -31,7 +31,8 @@ class Rule:
 
 
 _FORMAT_PLAIN = tuple(
-    f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice")
+    f"siren_format.{name}"
+    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -108,13 +109,15 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
+    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_format", *_CLI_PLAIN), ("siren_cli.codec",))
+      for name in ("packets", "packet_speech")),
     Rule(
-        "siren_cli.packets",
-        ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
-        ("siren_cli.codec",),
+        "siren_cli.packet_files",
+        ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
     Rule("siren_cli.commands"),
-    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
+    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
+         ("siren_cli.bit_report", "siren_cli.packet_files")),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),
@@ -125,7 +128,8 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
+         "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(
