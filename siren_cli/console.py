@@ -127,6 +127,60 @@ def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
     return Console(stderr=True).status(text)
 
 
+class BatchDisplay:
+    """How far a batch of files is: a bar where a person watches, nothing elsewhere.
+
+    Args:
+        files: Files in the batch.
+        quiet: Whether to show nothing.
+    """
+
+    def __init__(self, files: int, *, quiet: bool) -> None:
+        self._files = files
+        self._progress: Any = None
+        self._bar: Any = None
+        self._is_shown = not quiet and sys.stderr.isatty()
+
+    def __enter__(self) -> BatchDisplay:
+        if self._is_shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            text = TextColumn("files, {task.description}")
+            columns = (BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
+            self._progress = Progress(*columns, console=Console(stderr=True))
+            self._bar = self._progress.add_task("starting", total=self._files)
+            self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def show(self, ended: int, facts: dict[str, Any]) -> None:
+        """Moves the bar.
+
+        Args:
+            ended: Files that are done, skipped or failed.
+            facts: The totals so far, by the names of `siren_cli.batch.report`.
+        """
+        if self._progress is not None:
+            text = (
+                f"{facts['audio_s'] / 3600:.2f} h, {facts['real_time_factor']:.0f} times real time, "
+                f"{facts['mean_file_bps']:.1f} file bps, {facts['failed']} failed"
+            )
+            self._progress.update(self._bar, completed=ended, description=text)
+
+    def error(self, text: str) -> None:
+        """Says one error on a line of its own, above the bar if there is one."""
+        if self._progress is None:
+            error(text)
+        else:
+            line = f"siren: error: {' '.join(text.split())}"
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 class TrainingDisplay:
     """What a training run says: a table that keeps itself up to date where a person watches, lines elsewhere.
 

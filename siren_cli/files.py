@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from siren_cli.errors import OutputExists, OutputUnwritable, SirenError, UsageError
 
 STREAM = "-"
 """The name that stands for standard input or standard output."""
+
+_TEMPORARY = (".siren-", ".tmp")
+_LEFTOVER_S = 3_600
 
 
 def read_bytes(source: str, error_class: type[SirenError], *, limit_bytes: int | None = None) -> bytes:
@@ -112,7 +116,7 @@ def write_bytes(destination: str, data: bytes, *, force: bool) -> None:
     """
     require_writable(destination, force=force)
     if destination != STREAM:
-        write_bytes_atomic(destination, data)
+        write_bytes_atomic(destination, data, replace=force)
         return
     try:
         sys.stdout.buffer.write(data)
@@ -123,17 +127,19 @@ def write_bytes(destination: str, data: bytes, *, force: bool) -> None:
         raise OutputUnwritable(f"standard output cannot be written ({reason_of(error)}); free it") from error
 
 
-def write_bytes_atomic(destination: str, data: bytes) -> None:
+def write_bytes_atomic(destination: str, data: bytes, *, replace: bool = True) -> None:
     """Writes a file as a whole or not at all: into a temporary sibling that then takes the name.
 
     A symbolic link is followed, so that it stays a link. A device or a named pipe cannot be replaced and is
     written directly.
 
     Args:
-        destination: Path; an existing file is replaced.
+        destination: Path.
         data: All bytes of the file.
+        replace: Whether an existing file is replaced, even one that another process has written just now.
 
     Raises:
+        OutputExists: If the file exists and `replace` is false.
         OutputUnwritable: If the bytes cannot be written.
     """
     target = os.path.realpath(destination)
@@ -142,9 +148,13 @@ def write_bytes_atomic(destination: str, data: bytes) -> None:
             with open(target, "wb") as file:
                 file.write(data)
         else:
-            _replace(target, data)
+            _put(target, data, replace=replace)
     except BrokenPipeError:
         raise
+    except FileExistsError as error:
+        raise OutputExists(
+            f"{destination}: exists already; give --force to replace it or another output with -o"
+        ) from error
     except OSError as error:
         raise OutputUnwritable(
             f"{destination}: cannot be written ({reason_of(error)}); write elsewhere"
@@ -163,16 +173,60 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _replace(target: str, data: bytes) -> None:
-    temporary = os.path.join(os.path.dirname(target), f".siren-{os.urandom(6).hex()}.tmp")
+def remove_leftovers(folder: str) -> int:
+    """Removes temporary files that a killed process has left: those that nobody has written to for an hour.
+
+    Args:
+        folder: Path of a folder that `write_bytes_atomic` has written to; its subfolders are not looked at.
+
+    Returns:
+        How many were removed.
+    """
+    removed = 0
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.path for entry in entries if _is_temporary(entry.name)]
+    except OSError:
+        return 0
+    for path in names:
+        try:
+            if time.time() - os.lstat(path).st_mtime > _LEFTOVER_S:
+                os.remove(path)
+                removed += 1
+        except OSError:  # gone by now, or not ours to remove
+            continue
+    return removed
+
+
+def _is_temporary(name: str) -> bool:
+    first, last = _TEMPORARY
+    return len(name) == len(first) + 12 + len(last) and name.startswith(first) and name.endswith(last)
+
+
+def _put(target: str, data: bytes, *, replace: bool) -> None:
+    temporary = os.path.join(os.path.dirname(target), f"{_TEMPORARY[0]}{os.urandom(6).hex()}{_TEMPORARY[1]}")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
-        os.replace(temporary, target)
+        if replace or not _linked(temporary, target):
+            os.replace(temporary, target)
+        else:
+            os.remove(temporary)
     except BaseException:  # an interruption, too, must leave no temporary file; it is raised again
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
+
+
+def _linked(temporary: str, target: str) -> bool:
+    """Gives a file a second name that must be new, which renaming cannot promise; False where there are no links."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _folder_of(destination: str) -> str:

@@ -153,6 +153,12 @@ def read_packet_folder(folder: str) -> list[bytes]:
         raise SrnUnreadable(f"{folder}: cannot be read ({reason_of(error)}); check its permissions") from error
     if not 1 <= len(names) <= MAX_PACKETS:
         raise SrnUnreadable(f"{folder}: {len(names)} files, expected 1..{MAX_PACKETS} packets; name another folder")
+    for name in names:
+        if os.path.getsize(os.path.join(folder, name)) > MAX_MAX_BYTES:
+            raise SrnUnreadable(
+                f"{folder}: holds no .srn file, and {name} is longer than the {MAX_MAX_BYTES} bytes of a packet; "
+                "name a folder of either"
+            )
     return [read_bytes(os.path.join(folder, name), SrnUnreadable, limit_bytes=MAX_MAX_BYTES) for name in names]
 
 

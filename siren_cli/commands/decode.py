@@ -11,10 +11,13 @@ from siren_cli.errors import UsageError
 from siren_cli.options import (
     Device,
     DeviceOption,
+    FilesFromOption,
     ForceOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     QuietOption,
+    ResumeOption,
     ThreadsOption,
     default_output,
     is_report_talk,
@@ -23,17 +26,21 @@ from siren_cli.options import (
 
 
 def decode(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="IN.srn", help="File to decode, file or folder of packets, or - for standard input."),
-    ],
+    sources: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="IN.srn...",
+            help="File to decode, file or folder of packets, folders of .srn files, or - for standard input.",
+        ),
+    ] = None,
     output: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--output",
             "-o",
-            metavar="OUT.wav",
-            help="Where to write: .wav, .flac or .ogg, - for WAV on standard output; IN.wav if not given.",
+            metavar="OUT.wav|DIR",
+            help="Where to write: .wav, .flac or .ogg, - for WAV on standard output, a folder for many files; "
+            "IN.wav if not given.",
         ),
     ] = None,
     sample_rate: Annotated[
@@ -44,6 +51,9 @@ def decode(
             help="Rate of the output: the model's 16000 Hz, that of the encoded recording, or a number.",
         ),
     ] = "model",
+    files_from: FilesFromOption = None,
+    jobs: JobsOption = None,
+    resume: ResumeOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -51,16 +61,31 @@ def decode(
     threads: ThreadsOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Decode a .srn file to a recording of exactly the same duration, or packets to what of it arrived."""
+    """Decode a .srn file to a recording of exactly the same duration, or packets to what of it arrived; or a folder of
+    .srn files, keeping its tree.
+    """
     import os
     from time import perf_counter
 
+    from siren_cli.batch.plan import CODED_SUFFIXES, holds_coded_files
+    from siren_cli.batch.run import BatchOptions, is_batch, run_batch
+    from siren_cli.errors import SrnUnreadable
     from siren_cli.files import STREAM
     from siren_cli.manifest import model_for
     from siren_cli.srn_file import facts_of, read_srn, refusal, voice_text
     from siren_format.errors import FormatError
     from siren_format.packet_file import PACKET_FILE_MAGIC
 
+    batch = BatchOptions(output, files_from, jobs, as_json=as_json, quiet=quiet)
+    # One folder is a recording in packets, unless there are .srn or .srp files in it.
+    packets = [folder for folder in (sources or [])[:1] if os.path.isdir(folder) and not holds_coded_files(folder)]
+    if is_batch(sources or [], batch, resume=resume, folder_is_one=bool(packets)):
+        from siren_cli.batch.decoding import DecodeWork
+
+        rate_hz = None if sample_rate == "source" else _rate_hz(sample_rate, source_rate_hz=0)
+        work = DecodeWork(model, device.value, threads, rate_hz, force=force, resume=resume)
+        raise typer.Exit(run_batch(work, sources or [], CODED_SUFFIXES, SrnUnreadable, batch))
+    (source,) = sources or []
     destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     is_folder = source != STREAM and os.path.isdir(source)

@@ -9,14 +9,20 @@ import typer
 from siren_cli.console import note, show_json, show_rows, working
 from siren_cli.errors import UsageError
 from siren_cli.options import (
-    AudioInput,
     Device,
     DeviceOption,
+    Engine,
+    EngineOption,
+    FilesFromOption,
     ForceOption,
+    JobsOption,
     JsonOption,
+    ManyInputs,
     ModelOption,
     Profile,
     QuietOption,
+    RayAddressOption,
+    ResumeOption,
     StagesOption,
     ThreadsOption,
     default_output,
@@ -29,14 +35,14 @@ _LORAWAN_BYTES = 51
 
 
 def encode(
-    source: AudioInput,
+    sources: ManyInputs = None,
     output: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--output",
             "-o",
-            metavar="OUT.srn",
-            help="Where to write, - for standard output; IN with the suffix .srn if not given.",
+            metavar="OUT.srn|DIR",
+            help="Where to write, - for standard output, a folder for many files; IN with another suffix if not given.",
         ),
     ] = None,
     stages: StagesOption = 1,
@@ -51,6 +57,11 @@ def encode(
         Optional[str],  # noqa: UP045
         typer.Option("--voice", metavar="each|once|none", help="Which packets carry the voice; each if not given."),
     ] = None,
+    files_from: FilesFromOption = None,
+    jobs: JobsOption = None,
+    resume: ResumeOption = False,
+    engine: EngineOption = Engine.LOCAL,
+    ray_address: RayAddressOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -58,14 +69,29 @@ def encode(
     threads: ThreadsOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Encode a recording to a .srn file, or to packets."""
+    """Encode a recording to a .srn file, or to packets; or a folder of recordings, keeping its tree."""
     from time import perf_counter
 
+    from siren_cli.batch.run import BatchOptions, is_batch
     from siren_cli.files import require_writable, write_bytes
 
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_bytes is not None or voice is not None):
         raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
+    batch = BatchOptions(output, files_from, jobs, engine.value, ray_address, as_json=as_json, quiet=quiet)
+    if is_batch(sources or [], batch, resume=resume):
+        from siren_cli.batch.encoding import EncodeWork
+        from siren_cli.batch.plan import AUDIO_SUFFIXES
+        from siren_cli.batch.run import run_batch
+        from siren_cli.errors import AudioUnreadable
+        from siren_cli.weights import find_model
+
+        work = EncodeWork(
+            model, find_model(model).model_id, device.value, threads, stages,
+            (max_bytes or _LORAWAN_BYTES) if is_packets else None, voice or "each", force=force, resume=resume,
+        )  # fmt: skip
+        raise typer.Exit(run_batch(work, sources or [], AUDIO_SUFFIXES, AudioUnreadable, batch))
+    (source,) = sources or []
     destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
