@@ -10,7 +10,7 @@ from types import FrameType
 from siren_cli.errors import ExitStatus, SirenError
 
 _DEBUG_VARIABLE = "SIREN_DEBUG"
-_INFO_OPTIONS = ("--json", "-q", "--quiet")
+_INFO_OPTIONS = ("--json", "-q", "--quiet", "-r", "--recursive")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,6 +48,7 @@ def _run(arguments: list[str]) -> int:
             [word for word in arguments[1:] if word not in _INFO_OPTIONS],
             as_json="--json" in arguments,
             quiet="-q" in arguments or "--quiet" in arguments,
+            recursive="-r" in arguments or "--recursive" in arguments,
         )
 
     import signal

@@ -48,6 +48,27 @@ def show_json(facts: dict[str, Any]) -> None:
     _print(json.dumps(facts) + "\n")
 
 
+def show_columns(
+    columns: tuple[tuple[str, int], ...], cells: list[str], last: str, *, with_headings: bool
+) -> None:
+    """Prints one line of a long table at once, without waiting for the others.
+
+    Args:
+        columns: Headings and widths.
+        cells: One for each column, set to the right.
+        last: A cell of any width at the end, such as a path.
+        with_headings: Whether to print the headings first.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    lines = [[name for name, _ in columns] + ["file"]] if with_headings else []
+    lines.append([*cells, last])
+    for line in lines:
+        aligned = [cell.rjust(width) for cell, (_, width) in zip(line[:-1], columns, strict=True)]
+        _print("  ".join([*aligned, line[-1]]) + "\n")
+
+
 def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str]) -> None:
     """Prints a table and lines below it; columns shrink to the terminal, or take what they need in a pipe.
 

@@ -125,6 +125,35 @@ def named(paths: Iterable[str], suffixes: frozenset[str], error_class: type[Sire
             yield Found(path, os.path.basename(path))
 
 
+def coded_files(sources: Iterable[str], files_from: str | None, error_class: type[SirenError]) -> Iterator[Found]:
+    """Yields the coded files of a command line, for commands that only read them.
+
+    Args:
+        sources: Files, folders, or `-`.
+        files_from: Path of a list, or `-`; None for none.
+        error_class: What is wrong with a folder, a list or nothing at all.
+
+    Yields:
+        Files; as many as there are, but at least one.
+
+    Raises:
+        UsageError: If nothing is named.
+        SirenError: Of `error_class`, if there is no file in what is named.
+    """
+    sources = list(sources)
+    if not sources and files_from is None:
+        raise UsageError("no input given, expected files, folders, - or --files-from; name one, see --help")
+    paths = [] if files_from is None else read_list(files_from, error_class)
+    listed = [Found(path, name_of_listed(path)) for path in paths]
+    is_empty = True
+    for found in (*named(sources, CODED_SUFFIXES, error_class), *listed):
+        if found is not None:
+            is_empty = False
+            yield found
+    if is_empty:
+        raise error_class(f"{', '.join(sources)}: no .srn or .srp file there, expected one; check the path")
+
+
 def make_plan(inputs: Iterable[Found | None], output: str | None, suffix: str) -> Plan:
     """Says what becomes of every input.
 
