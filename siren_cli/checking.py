@@ -9,7 +9,6 @@ from siren_cli.errors import SirenError
 from siren_cli.shelf import CodingModel, Shelf
 from siren_cli.srn_file import read_srn, refusal
 from siren_format.errors import FormatError, NeedsTables
-from siren_format.header import parse_header
 from siren_format.layout import parse_layout
 from siren_format.packet_file import PACKET_FILE_MAGIC, file_to_packets
 
@@ -68,8 +67,7 @@ class Checker:
             if is_packets:
                 model_id, packets = file_to_packets(data)
             else:
-                model_id, packets = parse_header(data)[0].model_id, []
-                parse_layout(data)
+                model_id, packets = parse_layout(data).header.model_id, []
         except FormatError as error:
             return Verdict(source, checked, refusal(source, error))
         except SirenError as error:

@@ -8,11 +8,16 @@ import time
 
 from siren_cli.errors import OutputExists, OutputUnwritable, SirenError, UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 STREAM = "-"
 """The name that stands for standard input or standard output."""
 
 _TEMPORARY = (".siren-", ".tmp")
 _LEFTOVER_S = 3_600
+_FIRST_READ_BYTES = 2**16
 
 
 def read_bytes(source: str, error_class: type[SirenError], *, limit_bytes: int | None = None) -> bytes:
@@ -30,16 +35,15 @@ def read_bytes(source: str, error_class: type[SirenError], *, limit_bytes: int |
         UsageError: If the source is standard input and that is a terminal.
         SirenError: Of `error_class`, if the source is missing, a folder, unreadable or over the limit.
     """
-    size_bytes = -1 if limit_bytes is None else limit_bytes + 1
     if source == STREAM:
         if sys.stdin.isatty():
             raise UsageError("standard input is a terminal, expected a file's bytes; pipe them in")
-        data = sys.stdin.buffer.read(size_bytes)
+        data = _read(sys.stdin.buffer, limit_bytes)
     else:
         require_file(source, error_class)
         try:
             with open(source, "rb") as file:
-                data = file.read(size_bytes)
+                data = _read(file, limit_bytes)
         except OSError as error:
             raise error_class(
                 f"{source}: cannot be read ({reason_of(error)}); check its permissions"
@@ -196,6 +200,15 @@ def remove_leftovers(folder: str) -> int:
         except OSError:  # gone by now, or not ours to remove
             continue
     return removed
+
+
+def _read(file: BinaryIO, limit_bytes: int | None) -> bytes:
+    """All of a file, or a byte more than the limit."""
+    if limit_bytes is None:
+        return file.read()
+    # Python makes room for as much as is asked for, and most files are small.
+    data = file.read(min(limit_bytes + 1, _FIRST_READ_BYTES))
+    return data if len(data) < _FIRST_READ_BYTES else data + file.read(limit_bytes + 1 - len(data))
 
 
 def _is_temporary(name: str) -> bool:

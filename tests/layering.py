@@ -38,6 +38,9 @@ _FORMAT_PLAIN = tuple(
 _CLI_PLAIN = ("siren_cli.config", "siren_cli.errors", "siren_cli.__version__")
 _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren_cli.srn_file")
 
+_BATCH = ("siren_cli.batch", "siren_cli.files", "siren_cli.manifest", "siren_cli.srn_file", *_CLI_PLAIN, *_FORMAT_PLAIN)
+"""What is done with one file of many may import this at once; what it is done with, inside a function."""
+
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
            "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources")
@@ -111,8 +114,27 @@ RULES = (
         ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
         ("siren_cli.codec",),
     ),
+    # Many files: the plan and the engines know of no sound; what is done with a file knows the codec.
+    Rule("siren_cli.batch"),
+    Rule("siren_cli.batch.plan", ("siren_cli.files", *_CLI_PLAIN)),
+    Rule("siren_cli.batch.work", _BATCH, ("siren_cli.codec",)),
+    Rule("siren_cli.batch.encoding", _BATCH, ("siren_cli.audio", "siren_cli.packets")),
+    Rule("siren_cli.batch.decoding", _BATCH, ("soundfile", "siren_cli.audio", "siren_cli.packets")),
+    Rule("siren_cli.batch.ray_engine", ("siren_cli.batch", *_CLI_PLAIN), ("ray",)),
+    Rule("siren_cli.batch.*", ("siren_cli.batch", "siren_cli.console", "siren_cli.files", *_CLI_PLAIN)),
+    # Whole trees of coded files, without torch.
+    Rule("siren_cli.listing", ("siren_cli.batch.plan", "siren_cli.console", *_BATCH[3:])),
+    Rule("siren_cli.checking", ("siren_cli.shelf", *_BATCH[3:]), ("siren_format",)),
+    Rule("siren_cli.shelf", ("siren_cli.manifest", *_CLI_PLAIN), ("siren_cli.weights", "siren_format")),
+    Rule("siren_cli.tokens"),
+    Rule(
+        "siren_cli.tokens.*",
+        ("numpy", "siren_cli.files", "siren_cli.tokens", "siren_format", *_CLI_PLAIN),
+        ("pyarrow",),
+    ),
     Rule("siren_cli.commands"),
-    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
+    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
+         ("siren_cli.bit_report", "siren_cli.listing")),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),
@@ -122,7 +144,8 @@ RULES = (
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-        ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
+        ("numpy", "pystoi", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.codec",
+         "siren_cli.shelf", "siren_cli.tokens", "siren_cli.loudness", "siren_cli.manifest",
          "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
