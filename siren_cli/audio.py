@@ -44,7 +44,8 @@ def read_audio(source: str) -> tuple[NDArray[np.float32], int]:
         UsageError: If the source is standard input and that is a terminal.
     """
     what = "standard input" if source == STREAM else source
-    opened: str | BytesIO = source
+    # A name that is no text is handed on as the bytes it is, where names are bytes.
+    opened: str | bytes | BytesIO = source if os.name == "nt" else os.fsencode(source)
     if source == STREAM:
         opened = BytesIO(read_bytes(source, AudioUnreadable))
         is_empty = not opened.getbuffer()

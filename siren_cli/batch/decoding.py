@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -39,7 +40,7 @@ class DecodeWork:
         from siren_cli.config import SAMPLE_RATE_HZ
 
         try:
-            found = soundfile.info(task.destination)
+            found = soundfile.info(task.destination if os.name == "nt" else os.fsencode(task.destination))
             data = read_srn(task.source)
             if data.startswith(PACKET_FILE_MAGIC):
                 return bool(found.frames > 0 and found.samplerate == (self.rate_hz or SAMPLE_RATE_HZ))
