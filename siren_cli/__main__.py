@@ -22,9 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A file's name may hold bytes that are no text; printing it must not fail.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A file's name may hold bytes that are no text; printing it must not fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except SirenError as error:

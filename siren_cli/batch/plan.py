@@ -125,13 +125,19 @@ def named(paths: Iterable[str], suffixes: frozenset[str], error_class: type[Sire
             yield Found(path, os.path.basename(path))
 
 
-def coded_files(sources: Iterable[str], files_from: str | None, error_class: type[SirenError]) -> Iterator[Found]:
+def coded_files(
+    sources: Iterable[str],
+    files_from: str | None,
+    error_class: type[SirenError],
+    suffixes: frozenset[str] = CODED_SUFFIXES,
+) -> Iterator[Found]:
     """Yields the coded files of a command line, for commands that only read them.
 
     Args:
         sources: Files, folders, or `-`.
         files_from: Path of a list, or `-`; None for none.
         error_class: What is wrong with a folder, a list or nothing at all.
+        suffixes: Of the files in folders that are taken.
 
     Yields:
         Files; as many as there are, but at least one.
@@ -146,12 +152,12 @@ def coded_files(sources: Iterable[str], files_from: str | None, error_class: typ
     paths = [] if files_from is None else read_list(files_from, error_class)
     listed = [Found(path, name_of_listed(path)) for path in paths]
     is_empty = True
-    for found in (*named(sources, CODED_SUFFIXES, error_class), *listed):
+    for found in (*named(sources, suffixes, error_class), *listed):
         if found is not None:
             is_empty = False
             yield found
     if is_empty:
-        raise error_class(f"{', '.join(sources)}: no .srn or .srp file there, expected one; check the path")
+        raise error_class(f"{', '.join(sources)}: no {' or '.join(sorted(suffixes))} file there, expected one; check the path")
 
 
 def make_plan(inputs: Iterable[Found | None], output: str | None, suffix: str) -> Plan:

@@ -94,7 +94,7 @@ def _to_table(
     rows: list[TokenRow] = []
     names: dict[str, str] = {}
     status = 0
-    for found in coded_files(sources, files_from, SrnUnreadable):
+    for found in coded_files(sources, files_from, SrnUnreadable, frozenset((".srn",))):
         try:
             if found.error is not None:
                 raise found.error
