@@ -157,7 +157,8 @@ def coded_files(
             is_empty = False
             yield found
     if is_empty:
-        raise error_class(f"{', '.join(sources)}: no {' or '.join(sorted(suffixes))} file there, expected one; check the path")
+        kinds = " or ".join(sorted(suffixes))
+        raise error_class(f"{', '.join(sources)}: no {kinds} file there, expected one; check the path")
 
 
 def make_plan(inputs: Iterable[Found | None], output: str | None, suffix: str) -> Plan:
