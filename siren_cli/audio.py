@@ -116,8 +116,49 @@ def resampled_count(sample_count: int, from_hz: int, to_hz: int) -> int:
     return max(1, (2 * sample_count * to_hz + from_hz) // (2 * from_hz))
 
 
+class Resampler:
+    """Brings a recording that arrives piece by piece to another rate (soxr, high quality), of exactly the same duration.
+
+    How it is cut into pieces makes no difference.
+
+    Args:
+        from_hz: Rate it has, Hz.
+        to_hz: Rate it is to have, Hz.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._from_hz, self._to_hz = from_hz, to_hz
+        self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, "float32", "HQ")
+        self._taken = self._given = 0
+
+    def push(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Takes samples [T], gives those [T'] that are certain.
+
+        Raises:
+            AudioInvalid: If the samples are so large that the filter overflows.
+        """
+        self._taken += len(wav)
+        if self._stream is None or not len(wav):
+            return wav
+        found = _require_no_overflow(self._stream.resample_chunk(np.ascontiguousarray(wav, np.float32)))
+        self._given += len(found)
+        return found
+
+    def finish(self) -> NDArray[np.float32]:
+        """Gives the rest [T'], so that `resampled_count` samples come out in all, none if none were taken.
+
+        Raises:
+            AudioInvalid: If the samples are so large that the filter overflows.
+        """
+        if self._stream is None or not self._taken:
+            return np.zeros(0, np.float32)
+        wanted = resampled_count(self._taken, self._from_hz, self._to_hz) - self._given
+        found = _require_no_overflow(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))[:wanted]
+        return np.pad(found, (0, wanted - len(found)))
+
+
 def resample(wav: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
-    """Brings samples to another rate (soxr, high quality), of exactly the same duration.
+    """Brings samples to another rate, as `Resampler` does.
 
     Args:
         wav: Samples [T], full scale at 1.
@@ -132,11 +173,14 @@ def resample(wav: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.f
     """
     if from_hz == to_hz:
         return wav
-    wanted = resampled_count(len(wav), from_hz, to_hz)
-    found = np.asarray(soxr.resample(wav, from_hz, to_hz, quality="HQ"), dtype=np.float32)[:wanted]
-    if not np.isfinite(found).all():
+    resampler = Resampler(from_hz, to_hz)
+    return np.concatenate([resampler.push(wav), resampler.finish()])
+
+
+def _require_no_overflow(wav: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(wav).all():
         raise AudioInvalid("the samples overflow when resampled, expected about -1..1; scale them down")
-    return np.pad(found, (0, wanted - len(found)))
+    return wav
 
 
 def write_audio(
