@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +22,20 @@ from torch import Tensor
 
 from siren_cli.audio import mix_down, resample
 from siren_cli.chunks import CHUNK_FRAMES, DECODING, ENCODING, Chunk
+from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
-from siren_cli.model.decoder import Speech
-from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage
-from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
+from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
 from siren_format.voice import coarse_level_db, voice_digits, voice_level_db, voice_to_bytes
 from siren_format.writer import StreamWriter
-
-_NOISE_SEED = 68
-
-
-@dataclass(frozen=True, eq=False)
-class Coded:
-    """A recording as indices and voice: what a `.srn` file says.
-
-    Attributes:
-        indices: [F, Q] integers 0..999, one row per 160 ms, one column per stage.
-        voice: 8 bytes (level and timbre), or None for the default voice.
-        sample_count: Length at 16 kHz; F is this divided by 2,560, rounded up.
-        source_rate_hz: Sample rate of the recording that was encoded.
-        model_id: The model that gave the indices their meaning.
-    """
-
-    indices: NDArray[np.int16]
-    voice: bytes | None
-    sample_count: int
-    source_rate_hz: int
-    model_id: bytes
-    _tables: Tables | None = field(default=None, repr=False)
-    _prior: NeuralPrior | None = field(default=None, repr=False)
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.sample_count / SAMPLE_RATE_HZ
-
-    def to_bytes(self) -> bytes:
-        """The `.srn` file, entropy coded."""
-        stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz)
-        return stream_to_bytes(stream, self._tables, self._prior)
 
 
 class Codec:
@@ -170,32 +136,10 @@ class Codec:
     def encode_stream(
         self, blocks: Iterable[ArrayLike], sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None
     ) -> Iterator[bytes]:
-        """Encodes a recording of any length in little memory, group by group (60 s) as its samples arrive.
+        """Encodes a recording of any length in little memory: see `siren_cli.streaming.encode_stream`."""
+        from siren_cli.streaming import encode_stream  # which knows this class
 
-        The bytes are those of `encode(...).to_bytes()` if the recording is up to 62 s long, or if `level_db` is what
-        `level_db_of` says of the whole of it. Otherwise its first minute decides how loud it is.
-
-        Args:
-            blocks: Samples [T] or [T, C], full scale at 1, in pieces of any size.
-            sample_rate_hz: Their rate; anything but 16 kHz is resampled.
-            stages: 1 (about 68 bps) or 2 (about twice that).
-            level_db: Level of the speech; None to find it in the first minute.
-
-        Yields:
-            The next bytes of the file.
-
-        Raises:
-            AudioEmpty: If there are no samples.
-            AudioInvalid: As for `encode`, or if there are more than a file holds.
-            UsageError: If the model has fewer stages.
-        """
-        from siren_cli.streaming import StreamEncoder  # which knows this class
-
-        encoder = StreamEncoder(self, sample_rate_hz, stages=stages, level_db=level_db)
-        for block in blocks:
-            if data := encoder.push(np.asarray(block, np.float32)):
-                yield data
-        yield encoder.finish()
+        return encode_stream(self, blocks, sample_rate_hz, stages=stages, level_db=level_db)
 
     def from_bytes(self, data: bytes) -> Coded:
         """Reads a `.srn` file.
@@ -230,25 +174,10 @@ class Codec:
         return np.concatenate(pieces)[: coded.sample_count]
 
     def decode_stream(self, pieces: Iterable[bytes]) -> Iterator[NDArray[np.float32]]:
-        """Decodes a file of any length in little memory, group by group (60 s) as its bytes arrive.
+        """Decodes a file of any length in little memory: see `siren_cli.streaming.decode_stream`."""
+        from siren_cli.streaming import decode_stream  # which knows this class
 
-        The samples are those of `decode`.
-
-        Args:
-            pieces: The bytes of a `.srn` file, in pieces of any size.
-
-        Yields:
-            The next samples [T] at 16 kHz, full scale at 1.
-
-        Raises:
-            FormatError: If the bytes are not a readable `.srn`; what came out before was sound.
-        """
-        from siren_cli.streaming import StreamDecoder  # which knows this class
-
-        decoder = StreamDecoder(self)
-        for piece in pieces:
-            yield from decoder.push(piece)
-        yield from decoder.finish()
+        return decode_stream(self, pieces)
 
     @torch.inference_mode()
     def mel_distance_db(self, decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
@@ -320,10 +249,11 @@ class Codec:
         shown = torch.from_numpy(indices.astype(np.int64))[None].to(self._device)
         latents = self._model.quantizer.indices_to_latents(shown)
         _, speech = self._model.decoder(latents, self._voice_to_vector(voice))
-        wav, turns = self._speech_to_wav(speech, chunk, turns)
+        own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
+        wav, turns = speech_to_wav(self._model.vocoder, speech, chunk.start * FRAME_SAMPLES, own, turns)
         level_db = NOMINAL_LEVEL_DB if voice is None else voice_level_db(voice)
         wav = wav * 10.0 ** ((level_db - NOMINAL_LEVEL_DB) / 20.0)
-        return np.clip(wav, -1.0, 1.0).astype(np.float32), turns
+        return np.clip(wav.cpu().numpy(), -1.0, 1.0).astype(np.float32), turns
 
     def _voice_to_vector(self, voice: bytes | None) -> Tensor:
         """The voice of a file → [1, V]; None gives the default voice."""
@@ -332,28 +262,6 @@ class Codec:
             return encoder.default_voice(1)
         digits = torch.tensor([voice_digits(voice)], device=self._device)
         return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
-
-    def _speech_to_wav(
-        self, speech: Speech, chunk: Chunk, turns: float
-    ) -> tuple[NDArray[np.float32], float]:
-        """Decoded speech of a chunk with its context → samples of the chunk, and the pitch's phase at its end.
-
-        Phase and noise go on from the chunk before, so that chunks meet without a seam.
-        """
-        hop = self.config.mel_hop_samples
-        own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
-        pitch = _hold_pitch(speech)
-        phase = pitch_to_turns(pitch, hop)
-        phase = phase + (turns - (float(phase[0, own.start - 1]) if own.start else 0.0))
-        noise = fixed_noise(chunk.start * FRAME_SAMPLES, chunk.stop * FRAME_SAMPLES, _NOISE_SEED)
-        source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
-        wav: Tensor = self._model.vocoder(speech._replace(pitch=pitch), source)
-        return wav[0, own].cpu().numpy(), float(phase[0, own.stop - 1]) % 1.0
-
-
-def _hold_pitch(speech: Speech) -> Tensor:
-    """Decoded pitch [B, F], within 50 to 550 Hz whatever the network says."""
-    return speech.pitch.clamp(float(np.log(50.0)), float(np.log(550.0)))
 
 
 def _mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:

@@ -26,8 +26,8 @@ class LevelMeter:
     """Measures the level of a recording that arrives piece by piece, in memory that does not grow.
 
     Blocks of 20 ms more than 30 dB below the 95th-percentile block are taken for pauses and left out (a simple form of
-    the gating in ITU-T P.56). Blocks are held as a histogram of their power; how the recording is cut into pieces makes no
-    difference, not even in the last bit.
+    the gating in ITU-T P.56). Blocks are held as a histogram of their power; how the recording is cut into pieces makes
+    no difference, not even in the last bit.
     """
 
     def __init__(self) -> None:

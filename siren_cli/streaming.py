@@ -9,29 +9,26 @@ The networks see the same chunks as in `Codec.encode` and `Codec.decode`, and so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from siren_cli.audio import MAX_DURATION_S, Resampler, mix_down
 from siren_cli.chunks import CHUNK_FRAMES, Chunk, Cutter
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.errors import AudioEmpty, AudioInvalid
 from siren_cli.loudness import NOMINAL_LEVEL_DB, LevelMeter, speech_level_db
-from siren_format.reader import Group, StreamReader
-from siren_format.salvage import Part, Salvage
+from siren_format.reader import Group
 from siren_format.writer import StreamWriter
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
+    from siren_cli.coded import Coded
 
 NO_SPEECH_DB = -60.0
 """If the first minute of a stream is no louder, nobody has spoken yet, and it says nothing of the voice to come."""
-
-_FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
 
 class Intake:
@@ -55,7 +52,7 @@ class Intake:
             The samples [T'] at 16 kHz that are certain.
 
         Raises:
-            AudioInvalid: If a sample is not finite, the shape is neither [T] nor [T, C], or a file cannot hold that many.
+            AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
         """
         if block.ndim not in (1, 2):
             raise AudioInvalid(f"samples have shape {list(block.shape)}, expected [T] or [T, C]; give one recording")
@@ -102,6 +99,83 @@ def level_db_of(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int) -> f
     return meter.level_db
 
 
+def encode_stream(
+    codec: Codec,
+    blocks: Iterable[ArrayLike],
+    sample_rate_hz: int,
+    *,
+    stages: int = 1,
+    level_db: float | None = None,
+) -> Iterator[bytes]:
+    """Encodes a recording of any length group by group (60 s), as its samples arrive.
+
+    The bytes are those of `codec.encode(...).to_bytes()` if the recording is up to 62 s long, or if `level_db` is what
+    `level_db_of` says of the whole of it. Otherwise its first minute decides how loud it is (see `StreamEncoder`).
+
+    Args:
+        codec: The model.
+        blocks: Samples [T] or [T, C], full scale at 1, in pieces of any size.
+        sample_rate_hz: Their rate; anything but 16 kHz is resampled.
+        stages: 1 (about 68 bps) or 2 (about twice that).
+        level_db: Level of the speech; None to find it in the first minute.
+
+    Yields:
+        The next bytes of the file.
+
+    Raises:
+        AudioEmpty: If there are no samples.
+        AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
+        UsageError: If the model has fewer stages.
+    """
+    encoder = StreamEncoder(codec, sample_rate_hz, stages=stages, level_db=level_db)
+    for block in blocks:
+        if data := encoder.push(np.asarray(block, np.float32)):
+            yield data
+    yield encoder.finish()
+
+
+def decode_stream(
+    codec: Codec, pieces: Iterable[bytes], *, spoken_by: Callable[[Coded], Coded] | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Decodes a file of any length group by group (60 s), as its bytes arrive. The samples are those of `codec.decode`.
+
+    Args:
+        codec: The model.
+        pieces: The bytes of a `.srn` file, in pieces of any size.
+        spoken_by: Changes the voice, see `StreamDecoder`.
+
+    Yields:
+        The next samples [T] at 16 kHz, full scale at 1.
+
+    Raises:
+        FormatError: If the bytes are not a readable `.srn`; what came out before was sound.
+    """
+    decoder = StreamDecoder(codec, spoken_by)
+    for piece in pieces:
+        yield from decoder.push(piece)
+    yield from decoder.finish()
+
+
+def resampled(pieces: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Brings a recording that arrives piece by piece to another rate, as `resample` does.
+
+    Args:
+        pieces: Samples [T].
+        from_hz: Rate they have, Hz.
+        to_hz: Rate they are to have, Hz.
+
+    Yields:
+        Samples [T] at the other rate.
+
+    Raises:
+        AudioInvalid: If the samples are so large that the filter overflows.
+    """
+    resampler = Resampler(from_hz, to_hz)
+    for piece in pieces:
+        yield resampler.push(piece)
+    yield resampler.finish()
+
+
 class StreamEncoder:
     """Encodes a recording that arrives block by block.
 
@@ -137,7 +211,7 @@ class StreamEncoder:
             The bytes that are certain now, often none.
 
         Raises:
-            AudioInvalid: If a sample is not finite, the shape is neither [T] nor [T, C], or a file cannot hold that many.
+            AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
         """
         chunks = self._cutter.push(self._intake.push(block))
         return b"".join(self._encode(chunk, shown, is_all=False) for chunk, shown in chunks)
@@ -213,14 +287,16 @@ class StreamDecoder:
 
     Args:
         codec: The model.
+        spoken_by: Changes the voice: is given the first group, and what it returns has the voice to speak with.
 
     Attributes:
         sample_count: Samples that have come out.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, spoken_by: Callable[[Coded], Coded] | None = None) -> None:
         self.sample_count = 0
         self._codec = codec
+        self._spoken_by = spoken_by
         self._reader = codec.reader()
         self._speaker: Speaker | None = None
         self._wanted = 0
@@ -252,11 +328,15 @@ class StreamDecoder:
 
     def _speak(self, groups: Iterator[Group]) -> Iterator[NDArray[np.float32]]:
         for group in groups:
-            self._speaker = self._speaker or Speaker(self._codec, self._reader.voice)
+            self._speaker = self._speaker or Speaker(self._codec, self._voice_for(group))
             self._wanted += group.sample_count
             yield from self._count(self._speaker.push(group.indices))
             if group.is_last:
                 yield from self._count(self._speaker.finish())
+
+    def _voice_for(self, first: Group) -> bytes | None:
+        coded = self._codec.coded(first.indices, self._reader.voice, first.sample_count)
+        return (coded if self._spoken_by is None else self._spoken_by(coded)).voice
 
     def _count(self, pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Lets no more samples through than the groups say."""
@@ -264,50 +344,3 @@ class StreamDecoder:
             wav = piece[: self._wanted - self.sample_count]
             self.sample_count += len(wav)
             yield wav
-
-
-def speak_salvage(codec: Codec, left: Salvage) -> Iterator[NDArray[np.float32]]:
-    """Decodes what is left of a damaged file, with silence where it is lost, faded over 10 ms.
-
-    Args:
-        codec: The model.
-        left: What is left.
-
-    Yields:
-        The next samples [T] at 16 kHz, full scale at 1.
-    """
-    runs = [list(run) for _, run in groupby(left.parts, key=lambda part: part.indices is None)]
-    for number, run in enumerate(runs):
-        sample_count = sum(part.sample_count for part in run)
-        if run[0].indices is None:
-            block = CHUNK_FRAMES * FRAME_SAMPLES
-            yield from (np.zeros(min(block, sample_count - start), np.float32) for start in range(0, sample_count, block))
-            continue
-        pieces = _speak_run(Speaker(codec, left.voice, run[0].start_sample // FRAME_SAMPLES), run, sample_count)
-        yield from _faded(pieces, fade_in=number > 0, fade_out=number < len(runs) - 1 or left.is_end_missing)
-
-
-def _speak_run(speaker: Speaker, run: list[Part], sample_count: int) -> Iterator[NDArray[np.float32]]:
-    """Parts without a gap between them, decoded as one recording."""
-    given = 0
-    for piece in chain(*(speaker.push(part.indices) for part in run if part.indices is not None), speaker.finish()):
-        wav = piece[: sample_count - given]
-        given += len(wav)
-        yield wav
-
-
-def _faded(pieces: Iterator[NDArray[np.float32]], *, fade_in: bool, fade_out: bool) -> Iterator[NDArray[np.float32]]:
-    """The pieces, their first and last samples faded, so that silence does not begin or end with a click."""
-    held: NDArray[np.float32] | None = None
-    for piece in pieces:
-        if held is not None:
-            yield held
-        elif fade_in:
-            ramp = np.linspace(0, 1, min(_FADE_SAMPLES, len(piece)), dtype=np.float32)
-            piece[: len(ramp)] *= ramp
-        held = piece
-    if held is not None:
-        if fade_out:
-            ramp = np.linspace(1, 0, min(_FADE_SAMPLES, len(held)), dtype=np.float32)
-            held[-len(ramp) :] *= ramp
-        yield held

@@ -51,7 +51,7 @@ RULES = (
     Rule("siren_format.*", ("numpy", "siren_format")),
     Rule("siren_weights"),
     # The program's plain parts.
-    Rule("siren_cli", inside=("siren_cli.codec",)),
+    Rule("siren_cli", inside=("siren_cli.codec", "siren_cli.coded")),
     Rule("siren_cli.errors"),
     Rule("siren_cli.config", ("siren_cli.errors",)),
     Rule("siren_cli.files", _CLI_PLAIN),
@@ -59,8 +59,16 @@ RULES = (
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
     Rule("siren_cli.phones", ("numpy",)),
     Rule("siren_cli.pitch", ("numpy", *_CLI_PLAIN), ("pysptk",)),
-    Rule("siren_cli.chunks"),
-    Rule("siren_cli.audio", ("numpy", "soundfile", "soxr", "siren_cli.files", *_CLI_PLAIN)),
+    Rule("siren_cli.chunks", ("numpy",)),
+    Rule("siren_cli.pcm", ("numpy", *_CLI_PLAIN)),
+    Rule("siren_cli.wav_stream", ("siren_cli.pcm", *_CLI_PLAIN)),
+    *(Rule(f"siren_cli.audio_{way}put", ("numpy", "soundfile", "siren_cli.files", "siren_cli.pcm",
+                                         "siren_cli.wav_stream", *_CLI_PLAIN)) for way in ("in", "out")),
+    Rule(
+        "siren_cli.audio",
+        ("numpy", "soundfile", "soxr", "siren_cli.audio_input", "siren_cli.audio_output", "siren_cli.files",
+         "siren_cli.pcm", *_CLI_PLAIN),
+    ),
     Rule(
         "siren_cli.weights",
         ("siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN),
@@ -70,10 +78,22 @@ RULES = (
     Rule("siren_cli.model", ("siren_cli.model",)),
     Rule("siren_cli.model.*", ("numpy", "torch", "siren_cli.model", *_CLI_PLAIN), ("transformers",)),
     # Where the two meet.
+    Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness",
-         "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.coded",
+         "siren_cli.loudness", "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.streaming",),
+    ),
+    Rule(
+        "siren_cli.streaming",
+        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.codec", "siren_cli.coded"),
+    ),
+    Rule(
+        "siren_cli.salvaging",
+        ("numpy", "siren_cli.chunks", "siren_cli.console", "siren_cli.streaming", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.codec", "siren_cli.coded"),
     ),
     Rule("siren_cli.training"),
     Rule(
@@ -102,6 +122,7 @@ RULES = (
         "siren_cli.srn_file",
         ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
+    Rule("siren_cli.srn_source", ("siren_cli.files", "siren_cli.srn_file", *_CLI_PLAIN, *_FORMAT_PLAIN)),
     Rule(
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
@@ -123,7 +144,8 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.pcm", "siren_cli.salvaging",
+         "siren_cli.srn_source", "siren_cli.streaming", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

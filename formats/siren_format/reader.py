@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from siren_format.errors import OtherModel, TruncatedFile
 from siren_format.header import ByteReader, Header, parse_header
 from siren_format.layout import Layout, parse_layout, require_parity, take_group
-from siren_format.limits import CHECK_BYTES, MAX_GROUP_PAYLOAD_BYTES, MAX_GROUPS
+from siren_format.limits import CHECK_BYTES, MAX_GROUP_PAYLOAD_BYTES, MAX_GROUPS, MAX_HEADER_BYTES
 from siren_format.prior import NeuralPrior
 from siren_format.stream import MODEL_ID_OFFSET, decode_group
 from siren_format.tables import Tables
-
-MAX_HEADER_BYTES = 20
-"""Bytes after which a header has surely ended: 5, a sample count of 3, a source rate of 4 and a voice of 8."""
 
 _MAX_UNGROUPED_BYTES = MAX_HEADER_BYTES + MAX_GROUP_PAYLOAD_BYTES + CHECK_BYTES
 

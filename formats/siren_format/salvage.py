@@ -1,7 +1,7 @@
 """What is left of a damaged file: its undamaged groups, each at its place, and what was lost between them.
 
-A group is taken only if its check matches, so nothing that comes out is a guess. The check covers the group's number: a group
-that is found anywhere in the file, behind missing or added bytes too, says itself which minute it is.
+A group is taken only if its check matches, so nothing that comes out is a guess. The check covers the group's number: a
+group that is found anywhere in the file, behind missing or added bytes too, says itself which minute it is.
 """
 
 from __future__ import annotations
@@ -44,6 +44,16 @@ class Part:
     indices: NDArray[np.int16] | None
     reason: str = ""
 
+    def require_indices(self) -> NDArray[np.int16]:
+        """The indices of a part that is not lost.
+
+        Raises:
+            ValueError: It is lost.
+        """
+        if self.indices is None:
+            raise ValueError(f"the part from sample {self.start_sample} is lost; ask for one that is not")
+        return self.indices
+
 
 @dataclass(frozen=True, eq=False)
 class Salvage:
@@ -67,6 +77,11 @@ class Salvage:
     def lost(self) -> tuple[Part, ...]:
         """The stretches that are lost."""
         return tuple(part for part in self.parts if part.indices is None)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether any of the recording is lost."""
+        return bool(self.lost) or self.is_end_missing
 
     @property
     def sample_count(self) -> int:

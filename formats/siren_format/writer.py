@@ -40,7 +40,7 @@ class StreamWriter:
         self._source_rate_hz = source_rate_hz
         self._tables = tables
         self._prior = prior
-        self._waiting: NDArray[np.integer[Any]] | None = None
+        self._waiting: NDArray[np.int16] | None = None
         self._header = b""
         self._groups = 0
 
@@ -51,12 +51,14 @@ class StreamWriter:
             indices: Indices [F, Q], 0..999 each; F may be anything, Q is the same each time.
 
         Returns:
-            The bytes that are certain now: all groups but the one that may be the last. The header comes with the first.
+            The bytes that are certain now: all groups but the one that may be the last; the header with the first.
 
         Raises:
             ValueError: There are more groups than a file may have.
         """
-        waiting = indices if self._waiting is None else np.concatenate([self._waiting, indices])
+        waiting = indices.astype(np.int16)
+        if self._waiting is not None:
+            waiting = np.concatenate([self._waiting, waiting])
         parts = []
         while len(waiting) > _GROUP_FRAMES:
             parts.append(self._group(waiting[:_GROUP_FRAMES], None))
@@ -88,7 +90,7 @@ class StreamWriter:
             return stream_to_bytes(stream, self._tables, self._prior)
         return self._group(self._waiting, left)
 
-    def _group(self, indices: NDArray[np.integer[Any]], last_sample_count: int | None) -> bytes:
+    def _group(self, indices: NDArray[np.int16], last_sample_count: int | None) -> bytes:
         if self._groups == MAX_GROUPS - (last_sample_count is None):
             raise ValueError(f"more than {MAX_GROUPS} groups of 60 s, expected at most that many; split the recording")
         start = b""
