@@ -21,7 +21,7 @@ from siren_cli.options import ModelOption
 _EPILOG = (
     "Exit statuses: 0 done; 1 unexpected error; 2 wrong usage; 3 not a readable .srn file (damaged or "
     "unsupported); 4 weights missing or other than the file's; 5 audio unreadable; 6 output exists; "
-    "7 output cannot be written; 130 interrupted."
+    "7 output cannot be written; 9 decoded with --ignore-damage, and part of it is lost; 130 interrupted."
 )
 
 # Newer Typers carry a Click of their own, older ones import the real one; this is the UsageError of either.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siren_cli.batch.plan import Task
 from siren_cli.batch.work import codec_of
 from siren_cli.errors import OutputExists, SirenError
-from siren_cli.files import write_bytes
+from siren_cli.files import write_bytes, write_pieces
 from siren_cli.srn_file import facts_of, read_srn
 from siren_format.errors import FormatError
-from siren_format.packet_file import file_to_packets
+from siren_format.packet_file import file_to_packets, packets_to_file
+
+if TYPE_CHECKING:
+    from siren_cli.audio import Recording
+    from siren_cli.codec import Codec
 
 
 @dataclass(frozen=True)
@@ -72,23 +76,33 @@ class EncodeWork:
         Raises:
             SirenError: If it cannot be encoded or written.
         """
-        from siren_cli.audio import conversion_notes, read_audio
-        from siren_cli.packets import encode_packets, packet_facts
-        from siren_format.packet_file import packets_to_file
+        from siren_cli.audio import open_audio
 
-        wav, rate_hz = read_audio(task.source)
-        codec = codec_of(self.model, self.device, self.threads)
-        started_s = perf_counter()
-        if self.max_bytes is None:
-            data = codec.encode(wav, rate_hz, stages=self.stages).to_bytes()
-            facts = facts_of(data)
-        else:
-            packets = encode_packets(
-                codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes, voice=self.voice
-            )
-            data = packets_to_file(packets, codec.model_id)
-            facts = {**packet_facts(packets, len(wav) / rate_hz), "file_bytes": len(data)}
-        elapsed_s = perf_counter() - started_s
-        write_bytes(task.destination, data, force=force)
+        with open_audio(task.source) as recording:
+            started_s = perf_counter()
+            codec = codec_of(self.model, self.device, self.threads)
+            make = self._file if self.max_bytes is None else self._packets
+            facts = make(codec, recording, task.destination, force=force)
+            elapsed_s = perf_counter() - started_s
+            notes = tuple(recording.notes)
         timing = {"encode_s": elapsed_s, "encode_real_time_factor": facts["duration_s"] / elapsed_s}
-        return {**facts, **timing}, tuple(conversion_notes(wav, rate_hz))
+        return {**facts, **timing}, notes
+
+    def _file(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
+        from siren_cli.streaming import level_db_of
+
+        rate_hz = recording.rate_hz
+        level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
+        coded = codec.encode_stream(recording.blocks(), rate_hz, stages=self.stages, level_db=level_db)
+        return facts_of(write_pieces(destination, coded, force=force))
+
+    def _packets(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
+        from siren_cli.packets import encode_packets, packet_facts
+
+        wav, rate_hz = recording.whole(), recording.rate_hz
+        packets = encode_packets(
+            codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes or 0, voice=self.voice
+        )
+        data = packets_to_file(packets, codec.model_id)
+        write_bytes(destination, data, force=force)
+        return {**packet_facts(packets, len(wav) / rate_hz), "file_bytes": len(data)}

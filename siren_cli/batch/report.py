@@ -35,7 +35,7 @@ class Totals:
 
     @property
     def exit_status(self) -> int:
-        """That of the first failure in the order of the inputs, whenever it came; 0 if there is none."""
+        """That of the first file, in the order of the inputs, that failed or is partly lost; 0 if there is none."""
         return 0 if self._first_failure is None else self._first_failure.exit_status
 
     @property
@@ -55,7 +55,7 @@ class Totals:
             self.audio_s += outcome.facts["duration_s"]
             self.coded_bytes += outcome.facts["file_bytes"]
         first = self._first_failure
-        if outcome.status == "failed" and (first is None or outcome.number < first.number):
+        if outcome.exit_status and (first is None or outcome.number < first.number):
             self._first_failure = outcome
 
     def facts(self, elapsed_s: float, passed_over: int) -> dict[str, Any]:

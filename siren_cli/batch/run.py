@@ -12,7 +12,8 @@ from siren_cli.batch.report import Totals, outcome_facts, summary_rows
 from siren_cli.batch.work import Outcome, Work, failure, look_at, make_folder
 from siren_cli.console import BatchDisplay, note, show_json, show_rows
 from siren_cli.errors import ExitStatus, OutputUnwritable, SirenError, UsageError
-from siren_cli.files import STREAM, remove_leftovers
+from siren_cli.files import STREAM
+from siren_cli.temporary import remove_leftovers
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _OLDER = "the output is older than the input and was kept; give --force to renew it"
 
+PARTLY_LOST = "part of the recording is lost and silent"
+"""The note of a file that is decoded as far as it is sound."""
+
 Status = Literal["done", "skipped", "failed"]
 
 
@@ -141,7 +144,9 @@ def do_task(work: Work, task: Task) -> Outcome:
         message = f"{task.source}: unexpected error: {type(error).__name__}: {error}; please report it"
         return Outcome(task.number, task.source, task.destination, "failed", ExitStatus.UNEXPECTED, message)
     elapsed_s = perf_counter() - started_s
-    return Outcome(task.number, task.source, task.destination, "done", 0, "", {**facts, "elapsed_s": elapsed_s}, notes)
+    status = ExitStatus.PARTLY_LOST if PARTLY_LOST in notes else ExitStatus.OK
+    facts = {**facts, "elapsed_s": elapsed_s}
+    return Outcome(task.number, task.source, task.destination, "done", status, "", facts, notes)
 
 
 def make_folder(folder: str) -> None:

@@ -62,6 +62,15 @@ def encode(
     resume: ResumeOption = False,
     engine: EngineOption = Engine.LOCAL,
     ray_address: RayAddressOption = None,
+    raw: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--raw",
+            metavar="RATE[:FORMAT[:CHANNELS]]",
+            help="IN is bare samples without a header, e.g. 16000:s16le:1. Formats: u8, s16le, s16be, s24le, s32le, "
+            "f32le, f64le.",
+        ),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -73,13 +82,15 @@ def encode(
     from time import perf_counter
 
     from siren_cli.batch.run import BatchOptions, is_batch
-    from siren_cli.files import require_writable, write_bytes
+    from siren_cli.files import require_writable, write_bytes, write_pieces
 
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_bytes is not None or voice is not None):
         raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
     batch = BatchOptions(output, files_from, jobs, engine.value, ray_address, as_json=as_json, quiet=quiet)
     if is_batch(sources or [], batch, resume=resume):
+        if raw is not None:
+            raise UsageError("--raw is about one recording, many were given; leave it out or encode them one by one")
         from siren_cli.batch.encoding import EncodeWork
         from siren_cli.batch.plan import AUDIO_SUFFIXES
         from siren_cli.batch.run import run_batch
@@ -96,29 +107,41 @@ def encode(
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
 
-    from siren_cli.audio import conversion_notes, read_audio
+    from siren_cli.audio import open_audio
+    from siren_cli.pcm import parse_raw
     from siren_cli.srn_file import cost_rows, facts_of
 
-    wav, rate_hz = read_audio(source)
-    for text in conversion_notes(wav, rate_hz):
-        note(text, quiet=quiet)
-
-    from siren_cli.codec import load_codec
-    from siren_cli.packets import encode_packets, packet_facts, packet_rows
-    from siren_format.packet_file import packets_to_file
-
-    with working("encoding", quiet=quiet):
-        codec = load_codec(model, device=device.value, threads=threads)
-        started_s = perf_counter()
+    raw_audio = None if raw is None else parse_raw(raw)
+    with open_audio(source, raw_audio) as recording:
+        rate_hz = recording.rate_hz
         if is_packets:
-            packets = encode_packets(
-                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
-            )
-            data = packets_to_file(packets, codec.model_id)
+            wav = recording.whole()
         else:
-            data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
-        elapsed_s = perf_counter() - started_s
-    write_bytes(destination, data, force=force)
+            from siren_cli.streaming import level_db_of
+
+            # A file is heard once for its level, and for what may be wrong with it, before anything is done.
+            level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
+        for text in recording.notes:
+            note(text, quiet=quiet)
+
+        from siren_cli.codec import load_codec
+        from siren_cli.packets import encode_packets, packet_facts, packet_rows
+        from siren_format.packet_file import packets_to_file
+
+        with working("encoding", quiet=quiet):
+            codec = load_codec(model, device=device.value, threads=threads)
+            started_s = perf_counter()
+            if is_packets:
+                packets = encode_packets(
+                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
+                )
+                data = packets_to_file(packets, codec.model_id)
+                elapsed_s = perf_counter() - started_s
+                write_bytes(destination, data, force=force)
+            else:
+                coded = codec.encode_stream(recording.blocks(), rate_hz, stages=stages, level_db=level_db)
+                data = write_pieces(destination, coded, force=force)
+                elapsed_s = perf_counter() - started_s
 
     facts = packet_facts(packets, len(wav) / rate_hz) if is_packets else facts_of(data)
     duration_s = float(facts["duration_s"])
