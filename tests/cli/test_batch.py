@@ -253,7 +253,7 @@ def test_wrong_command_lines(siren: Siren, one_codec: Codec, tree: Path, tmp_pat
 def test_ctrl_c_tells_what_is_done(
     siren: Siren, one_codec: Codec, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode, calls = Codec.encode, []
+    encode, calls = Codec.encode_stream, []
 
     def interrupted(*words: object, **more: object) -> object:
         calls.append(words)
@@ -261,7 +261,7 @@ def test_ctrl_c_tells_what_is_done(
             raise KeyboardInterrupt
         return encode(*words, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Codec, "encode", interrupted)
+    monkeypatch.setattr(Codec, "encode_stream", interrupted)
     outcome = siren("encode", tree, "-o", tmp_path / "coded", "--jobs", "1")
     assert outcome.status == 130
     assert outcome.out.startswith("files  3: 1 done, 0 skipped, 0 failed, 2 not reached\n")
