@@ -7,6 +7,7 @@ that come after.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ def run_on_ray(work: Work, tasks: Sequence[Task], address: str | None) -> Iterat
     Args:
         work: The settings.
         tasks: The files, with absolute paths.
-        address: Of a running cluster, as `ray.init` takes it; None for one on this machine that ends with the work.
+        address: Of a running cluster, as `ray.init` takes it; None for that of `$RAY_ADDRESS`, or else for a new one
+            on this machine that ends with the work.
 
     Yields:
         What became of each, as it ends.
@@ -64,7 +66,8 @@ def run_on_ray(work: Work, tasks: Sequence[Task], address: str | None) -> Iterat
 
 
 def _local_settings(address: str | None) -> dict[str, Any]:
-    return {} if address is not None else {"include_dashboard": False}
+    is_new = address is None and not os.environ.get("RAY_ADDRESS")
+    return {"include_dashboard": False} if is_new else {}
 
 
 def _of_lost_task(task: Task, error: Exception) -> Outcome:

@@ -71,6 +71,11 @@ def test_a_cluster_makes_the_same_and_outlives_a_death(
     assert len(expected) == 12
     assert results(tmp_path / "cluster") == expected
 
+    # Ray's own variable does as well as the option.
+    monkeypatch.setenv("RAY_ADDRESS", cluster)
+    assert siren("encode", tree / "0", "-o", tmp_path / "again", "-q", "--engine", "ray").status == 0
+    assert len(results(tmp_path / "again")) == 4
+
 
 def test_what_is_wrong_with_ray_is_said(
     siren: Siren, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ def main() -> int:
     """Runs slices until the executions are done; returns 1 if there is a finding."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000_000, help="executions in all, earlier ones included")
-    parser.add_argument("--folder", type=Path, default=Path("fuzz"), help="corpus, findings and record (default fuzz/)")
+    parser.add_argument("--folder", type=Path, default=Path("cache/fuzz"), help="corpus, findings and record")
     options = parser.parse_args()
     record_path = options.folder / "record.json"
     record = json.loads(record_path.read_text()) if record_path.exists() else {}
