@@ -93,8 +93,8 @@ def _read(stream: BinaryIO, limit_bytes: int | None) -> bytes:
     if limit_bytes is None:
         return stream.read()
     # Python makes room for as much as is asked for, and most files are small.
-    data = stream.read(min(limit_bytes + 1, _FIRST_READ_BYTES))
-    return data if len(data) < _FIRST_READ_BYTES else data + stream.read(limit_bytes + 1 - len(data))
+    start = stream.read(min(limit_bytes + 1, _FIRST_READ_BYTES))
+    return start + stream.read(limit_bytes + 1 - len(start)) if len(start) == _FIRST_READ_BYTES else start
 
 
 def read_some(stream: BinaryIO, count: int) -> bytes:
@@ -154,7 +154,7 @@ def require_writable(destination: str, *, force: bool, source: str = STREAM) -> 
         raise UsageError(f"{destination}: is the input as well as the output; give another output with -o")
     if os.path.isfile(destination) and not force:
         raise OutputExists(f"{destination}: {_EXISTS}")
-    folder = _folder_of(destination)
+    folder = os.path.dirname(os.path.realpath(destination))
     if not os.path.isdir(folder):
         raise OutputUnwritable(f"{destination}: the folder {folder} does not exist; make it")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -345,7 +345,3 @@ def reason_of(error: OSError) -> str:
         A few words in lower case.
     """
     return (error.strerror or str(error)).lower()
-
-
-def _folder_of(destination: str) -> str:
-    return os.path.dirname(os.path.realpath(destination))

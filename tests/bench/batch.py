@@ -1,4 +1,4 @@
-"""`python -m tests.bench.batch`: many files at once beside a shell loop, and how fast whole trees are looked through."""
+"""`python -m tests.bench.batch`: many files at once beside a shell loop, and how fast whole trees are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.batch", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
-    parser.add_argument("--files", type=int, default=24, help="recordings for the shell loop and the batch (default 24)")
+    parser.add_argument("--files", type=int, default=24, help="recordings for loop and batch (default 24)")
     parser.add_argument("--tree", type=int, default=10_000, help="coded files to look through (default 10000)")
     options = parser.parse_args()
     figures = measure(options.files, options.tree)

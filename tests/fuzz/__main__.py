@@ -59,7 +59,8 @@ def fuzz(name: str, folder: Path, options: list[str]) -> dict[str, Any]:
     command = [
         "sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.fuzz.child", name, *options,
         f"-max_len={target.max_bytes}", f"-rss_limit_mb={target.memory_mb}", f"-malloc_limit_mb={target.memory_mb}",
-        f"-timeout={INPUT_LIMIT_S}", f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1", str(corpus), str(seeds),
+        f"-timeout={INPUT_LIMIT_S}", f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1", str(corpus),
+        str(seeds),
     ]  # fmt: skip
     run = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
