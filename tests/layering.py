@@ -140,7 +140,11 @@ RULES = (
     Rule("siren_cli.batch"),
     Rule("siren_cli.batch.plan", ("siren_cli.files", *_CLI_PLAIN)),
     Rule("siren_cli.batch.work", _BATCH, ("siren_cli.codec",)),
-    Rule("siren_cli.batch.encoding", _BATCH, ("siren_cli.audio", "siren_cli.codec", "siren_cli.packets", "siren_cli.streaming")),
+    Rule(
+        "siren_cli.batch.encoding",
+        _BATCH,
+        ("siren_cli.audio", "siren_cli.codec", "siren_cli.packets", "siren_cli.streaming"),
+    ),
     Rule(
         "siren_cli.batch.decoding",
         _BATCH,
