@@ -62,7 +62,8 @@ def test_the_writer_writes_the_same(name: str, tables: Tables, prior: NeuralPrio
         whole = stream_to_bytes(stream, tables, with_prior)
         for rows in (1, 100, 1_000):
             writer = StreamWriter(MODEL_ID, stream.voice, stream.source_rate_hz, tables, with_prior)
-            parts = [writer.write(stream.indices[start : start + rows]) for start in range(0, len(stream.indices), rows)]
+            starts = range(0, len(stream.indices), rows)
+            parts = [writer.write(stream.indices[start : start + rows]) for start in starts]
             assert b"".join([*parts, writer.finish(stream.sample_count)]) == whole
 
 
@@ -71,6 +72,7 @@ def test_a_group_comes_out_as_soon_as_another_frame_is_there() -> None:
     writer = StreamWriter(MODEL_ID, VOICE)
     assert writer.write(indices[:375]) == b""
     first = writer.write(indices[375:])
+    assert StreamWriter(MODEL_ID, VOICE).write(indices[:375], goes_on=True) == first
     assert len(first) > 400
     reader = StreamReader(MODEL_ID)
     (group,) = reader.feed(first)
