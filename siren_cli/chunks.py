@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from siren_cli.config import ModelConfig
+
 CHUNK_FRAMES = 375
 """Frames kept at a time, 60 s: the networks' memory does not grow with the recording."""
 
-CONTEXT_FRAMES = 16
-"""Frames of context shown on both sides, 2.56 s; `make seams` measures what the frames beyond would change."""
+MAX_CONTEXT_FRAMES = 64
+"""Most frames of context shown on both sides, 10.24 s; `make seams` measures what those beyond would change."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,24 @@ class Chunking:
         context_frames: Frames shown on both sides of what is kept, as far as there are any.
     """
 
-    first_frames: int = CHUNK_FRAMES
-    chunk_frames: int = CHUNK_FRAMES
-    context_frames: int = CONTEXT_FRAMES
+    first_frames: int
+    chunk_frames: int
+    context_frames: int
+
+    @classmethod
+    def for_encoding(cls, config: ModelConfig) -> Chunking:
+        """Chunks of samples: the frames kept are those of a group of the file.
+
+        What lies beyond half of the networks' reach was not seen to change an index.
+        """
+        context = min(MAX_CONTEXT_FRAMES, _reach_frames(config.encoder_blocks, config)) // 2
+        return cls(CHUNK_FRAMES, CHUNK_FRAMES, context)
+
+    @classmethod
+    def for_decoding(cls, config: ModelConfig) -> Chunking:
+        """Chunks of indices: with its context, a chunk ends where a group ends, and need not wait for the next."""
+        context = min(MAX_CONTEXT_FRAMES, _reach_frames(config.decoder_blocks, config))
+        return cls(CHUNK_FRAMES - context, CHUNK_FRAMES, context)
 
     def chunk(self, number: int, frames: int) -> Chunk | None:
         """A chunk of a recording, if its context is there.
@@ -106,11 +124,12 @@ class Chunking:
         return Chunk(start, stop, slice(first - start, last - start))
 
 
-ENCODING = Chunking()
-"""Chunks of samples: the frames kept are those of a group of the file."""
-
-DECODING = Chunking(first_frames=CHUNK_FRAMES - CONTEXT_FRAMES)
-"""Chunks of indices: a chunk with its context ends where a group ends, so that it need not wait for the next group."""
+def _reach_frames(blocks: tuple[int, ...], config: ModelConfig) -> int:
+    """How far the networks look to each side: 3 steps a block, and the reach of its attention, at 50 to 6.25 Hz."""
+    steps = 0.0
+    for level, count in enumerate(blocks):
+        steps += count * (3 + (config.attention_reach_frames if level else 0)) / 2 ** (3 - level)
+    return ceil(steps) + 3  # for the convolutions between the rates and for the vocoder
 
 
 class Cutter:

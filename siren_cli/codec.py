@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from siren_cli.audio import mix_down, resample
-from siren_cli.chunks import CHUNK_FRAMES, DECODING, ENCODING, Chunk
+from siren_cli.chunks import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
@@ -43,8 +43,6 @@ class Codec:
 
     sample_rate_hz = SAMPLE_RATE_HZ
     frame_rate_hz = SAMPLE_RATE_HZ / FRAME_SAMPLES
-    encoding = ENCODING
-    decoding = DECODING
 
     def __init__(
         self,
@@ -62,6 +60,8 @@ class Codec:
         self.config = model.config
         self.name = model.config.name
         self.stages = model.config.stages
+        self.encoding = Chunking.for_encoding(model.config)
+        self.decoding = Chunking.for_decoding(model.config)
 
     @property
     def parameter_count(self) -> int:

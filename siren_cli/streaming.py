@@ -234,7 +234,8 @@ class StreamEncoder:
         if self._writer is None:
             self._start(shown, is_all=is_all)
         level_db = NOMINAL_LEVEL_DB if self._level_db is None else self._level_db
-        return self._require_writer().write(self._codec.samples_to_indices(shown, chunk, level_db, self._stages))
+        indices = self._codec.samples_to_indices(shown, chunk, level_db, self._stages)
+        return self._require_writer().write(indices, goes_on=chunk.start + chunk.keep.stop < chunk.stop)
 
     def _start(self, shown: NDArray[np.float32], *, is_all: bool) -> None:
         """Decides level and voice, which the file begins with."""
@@ -291,12 +292,13 @@ class StreamDecoder:
 
     Attributes:
         sample_count: Samples that have come out.
+        spoken_by: As given.
     """
 
     def __init__(self, codec: Codec, spoken_by: Callable[[Coded], Coded] | None = None) -> None:
         self.sample_count = 0
         self._codec = codec
-        self._spoken_by = spoken_by
+        self.spoken_by = spoken_by
         self._reader = codec.reader()
         self._speaker: Speaker | None = None
         self._wanted = 0
@@ -336,7 +338,7 @@ class StreamDecoder:
 
     def _voice_for(self, first: Group) -> bytes | None:
         coded = self._codec.coded(first.indices, self._reader.voice, first.sample_count)
-        return (coded if self._spoken_by is None else self._spoken_by(coded)).voice
+        return (coded if self.spoken_by is None else self.spoken_by(coded)).voice
 
     def _count(self, pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Lets no more samples through than the groups say."""

@@ -63,7 +63,7 @@ RULES = (
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
     Rule("siren_cli.phones", ("numpy",)),
     Rule("siren_cli.pitch", ("numpy", *_CLI_PLAIN), ("pysptk",)),
-    Rule("siren_cli.chunks", ("numpy",)),
+    Rule("siren_cli.chunks", ("numpy", "siren_cli.config")),
     Rule("siren_cli.pcm", ("numpy", *_CLI_PLAIN)),
     Rule("siren_cli.wav_stream", ("siren_cli.pcm", *_CLI_PLAIN)),
     *(Rule(f"siren_cli.audio_{way}put", ("numpy", "soundfile", "siren_cli.files", "siren_cli.pcm",

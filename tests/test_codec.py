@@ -12,9 +12,9 @@ import torch
 from safetensors.numpy import load_file
 
 import siren_cli
-from siren_cli.chunks import DECODING, ENCODING, Chunking, Cutter
+from siren_cli.chunks import Chunking, Cutter
 from siren_cli.codec import Codec
-from siren_cli.config import FRAME_SAMPLES
+from siren_cli.config import FRAME_SAMPLES, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError
 from siren_cli.loudness import speech_level_db
 from siren_cli.weights import find_model, save_model
@@ -138,13 +138,18 @@ def test_impossible_devices_are_refused(tiny_model: Path) -> None:
         siren_cli.load(tiny_model, device="abacus")
 
 
-@pytest.mark.parametrize("chunking", [ENCODING, DECODING, Chunking(7, 20, 3)])
+CONFIG = ModelConfig()
+
+
+@pytest.mark.parametrize(
+    "chunking", [Chunking.for_encoding(CONFIG), Chunking.for_decoding(CONFIG), Chunking(7, 20, 3)]
+)
 @pytest.mark.parametrize("frames", [1, 358, 359, 375, 376, 391, 392, 3 * 375 + 7])
 def test_chunks_keep_every_frame_once(chunking: Chunking, frames: int) -> None:
     chunks = list(chunking.chunks_of(frames))
     kept = [frame for chunk in chunks for frame in range(chunk.start, chunk.stop)[chunk.keep]]
     assert kept == list(range(frames))
-    most = max(chunking.first_frames, chunking.chunk_frames) + 2 * chunking.context_frames
+    most = chunking.chunk_frames + 2 * chunking.context_frames
     assert all(chunk.stop - chunk.start <= most for chunk in chunks)
     assert all(chunk.start == max(0, kept_from - chunking.context_frames) and chunk.stop <= frames
                for chunk in chunks for kept_from in [chunk.start + chunk.keep.start])

@@ -44,11 +44,12 @@ class StreamWriter:
         self._header = b""
         self._groups = 0
 
-    def write(self, indices: NDArray[np.integer[Any]]) -> bytes:
+    def write(self, indices: NDArray[np.integer[Any]], *, goes_on: bool = False) -> bytes:
         """Take the indices of further frames.
 
         Args:
             indices: Indices [F, Q], 0..999 each; F may be anything, Q is the same each time.
+            goes_on: Whether more frames are certain to follow; a full group then need not wait for them.
 
         Returns:
             The bytes that are certain now: all groups but the one that may be the last; the header with the first.
@@ -60,7 +61,7 @@ class StreamWriter:
         if self._waiting is not None:
             waiting = np.concatenate([self._waiting, waiting])
         parts = []
-        while len(waiting) > _GROUP_FRAMES:
+        while len(waiting) >= _GROUP_FRAMES + (not goes_on):
             parts.append(self._group(waiting[:_GROUP_FRAMES], None))
             waiting = waiting[_GROUP_FRAMES:]
         self._waiting = waiting
