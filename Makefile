@@ -8,10 +8,10 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train bench-batch crash fuzz eval readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train bench-batch crash fuzz bench-coding determinism eval readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV_READY) ## Make .venv with SIREN and everything its development needs
 
@@ -55,6 +55,12 @@ crash: $(DEV_READY) ## Kill batches at random, fill a disk, and report what was 
 
 fuzz: $(DEV_READY) ## Fuzz the format's readers up to ten million executions; goes on where it left off, in cache/fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+bench-coding: $(DEV_READY) ## Compare the coders of the indices: rate, silence, time (DATA, ARGS="--audio DIR --cache RUN/cache")
+	$(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)
+
+determinism: $(DEV_READY) ## Code golden material with other threads, processors, NumPys and Pythons (pip fetches them)
+	$(BIN)/python -m tests.determinism $(ARGS)
 
 eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.jsonl, ARGS="--limit 8"); leaves eval/
 	@mkdir -p eval

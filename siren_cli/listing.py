@@ -9,12 +9,15 @@ from typing import Any
 from siren_cli.batch.plan import coded_files
 from siren_cli.console import error, show_columns, show_json, show_rows
 from siren_cli.errors import SirenError, SrnUnreadable
+from siren_cli.packet_files import packet_file_facts
 from siren_cli.srn_file import facts_of, read_srn, refusal
 from siren_format.errors import FormatError
-from siren_format.limits import MODEL_ID_BYTES
-from siren_format.packet_file import MODEL_ID_OFFSET, PACKET_FILE_MAGIC, file_to_packets
+from siren_format.packet_file import PACKET_FILE_MAGIC
 
 _COLUMNS = (("duration s", 10), ("stages", 6), ("bytes", 8), ("payload bps", 11), ("file bps", 8), ("model", 5))
+
+
+_PACKET_FACTS = ("duration_s", "stages", "packet_count", "packet_bps", "model_id")
 
 
 class _Totals:
@@ -30,7 +33,7 @@ class _Totals:
     def take(self, facts: dict[str, Any]) -> None:
         self.files += 1
         self.models[facts["model_id"]] += 1
-        if facts["duration_s"] is None:
+        if "packet_count" in facts:
             self.packet_files += 1
             return
         self.duration_s += facts["duration_s"]
@@ -91,17 +94,17 @@ def _facts(source: str) -> dict[str, Any]:
         data = read_srn(source)
         if not data.startswith(PACKET_FILE_MAGIC):
             return facts_of(data)
-        packets = file_to_packets(data)[1]
+        facts = packet_file_facts(source, data)
     except FormatError as found:
         raise refusal(source, found) from found
-    # How long packets last is only known when they are decoded.
-    model_id = data[MODEL_ID_OFFSET : MODEL_ID_OFFSET + MODEL_ID_BYTES].hex()
-    return {"duration_s": None, "model_id": model_id, "packet_count": len(packets), "file_bytes": len(data)}
+    return {**{name: facts[name] for name in _PACKET_FACTS}, "file_bytes": len(data)}
 
 
 def _cells(facts: dict[str, Any]) -> list[str]:
-    if facts["duration_s"] is None:
-        return ["-", "-", str(facts["file_bytes"]), "-", "-", facts["model_id"]]
+    if "packet_count" in facts:
+        rate = f"{facts['packet_bps']:.1f}"
+        size = str(facts["file_bytes"])
+        return [f"{facts['duration_s']:.3f}", str(facts["stages"]), size, rate, "-", facts["model_id"]]
     return [
         f"{facts['duration_s']:.3f}",
         str(facts["stages"]),

@@ -31,7 +31,8 @@ class Rule:
 
 
 _FORMAT_PLAIN = tuple(
-    f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice")
+    f"siren_format.{name}"
+    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -43,7 +44,8 @@ _BATCH = ("siren_cli.batch", "siren_cli.files", "siren_cli.manifest", "siren_cli
 
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources")
+           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
+           "siren_cli.training.probe")
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -110,14 +112,16 @@ RULES = (
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
     Rule("siren_cli.evaluation"),
-    Rule("siren_cli.evaluation.columns"),
+    *(Rule(f"siren_cli.evaluation.{name}") for name in ("columns", "programs")),
     *(Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
       for name in ("recogniser", "recogniser_training")),
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.weights",
-         "siren_format", "speechmos", "torch", "transformers"),
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.packet_speech",
+         "siren_cli.packets",
+         "siren_cli.training.envelope", "siren_cli.training.vocoder_stage", "siren_cli.weights", "siren_format",
+         "speechmos", "torch", "transformers"),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),
@@ -131,10 +135,11 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
+    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_format", *_CLI_PLAIN), ("siren_cli.codec",))
+      for name in ("packets", "packet_speech")),
     Rule(
-        "siren_cli.packets",
-        ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
-        ("siren_cli.codec",),
+        "siren_cli.packet_files",
+        ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
     # Many files: the plan and the engines know of no sound; what is done with a file knows the codec.
     Rule("siren_cli.batch"),
@@ -148,7 +153,8 @@ RULES = (
     Rule(
         "siren_cli.batch.decoding",
         _BATCH,
-        ("numpy", "soundfile", "siren_cli.audio", "siren_cli.packets", "siren_cli.salvaging", "siren_cli.streaming"),
+        ("numpy", "soundfile", "siren_cli.audio", "siren_cli.packet_speech", "siren_cli.salvaging",
+         "siren_cli.streaming"),
     ),
     Rule("siren_cli.batch.ray_engine", ("siren_cli.batch", *_CLI_PLAIN), ("ray",)),
     Rule(
@@ -156,7 +162,7 @@ RULES = (
         ("siren_cli.batch", "siren_cli.console", "siren_cli.files", "siren_cli.temporary", *_CLI_PLAIN),
     ),
     # Whole trees of coded files, without torch.
-    Rule("siren_cli.listing", ("siren_cli.batch.plan", "siren_cli.console", *_BATCH[3:])),
+    Rule("siren_cli.listing", ("siren_cli.batch.plan", "siren_cli.console", "siren_cli.packet_files", *_BATCH[3:])),
     Rule("siren_cli.checking", ("siren_cli.shelf", *_BATCH[3:]), ("siren_format",)),
     Rule("siren_cli.shelf", ("siren_cli.manifest", *_CLI_PLAIN), ("siren_cli.weights", "siren_format")),
     Rule("siren_cli.tokens"),
@@ -167,7 +173,7 @@ RULES = (
     ),
     Rule("siren_cli.commands"),
     Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-         ("siren_cli.bit_report", "siren_cli.listing")),
+         ("siren_cli.bit_report", "siren_cli.listing", "siren_cli.packet_files")),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),
@@ -178,7 +184,8 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.codec",
-         "siren_cli.loudness", "siren_cli.manifest", "siren_cli.evaluation.single", "siren_cli.packets",
+         "siren_cli.loudness", "siren_cli.manifest", "siren_cli.evaluation.single",
+         "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
          "siren_cli.pcm", "siren_cli.salvaging", "siren_cli.shelf", "siren_cli.srn_source", "siren_cli.streaming",
          "siren_cli.tokens", "siren_cli.weights", "siren_format"),
     ),

@@ -101,7 +101,7 @@ class DecodeWork:
 
     def _packets(self, data: bytes, destination: str, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
         from siren_cli.audio import resampled_count
-        from siren_cli.packets import decode_packets, speech_facts
+        from siren_cli.packet_speech import decode_packets, speech_facts
 
         model_id, packets = file_to_packets(data)
         codec = codec_of(model_for(model_id.hex(), self.model), self.device, self.threads)

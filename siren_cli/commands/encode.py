@@ -62,6 +62,10 @@ def encode(
     resume: ResumeOption = False,
     engine: EngineOption = Engine.LOCAL,
     ray_address: RayAddressOption = None,
+    packet_folder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--packet-folder", metavar="DIR", help="Write every packet as a file of its own in DIR, too."),
+    ] = None,
     raw: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -83,14 +87,16 @@ def encode(
 
     from siren_cli.batch.run import BatchOptions, is_batch
     from siren_cli.files import require_writable, write_bytes, write_pieces
+    from siren_cli.packet_files import require_packet_folder, write_packet_folder
 
     is_packets = profile == Profile.PACKET
-    if not is_packets and (max_bytes is not None or voice is not None):
-        raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
+    if not is_packets and (max_bytes is not None or voice is not None or packet_folder is not None):
+        raise UsageError("--max-bytes, --voice and --packet-folder are about packets; give --profile packet as well")
     batch = BatchOptions(output, files_from, jobs, engine.value, ray_address, as_json=as_json, quiet=quiet)
     if is_batch(sources or [], batch, resume=resume):
-        if raw is not None:
-            raise UsageError("--raw is about one recording, many were given; leave it out or encode them one by one")
+        for name, value in (("--raw", raw), ("--packet-folder", packet_folder)):
+            if value is not None:
+                raise UsageError(f"{name} is about one recording, many were given; leave it out")
         from siren_cli.batch.encoding import EncodeWork
         from siren_cli.batch.plan import AUDIO_SUFFIXES
         from siren_cli.batch.run import run_batch
@@ -106,6 +112,8 @@ def encode(
     destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
+    if packet_folder is not None:
+        require_packet_folder(packet_folder, force=force)
 
     from siren_cli.audio import open_audio
     from siren_cli.pcm import parse_raw
@@ -137,6 +145,8 @@ def encode(
                 )
                 data = packets_to_file(packets, codec.model_id)
                 elapsed_s = perf_counter() - started_s
+                if packet_folder is not None:
+                    write_packet_folder(packet_folder, packets, force=force)
                 write_bytes(destination, data, force=force)
             else:
                 coded = codec.encode_stream(recording.blocks(), rate_hz, stages=stages, level_db=level_db)
