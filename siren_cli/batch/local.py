@@ -10,7 +10,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context
 from typing import Any
 
@@ -99,8 +99,6 @@ def serve(pipe: connection.Connection, work: Work) -> None:
         pipe: Where tasks come from and outcomes go to; its end, even by the death of the other process, is ours.
         work: The settings.
     """
-    # Ctrl-C reaches every process of the terminal; the one that a person started says what happens then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         while True:
@@ -110,6 +108,23 @@ def serve(pipe: connection.Connection, work: Work) -> None:
 def _stop(signal_number: int, frame: object) -> None:
     """Ends the worker by way of an exception, so that its temporary file is removed."""
     raise KeyboardInterrupt
+
+
+@contextmanager
+def _as_workers_start() -> Iterator[None]:
+    """What a process inherits that starts now: one thread for every library, and no ear for Ctrl-C, which reaches every
+    process of the terminal, while the one that a person started says what happens then.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update({name: os.environ.get(name, "1") for name in _THREAD_VARIABLES})
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
 
 
 class _Worker:
@@ -122,14 +137,8 @@ class _Worker:
         self.task: Task | None = None
         self.attempt = 0
         self._process = context.Process(target=serve, args=(theirs, work), daemon=True)
-        before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-        os.environ.update({name: os.environ.get(name, "1") for name in _THREAD_VARIABLES})
-        try:
+        with _as_workers_start():
             self._process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
         theirs.close()
 
     def give(self, task: Task, attempt: int) -> None:

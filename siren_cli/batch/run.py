@@ -7,13 +7,25 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from siren_cli.batch.plan import Found, Plan, Task, make_plan, name_of_listed, named, read_list
+from siren_cli.batch.plan import (
+    AUDIO_SUFFIXES,
+    CODED_SUFFIXES,
+    Found,
+    Plan,
+    Task,
+    make_plan,
+    name_of_listed,
+    named,
+    read_list,
+)
 from siren_cli.batch.report import Totals, outcome_facts, summary_rows
 from siren_cli.batch.work import Outcome, Work, failure, look_at, make_folder
 from siren_cli.console import BatchDisplay, note, show_json, show_rows
 from siren_cli.errors import ExitStatus, OutputUnwritable, SirenError, UsageError
 from siren_cli.files import STREAM
 from siren_cli.temporary import remove_leftovers
+
+_FILE_SUFFIXES = AUDIO_SUFFIXES | CODED_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,8 @@ def _plan(
     output = options.output
     if output == STREAM or (output is not None and os.path.lexists(output) and not os.path.isdir(output)):
         raise UsageError(f"{output}: is no folder, expected one for the results of many files; give -o FOLDER")
+    if output is not None and not os.path.isdir(output) and os.path.splitext(output)[1].lower() in _FILE_SUFFIXES:
+        raise UsageError(f"{output}: is the name of a file, expected a folder for many; give -o FOLDER, or end it in /")
     inputs: list[Found | None] = list(named(sources, suffixes, kind))
     if options.files_from is not None:
         inputs += [Found(path, name_of_listed(path)) for path in read_list(options.files_from, kind)]

@@ -233,6 +233,7 @@ def test_wrong_command_lines(siren: Siren, one_codec: Codec, tree: Path, tmp_pat
         (["encode", one, "-", "-o", empty], 2, "- is one recording"),
         (["encode", tree, "-o", one], 2, "is no folder, expected one for the results of many files"),
         (["encode", tree, "-o", "-"], 2, "is no folder"),
+        (["encode", tree, "-o", tmp_path / "all.srn"], 2, "is the name of a file, expected a folder"),
         (["encode", one, "--jobs", "2"], 2, "--jobs is about many files"),
         (["encode", one, "--resume"], 2, "--resume is about many files"),
         (["encode", one, "--engine", "ray"], 2, "--engine ray is about many files"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,24 @@ def test_a_worker_s_death_is_outlived_and_its_file_tried_once_more(tree: Path, t
         "free memory, give fewer --jobs, or leave the file out\n"
     )
     assert len(results(tmp_path / "out")) == 39
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_whole_files(tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    for number in range(3_000):  # so many that the batch is not at its end when the signal comes
+        (tree / f"small{number}.bin").write_bytes(b"small")
+    process = subprocess.Popen(
+        copying(tree, output, 2), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    while process.poll() is None and not list(output.rglob("*.copy")):
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "not reached" in out
+    assert err == "siren: error: interrupted; what is done is whole, give --resume to go on\n"
+    copies = results(output)
+    assert 0 < len(copies) < 3_040
+    assert all((tree / name).with_suffix(".bin").read_bytes() == data for name, data in copies.items())
+    assert list(output.rglob(".*")) == []
