@@ -8,10 +8,10 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train eval readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV_READY) ## Make .venv with SIREN and everything its development needs
 
@@ -56,10 +56,21 @@ limits: $(DEV_READY) ## Measure what the largest and the most deceitful files co
 bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
 	$(BIN)/python -m tests.bench.training $(ARGS)
 
+bench-coding: $(DEV_READY) ## Compare the coders of the indices: rate, silence, time (DATA, ARGS="--audio DIR --cache RUN/cache")
+	$(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)
+
+determinism: $(DEV_READY) ## Code golden material with other threads, processors, NumPys and Pythons (pip fetches them)
+	$(BIN)/python -m tests.determinism $(ARGS)
+
 eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.jsonl, ARGS="--limit 8"); leaves eval/
 	@mkdir -p eval
 	$(BIN)/siren eval $(DATA) --jobs 2 --cache cache/eval --json eval/evaluation.json --csv eval/evaluation.csv \
 		--plots eval/plots --html eval/page --force $(ARGS)
+
+studies: $(DEV_READY) ## Answer the questions beside the table: rates, robustness, speakers, vocoder, levels (DATA, ARGS)
+	@mkdir -p eval
+	$(BIN)/siren eval $(DATA) --study rates,robustness,speakers,vocoder,levels --jobs 2 --cache cache/eval \
+		--json eval/studies.json --force $(ARGS)
 
 readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
 	$(BIN)/python -m siren_cli.evaluation.readme eval/evaluation.json

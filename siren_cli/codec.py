@@ -64,6 +64,11 @@ class Codec:
         self.decoding = Chunking.for_decoding(model.config)
 
     @property
+    def networks(self) -> SirenModel:
+        """All networks, for those who look at one of them alone."""
+        return self._model
+
+    @property
     def parameter_count(self) -> int:
         """Number of weights of all networks."""
         return sum(parameter.numel() for parameter in self._model.parameters())

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.errors import OtherModel, TruncatedFile
-from siren_format.header import ByteReader, Header, parse_header
+from siren_format.header import MODEL_ID_OFFSET, ByteReader, Header, parse_header
 from siren_format.layout import Layout, parse_layout, require_parity, take_group
 from siren_format.limits import CHECK_BYTES, MAX_GROUP_PAYLOAD_BYTES, MAX_GROUPS, MAX_HEADER_BYTES
 from siren_format.prior import NeuralPrior
-from siren_format.stream import MODEL_ID_OFFSET, decode_group
+from siren_format.stream import decode_group
 from siren_format.tables import Tables
 
 _MAX_UNGROUPED_BYTES = MAX_HEADER_BYTES + MAX_GROUP_PAYLOAD_BYTES + CHECK_BYTES

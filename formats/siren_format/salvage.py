@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.errors import FormatError, NeedsTables, OtherModel, TruncatedFile
-from siren_format.header import ByteReader, Header, parse_header, take_sample_count
+from siren_format.header import MODEL_ID_OFFSET, ByteReader, Header, parse_header, take_sample_count
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, require_parity, take_group
 from siren_format.limits import CHECK_BYTES, MAX_GROUP_SAMPLES, MAX_GROUPS
 from siren_format.prior import NeuralPrior
-from siren_format.stream import MODEL_ID_OFFSET, bytes_to_stream, decode_group, decode_unchecked, expected_check
+from siren_format.stream import bytes_to_stream, decode_group, decode_unchecked, expected_check
 from siren_format.tables import Tables
 
 _LEAST_GROUP_BYTES = 3 + CHECK_BYTES

@@ -74,21 +74,21 @@ def decode(
     import os
 
     from siren_cli.files import STREAM
+    from siren_cli.packet_files import is_packets
     from siren_cli.pcm import parse_pcm
     from siren_cli.srn_source import open_srn
-    from siren_format.packet_file import PACKET_FILE_MAGIC
 
     destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     pcm = None if raw is None else parse_pcm(raw)
     if source != STREAM and os.path.isdir(source):
         _decode_packets(
-            source, None, destination, sample_rate, pcm, model, device.value, threads,
+            source, b"", destination, sample_rate, pcm, model, device.value, threads,
             force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
         return
     with open_srn(source, is_whole=ignore_damage) as srn:
-        if srn.data.startswith(PACKET_FILE_MAGIC):
+        if not srn.is_live and is_packets(source, srn.data):
             _decode_packets(
                 source, srn.data, destination, sample_rate, pcm, model, device.value, threads,
                 force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
@@ -183,7 +183,7 @@ def _decode_file(
 
 def _decode_packets(
     source: str,
-    data: bytes | None,
+    data: bytes,
     destination: str,
     sample_rate: str,
     pcm: PcmFormat | None,
@@ -196,24 +196,25 @@ def _decode_packets(
     as_talk: bool,
     quiet: bool,
 ) -> None:
-    """Decodes a packet file, or the packets of a folder if there are no data."""
+    """Decodes a packet file, a packet, or the packets of a folder, which has no data."""
     from siren_cli.audio import open_audio_output, require_audio_destination, resample
     from siren_cli.config import SAMPLE_RATE_HZ
     from siren_cli.files import STREAM
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=SAMPLE_RATE_HZ)
-    require_audio_destination(destination, force=force, source=STREAM if data is None else source, raw=pcm)
+    require_audio_destination(destination, force=force, source=source if data else STREAM, raw=pcm)
 
     from siren_cli.codec import load_codec
     from siren_cli.manifest import model_for
-    from siren_cli.packets import decode_packets, decoded_packet_rows, read_packet_folder, speech_facts
+    from siren_cli.packet_files import read_packets
+    from siren_cli.packet_speech import decode_packets, decoded_packet_rows, speech_facts
     from siren_cli.srn_file import refusal
     from siren_format.errors import FormatError, OtherModel
-    from siren_format.packet_file import MODEL_ID_OFFSET, file_to_packets
+    from siren_format.packet_file import MODEL_ID_OFFSET
 
     with working("decoding", quiet=quiet):
         try:
-            model_id, packets = (None, read_packet_folder(source)) if data is None else file_to_packets(data)
+            model_id, packets = read_packets(source, data)
             wanted = model if model_id is None else model_for(model_id.hex(), model)
             codec = load_codec(wanted, device=device, threads=threads)
             if model_id is not None and model_id != codec.model_id:

@@ -60,6 +60,10 @@ def encode(
             "f32le, f64le.",
         ),
     ] = None,
+    packet_folder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--packet-folder", metavar="DIR", help="Write every packet as a file of its own in DIR, too."),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -68,16 +72,22 @@ def encode(
     model: ModelOption = None,
 ) -> None:
     """Encode a recording to a .srn file, or to packets."""
+    import os
     from time import perf_counter
 
-    from siren_cli.files import require_writable, write_bytes, write_pieces
+    from siren_cli.files import STREAM, require_writable, write_bytes, write_pieces
+    from siren_cli.packet_files import require_packet_folder, write_packet_folder
 
     is_packets = profile == Profile.PACKET
-    if not is_packets and (max_bytes is not None or voice is not None):
-        raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
+    if not is_packets and (max_bytes is not None or voice is not None or packet_folder is not None):
+        raise UsageError("--max-bytes, --voice and --packet-folder are about packets; give --profile packet as well")
     destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
+    if packet_folder is not None:
+        if destination != STREAM and os.path.dirname(os.path.realpath(destination)) == os.path.realpath(packet_folder):
+            raise UsageError(f"{destination}: lies in the packet folder, which holds packets alone; write it elsewhere")
+        require_packet_folder(packet_folder, force=force)
 
     from siren_cli.audio import open_audio
     from siren_cli.pcm import parse_raw
@@ -109,6 +119,8 @@ def encode(
                 )
                 data = packets_to_file(packets, codec.model_id)
                 elapsed_s = perf_counter() - started_s
+                if packet_folder is not None:
+                    write_packet_folder(packet_folder, packets, force=force)
                 write_bytes(destination, data, force=force)
             else:
                 coded = codec.encode_stream(recording.blocks(), rate_hz, stages=stages, level_db=level_db)
