@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train bench-batch crash fuzz bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,15 @@ types: $(DEV_READY) ## Check types
 
 bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--json" for machines)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+seams: $(DEV_READY) ## Measure what a boundary of groups does to the sound, beside a shift of the frames
+	$(BIN)/python -m tests.bench.seams $(ARGS)
+
+endurance: $(DEV_READY) ## Measure memory and speed of three hours beside ten minutes; takes ten minutes
+	$(BIN)/python -m tests.bench.endurance $(ARGS)
+
+limits: $(DEV_READY) ## Measure what the largest and the most deceitful files cost before they are refused
+	$(BIN)/python -m tests.bench.limits $(ARGS)
 
 bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
 	$(BIN)/python -m tests.bench.training $(ARGS)

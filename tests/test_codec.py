@@ -164,6 +164,17 @@ def test_what_arrives_piece_by_piece_is_cut_the_same(piece_rows: int) -> None:
     assert [(chunk, list(shown)) for chunk, shown in [*pushed, *cutter.finish()]] == whole
 
 
+def test_chunks_meet_without_a_seam(codec: Codec, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = codec.encode(speech, 16000, stages=2)
+    whole = codec.decode(coded)
+    context = codec.decoding.context_frames
+    monkeypatch.setattr(codec, "decoding", Chunking(5, 10, context))
+    np.testing.assert_allclose(codec.decode(coded), whole, atol=1e-3)
+    # Without the context they would not: what is compared can tell.
+    monkeypatch.setattr(codec, "decoding", Chunking(5, 10, 1))
+    assert np.abs(codec.decode(coded) - whole).max() > 1e-2
+
+
 def test_long_recordings_become_groups(codec: Codec, speech: np.ndarray) -> None:
     long = np.tile(speech, 7)[: 61 * 16000]
     data = codec.encode(long, 16000).to_bytes()

@@ -26,8 +26,8 @@ MAX_GROUPS = 20_000
 MAX_GROUP_PAYLOAD_BYTES = 1_024
 MAX_SOURCE_RATE_HZ = 1_000_000
 
-MAX_HEADER_BYTES = 20
-"""Bytes after which a header has surely ended: 5, a sample count of 3, a source rate of 4 and a voice of 8."""
+MAX_HEADER_BYTES = 19
+"""Bytes after which a header has surely ended: 4, a sample count of 3, a source rate of 4 and a voice of 8."""
 
 # The code of a rate is its position, counted from 1; code 0 announces a rate that is not in this list.
 SOURCE_RATES_HZ = (

@@ -115,7 +115,7 @@ def decode(
         )  # fmt: skip
         return
     with open_srn(source, is_whole=ignore_damage) as srn:
-        if is_packets(source, srn.data):
+        if not srn.is_live and is_packets(source, srn.data):
             _decode_packets(
                 source, srn.data, destination, sample_rate, pcm, model, device.value, threads,
                 force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,

@@ -102,6 +102,7 @@ def measure(codec: Codec, seconds: int) -> dict[str, dict[str, float]]:
         shift = shift_ms * SAMPLE_RATE_HZ // 1_000
         shifted = run(codec, np.pad(wav, (shift, 0)), WHOLE, WHOLE)
         rows[f"frames shifted by {shift_ms} ms"] = compare(codec, shifted, whole, encoded_at, shift)
+    codec.encoding, codec.decoding = encoding, decoding
     return rows
 
 
@@ -119,7 +120,7 @@ def as_text(rows: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.seams", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=390, help="length of the recording (default 390: 6 boundaries)")
+    parser.add_argument("--seconds", type=int, default=270, help="length of the recording (default 270: 4 boundaries)")
     parser.add_argument("--context", type=int, help="frames of context on both sides instead of the model's")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args()

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from siren_cli.codec import Codec, Coded
+from siren_cli.codec import Codec
+from siren_cli.coded import Coded
 from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation.damage import Damage, carry, damaged_codec2, damaged_siren
 from siren_cli.evaluation.recogniser import log_mel
