@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,50 +22,20 @@ from torch import Tensor
 
 from siren_cli.audio import mix_down, resample
 from siren_cli.chunks import CHUNK_FRAMES, Chunk, chunks_of
+from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
-from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
+from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, VoiceMissing, WeightsDamaged
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.decoder import Speech
 from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
 from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
 from siren_format.prior import NeuralPrior
-from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
+from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
-from siren_format.voice import coarse_level_db, voice_digits, voice_level_db, voice_to_bytes
+from siren_format.voice import coarse_level_db, codes_to_digits, voice_digits, voice_level_db, voice_to_bytes
 
 _NOISE_SEED = 68
-
-
-@dataclass(frozen=True, eq=False)
-class Coded:
-    """A recording as indices and voice: what a `.srn` file says.
-
-    Attributes:
-        indices: [F, Q] integers 0..999, one row per 160 ms, one column per stage.
-        voice: 8 bytes (level and timbre), or None for the default voice.
-        sample_count: Length at 16 kHz; F is this divided by 2,560, rounded up.
-        source_rate_hz: Sample rate of the recording that was encoded.
-        model_id: The model that gave the indices their meaning.
-    """
-
-    indices: NDArray[np.int16]
-    voice: bytes | None
-    sample_count: int
-    source_rate_hz: int
-    model_id: bytes
-    _tables: Tables | None = field(default=None, repr=False)
-    _prior: NeuralPrior | None = field(default=None, repr=False)
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.sample_count / SAMPLE_RATE_HZ
-
-    def to_bytes(self) -> bytes:
-        """The `.srn` file, entropy coded."""
-        stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz)
-        return stream_to_bytes(stream, self._tables, self._prior)
 
 
 class Codec:
@@ -130,24 +100,18 @@ class Codec:
             )
         samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
         level_db = speech_level_db(samples)
-        frames = -(-len(samples) // FRAME_SAMPLES)
-        padded = np.pad(
-            samples * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)),
-            (0, frames * FRAME_SAMPLES - len(samples)),
-        )
-        wav_16k = torch.from_numpy(padded)[None]
+        wav_16k = _levelled(samples, level_db)
 
         indices = []
-        for chunk in chunks_of(frames):
+        for chunk in chunks_of(wav_16k.shape[1] // FRAME_SAMPLES):
             latents = self._wav_to_latents(
                 wav_16k[:, chunk.start * FRAME_SAMPLES : chunk.stop * FRAME_SAMPLES]
             )
             indices.append(
                 self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep].cpu().numpy()
             )
-        voice = voice_to_bytes(
-            coarse_level_db(level_db), self._wav_to_voice(wav_16k[:, : CHUNK_FRAMES * FRAME_SAMPLES])
-        )
+        digits = codes_to_digits(self._wav_to_voice_codes(wav_16k).tolist())
+        voice = voice_to_bytes(coarse_level_db(level_db), digits)
         return self.coded(np.concatenate(indices).astype(np.int16), voice, len(samples), sample_rate_hz)
 
     def from_bytes(self, data: bytes) -> Coded:
@@ -160,7 +124,28 @@ class Codec:
             FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
         """
         stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
-        return self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
+        coded = self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
+        return replace(coded, voice_id=stream.voice_id)
+
+    @torch.inference_mode()
+    def voice_codes(self, wav: ArrayLike, sample_rate_hz: int) -> tuple[NDArray[np.float32], float, int]:
+        """What is heard of a speaker, not rounded yet, so that it can be averaged (see `siren_cli.voices`).
+
+        Args:
+            wav: Samples [T] or [T, C], full scale at 1.
+            sample_rate_hz: Their rate.
+
+        Returns:
+            Codes [28] in -1 to 1, level in dBFS, and how many samples at 16 kHz they rest on.
+
+        Raises:
+            AudioEmpty: If there are no samples.
+            AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+        """
+        samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        level_db = speech_level_db(samples)
+        codes = self._wav_to_voice_codes(_levelled(samples, level_db))
+        return codes.cpu().numpy(), level_db, min(len(samples), CHUNK_FRAMES * FRAME_SAMPLES)
 
     @torch.inference_mode()
     def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:
@@ -174,8 +159,13 @@ class Codec:
 
         Raises:
             FormatError: If bytes are given that are not a readable `.srn`.
+            VoiceMissing: If the recording only names its voice; say which it is with `Coded.spoken_by`.
         """
         coded = self.from_bytes(coded) if isinstance(coded, bytes) else coded
+        if coded.voice_id is not None:
+            raise VoiceMissing(
+                f"the recording names voice {coded.voice_id.hex()} and does not carry it; give it with spoken_by"
+            )
         voice = self._voice_to_vector(coded.voice)
         indices = torch.from_numpy(coded.indices.astype(np.int64))[None].to(self._device)
         pieces = []
@@ -215,13 +205,11 @@ class Codec:
         _, latents = self._model.factorizer.semantic(features)
         return latents
 
-    def _wav_to_voice(self, wav: Tensor) -> list[int]:
-        """Samples [1, T] → the 28 digits of the voice."""
-        encoder = self._model.factorizer.voice
-        digits: list[int] = encoder.fsq.codes_to_digits(encoder(self._model.mel(wav.to(self._device))))[
-            0
-        ].tolist()
-        return digits
+    def _wav_to_voice_codes(self, wav: Tensor) -> Tensor:
+        """Samples [1, T] at the nominal level, the first minute of which is heard → the voice, not rounded, [28]."""
+        mel = self._model.mel(wav[:, : CHUNK_FRAMES * FRAME_SAMPLES].to(self._device))
+        codes: Tensor = self._model.factorizer.voice(mel, rounded=False)[0]
+        return codes
 
     def _voice_to_vector(self, voice: bytes | None) -> Tensor:
         """The voice of a file → [1, V]; None gives the default voice."""
@@ -247,6 +235,12 @@ class Codec:
         source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
         wav: Tensor = self._model.vocoder(speech._replace(pitch=pitch), source)
         return wav[0, own].cpu().numpy(), float(phase[0, own.stop - 1]) % 1.0
+
+
+def _levelled(samples: NDArray[np.float32], level_db: float) -> Tensor:
+    """Samples [T] of a level → whole frames at the nominal level, [1, T]."""
+    louder = samples * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db))
+    return torch.from_numpy(np.pad(louder, (0, -len(samples) % FRAME_SAMPLES)))[None]
 
 
 def _hold_pitch(speech: Speech) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from siren_cli.codec import Codec
+    from siren_cli.coded import Coded
 
 VOICE_CHOICES = ("each", "once", "none")
 
@@ -194,7 +195,9 @@ def decoded_packet_rows(facts: dict[str, Any]) -> Rows:
     return rows
 
 
-def decode_packets(codec: Codec, packets: Sequence[bytes]) -> PacketSpeech:
+def decode_packets(
+    codec: Codec, packets: Sequence[bytes], speak: Callable[[Coded], Coded] = lambda coded: coded
+) -> PacketSpeech:
     """Decodes packets in the order in which they were sent; what is missing becomes silence.
 
     How long a missing packet was is not known: the mean of the others is taken.
@@ -202,6 +205,7 @@ def decode_packets(codec: Codec, packets: Sequence[bytes]) -> PacketSpeech:
     Args:
         codec: The model that they were made with.
         packets: The packets that arrived.
+        speak: Gives a piece the voice it is to be heard in; its own if not given.
 
     Returns:
         The speech and what was missing.
@@ -231,7 +235,7 @@ def decode_packets(codec: Codec, packets: Sequence[bytes]) -> PacketSpeech:
     def end_run(*, fade_out: bool) -> None:
         nonlocal samples
         if run.indices:
-            pieces.append(_speech(codec, run, fade_in=samples > 0, fade_out=fade_out))
+            pieces.append(_speech(codec, run, speak, fade_in=samples > 0, fade_out=fade_out))
             samples += len(pieces[-1])
 
     for item in in_order(parsed):
@@ -259,10 +263,12 @@ def _gap_facts(gap: Gap, start_samples: int, samples: int) -> dict[str, float]:
     }
 
 
-def _speech(codec: Codec, run: _Run, *, fade_in: bool, fade_out: bool) -> NDArray[np.float32]:
+def _speech(
+    codec: Codec, run: _Run, speak: Callable[[Coded], Coded], *, fade_in: bool, fade_out: bool
+) -> NDArray[np.float32]:
     """Samples of a run, faded where it borders on silence so that it does not click."""
     indices = np.concatenate(run.indices)
-    wav = codec.decode(codec.coded(indices, run.voice, len(indices) * FRAME_SAMPLES))
+    wav = codec.decode(speak(codec.coded(indices, run.voice, len(indices) * FRAME_SAMPLES)))
     ramp = np.linspace(0.0, 1.0, _FADE_SAMPLES, dtype=np.float32)
     if fade_in:
         wav[:_FADE_SAMPLES] *= ramp

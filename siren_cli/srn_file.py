@@ -10,6 +10,7 @@ from siren_cli.errors import SirenError, SrnUnreadable, WeightsMissing
 from siren_cli.files import read_bytes
 from siren_cli.manifest import model_release_of
 from siren_format.errors import FormatError, OtherModel
+from siren_format.header import Header
 from siren_format.layout import parse_layout
 from siren_format.limits import FRAME_SAMPLES, SAMPLE_RATE_HZ, VERSION
 from siren_format.voice import voice_level_db
@@ -65,8 +66,9 @@ def facts_of(data: bytes) -> dict[str, Any]:
         "groups": len(layout.records),
         "stages": header.stages,
         "coder": "+".join(sorted({record.coder.name.lower() for record in layout.records})),
-        "voice": _voice_kind(header.voice is not None, header.has_coded_voice),
+        "voice": _voice_kind(header),
         "voice_level_db": None if header.voice is None else voice_level_db(header.voice),
+        "voice_id": None if header.voice_id is None else header.voice_id.hex(),
         "model_id": header.model_id.hex(),
         "model_name": name,
         "model_release": release,
@@ -134,11 +136,15 @@ def voice_text(facts: dict[str, Any]) -> str:
         return "none (default voice)"
     if facts["voice"] == "coded":
         return "coded with the payload"
+    if facts["voice"] == "named":
+        return f"named {facts['voice_id']}, not in the file"
     return f"inline, level {facts['voice_level_db']:.1f} dBFS"
 
 
-def _voice_kind(is_inline: bool, is_coded: bool) -> str:
-    return "inline" if is_inline else "coded" if is_coded else "none"
+def _voice_kind(header: Header) -> str:
+    if header.voice_id is not None:
+        return "named"
+    return "inline" if header.voice is not None else "coded" if header.has_coded_voice else "none"
 
 
 def refusal(source: str, error: FormatError) -> SirenError:

@@ -31,7 +31,7 @@ class Rule:
 
 
 _FORMAT_PLAIN = tuple(
-    f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice")
+    f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice", "voice_file")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -51,7 +51,7 @@ RULES = (
     Rule("siren_format.*", ("numpy", "siren_format")),
     Rule("siren_weights"),
     # The program's plain parts.
-    Rule("siren_cli", inside=("siren_cli.codec",)),
+    Rule("siren_cli", inside=("siren_cli.codec", "siren_cli.coded")),
     Rule("siren_cli.errors"),
     Rule("siren_cli.config", ("siren_cli.errors",)),
     Rule("siren_cli.files", _CLI_PLAIN),
@@ -70,9 +70,10 @@ RULES = (
     Rule("siren_cli.model", ("siren_cli.model",)),
     Rule("siren_cli.model.*", ("numpy", "torch", "siren_cli.model", *_CLI_PLAIN), ("transformers",)),
     # Where the two meet.
+    Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness",
+        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.coded", "siren_cli.loudness",
          "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
     Rule("siren_cli.training"),
@@ -109,7 +110,12 @@ RULES = (
     Rule(
         "siren_cli.packets",
         ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
-        ("siren_cli.codec",),
+        ("siren_cli.codec", "siren_cli.coded"),
+    ),
+    Rule(
+        "siren_cli.voices",
+        ("siren_cli.files", "siren_cli.srn_file", "siren_cli.weights", *_CLI_PLAIN, *_FORMAT_PLAIN),
+        ("siren_cli.audio", "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_format", "siren_weights"),
     ),
     Rule("siren_cli.commands"),
     Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
@@ -123,7 +129,7 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.voices", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from siren_format.entropy import decode_indices, encode_indices
     from siren_format.errors import (
         BadPayload,
+        BadVoice,
         CheckFailed,
         FormatError,
         LimitExceeded,
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
     from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
     from siren_format.tables import Tables, cross_entropy_bits, table_digit_bits
     from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+    from siren_format.voice_file import VoiceFile, bytes_to_voice, text_to_voice, voice_id
 
 _MODULE_OF_NAME = {
     **dict.fromkeys(("decode_indices", "encode_indices"), "entropy"),
     **dict.fromkeys(
         (
             "BadPayload",
+            "BadVoice",
             "CheckFailed",
             "FormatError",
             "LimitExceeded",
@@ -63,10 +66,12 @@ _MODULE_OF_NAME = {
     **dict.fromkeys(("Stream", "bytes_to_stream", "stream_to_bytes"), "stream"),
     **dict.fromkeys(("Tables", "cross_entropy_bits", "table_digit_bits"), "tables"),
     **dict.fromkeys(("voice_digits", "voice_level_db", "voice_to_bytes"), "voice"),
+    **dict.fromkeys(("VoiceFile", "bytes_to_voice", "text_to_voice", "voice_id"), "voice_file"),
 }
 
 __all__ = [
     "BadPayload",
+    "BadVoice",
     "CheckFailed",
     "Coder",
     "FormatError",
@@ -84,7 +89,9 @@ __all__ = [
     "TrailingBytes",
     "TruncatedFile",
     "UnsupportedVersion",
+    "VoiceFile",
     "bytes_to_stream",
+    "bytes_to_voice",
     "cross_entropy_bits",
     "decode_indices",
     "digits_to_indices",

@@ -44,6 +44,15 @@ def decode(
             help="Rate of the output: the model's 16000 Hz, that of the encoded recording, or a number.",
         ),
     ] = "model",
+    voice: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--voice",
+            metavar="VOICE",
+            help="Speak with another voice: a .voice file, its text, a packaged voice's name, a recording, a .srn "
+            "file, or default.",
+        ),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -67,7 +76,7 @@ def decode(
     data = b"" if is_folder else read_srn(source)
     if is_folder or data.startswith(PACKET_FILE_MAGIC):
         _decode_packets(
-            source, None if is_folder else data, destination, sample_rate, model, device.value, threads,
+            source, None if is_folder else data, destination, sample_rate, voice, model, device.value, threads,
             force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
         return
@@ -80,32 +89,36 @@ def decode(
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=int(facts["source_rate_hz"]))
     require_audio_destination(destination, force=force, source=source)
-    if facts["voice"] == "none":
+    if facts["voice"] == "none" and voice is None:
         note("the file carries no voice; decoding with the default voice", quiet=quiet)
 
     from siren_cli.codec import load_codec
 
+    from siren_cli.voices import voices_for
+
     with working("decoding", quiet=quiet):
-        codec = load_codec(model_for(str(facts["model_id"]), model), device=device.value, threads=threads)
+        chosen = model_for(str(facts["model_id"]), model)
+        codec = load_codec(chosen, device=device.value, threads=threads)
         started_s = perf_counter()
         try:
             coded = codec.from_bytes(data)
         except FormatError as error:
             raise refusal(source, error) from error
-        wav = codec.decode(coded)
+        voices = voices_for(codec, chosen, lambda text: note(text, quiet=quiet))
+        wav = codec.decode(voices.speak(coded, voice, source))
         elapsed_s = perf_counter() - started_s
     wav = resample(wav, codec.sample_rate_hz, rate_hz)
     write_audio(destination, wav, rate_hz, force=force)
 
     duration_s = float(facts["duration_s"])
     if as_json:
-        sound = {"output_rate_hz": rate_hz, "output_samples": len(wav)}
+        sound = {"output_rate_hz": rate_hz, "output_samples": len(wav), "spoken_by": voice}
         timing = {"decode_s": elapsed_s, "decode_real_time_factor": duration_s / elapsed_s}
         show_json({"input": source, "output": destination, **facts, **sound, **timing})
     elif not quiet:
         rows = [
             ("duration", f"{duration_s:.3f} s, {len(wav)} samples at {rate_hz} Hz"),
-            ("voice", voice_text(facts)),
+            ("voice", voice_text(facts) + ("" if voice is None else f"; spoken by {voice}")),
             ("decoding", speed(duration_s, elapsed_s)),
         ]
         show_rows(rows, as_talk=as_talk)
@@ -116,6 +129,7 @@ def _decode_packets(
     data: bytes | None,
     destination: str,
     sample_rate: str,
+    voice: str | None,
     model: str | None,
     device: str,
     threads: int | None,
@@ -137,6 +151,7 @@ def _decode_packets(
     from siren_cli.manifest import model_for
     from siren_cli.packets import decode_packets, decoded_packet_rows, read_packet_folder, speech_facts
     from siren_cli.srn_file import refusal
+    from siren_cli.voices import voices_for
     from siren_format.errors import FormatError, OtherModel
     from siren_format.packet_file import MODEL_ID_OFFSET, file_to_packets
 
@@ -147,7 +162,8 @@ def _decode_packets(
             codec = load_codec(wanted, device=device, threads=threads)
             if model_id is not None and model_id != codec.model_id:
                 raise OtherModel(model_id, codec.model_id, offset=MODEL_ID_OFFSET)
-            speech = decode_packets(codec, packets)
+            voices = voices_for(codec, wanted, lambda text: note(text, quiet=quiet))
+            speech = decode_packets(codec, packets, lambda coded: voices.speak(coded, voice, source))
         except FormatError as error:
             raise refusal(source, error) from error
     wav = resample(speech.wav, SAMPLE_RATE_HZ, rate_hz)

@@ -51,6 +51,17 @@ def encode(
         Optional[str],  # noqa: UP045
         typer.Option("--voice", metavar="each|once|none", help="Which packets carry the voice; each if not given."),
     ] = None,
+    no_voice: Annotated[
+        bool, typer.Option("--no-voice", help="Leave the voice out: heard in the default voice, and anonymous.")
+    ] = False,
+    voice_ref: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--voice-ref",
+            metavar="VOICE",
+            help="Name a voice that the receiver has (2 bytes): a .voice file, its text or a packaged voice's name.",
+        ),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -59,6 +70,7 @@ def encode(
     model: ModelOption = None,
 ) -> None:
     """Encode a recording to a .srn file, or to packets."""
+    from dataclasses import replace
     from time import perf_counter
 
     from siren_cli.files import require_writable, write_bytes
@@ -66,13 +78,19 @@ def encode(
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_bytes is not None or voice is not None):
         raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
+    if no_voice + (voice_ref is not None) + (voice is not None) > 1:
+        raise UsageError("--no-voice, --voice-ref and --voice exclude each other; give one of them")
+    if is_packets and voice_ref is not None:
+        raise UsageError("--voice-ref is about files, packets name no voice; give --no-voice or --voice")
     destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
 
     from siren_cli.audio import conversion_notes, read_audio
     from siren_cli.srn_file import cost_rows, facts_of
+    from siren_cli.voices import name_of_voice
 
+    name = None if voice_ref is None else name_of_voice(voice_ref, model)
     wav, rate_hz = read_audio(source)
     for text in conversion_notes(wav, rate_hz):
         note(text, quiet=quiet)
@@ -86,11 +104,14 @@ def encode(
         started_s = perf_counter()
         if is_packets:
             packets = encode_packets(
-                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
+                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice="none" if no_voice else voice or "each"
             )
             data = packets_to_file(packets, codec.model_id)
         else:
-            data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
+            coded = codec.encode(wav, rate_hz, stages=stages)
+            if no_voice or voice_ref is not None:
+                coded = replace(coded, voice=None, voice_id=name)
+            data = coded.to_bytes()
         elapsed_s = perf_counter() - started_s
     write_bytes(destination, data, force=force)
 
