@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train eval readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train eval readme-table recogniser voices vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ readme-table: $(DEV_READY) ## Paste the figures of the last make eval into READM
 
 recogniser: $(DEV_READY) ## Train the phone recogniser anew (CACHE=what siren train prepared), ten minutes
 	$(BIN)/python -m siren_cli.evaluation.recogniser_training $(CACHE) weights/siren_weights/recogniser.safetensors
+
+voices: $(DEV_READY) ## Make the packaged voices anew, after new weights (DATA=LibriSpeech, or a manifest of it)
+	$(BIN)/python -m siren_cli.training.packaged_voices $(DATA)
 
 vectors: $(DEV_READY) ## Write formats/vectors anew (the tests compare them with the committed ones)
 	$(BIN)/python -m tests.formats.make_vectors

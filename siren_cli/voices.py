@@ -41,7 +41,8 @@ FOLDER_VARIABLE = "SIREN_VOICES"
 """Environment variable that names a folder of `.voice` files, where voices that files name are looked for."""
 
 SUFFIX = ".voice"
-_FOLDER_NAME = "voices"
+FOLDER_NAME = "voices"
+"""Of the folder in a model's folder that holds its voices."""
 _TEXT_START = "siren-voice-"
 _MAX_VOICES_IN_FOLDER = 10_000
 
@@ -77,7 +78,7 @@ class Voices:
         Raises:
             VoiceUnusable: If one of them cannot be read.
         """
-        folder = self._files.weights_path.parent / _FOLDER_NAME
+        folder = self._files.weights_path.parent / FOLDER_NAME
         return {path.stem: self._read_file(str(path)) for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
     def coded_bits(self, voice: bytes) -> float | None:
@@ -109,7 +110,7 @@ class Voices:
             return None
         if source.strip().lower().startswith(_TEXT_START):
             return self._own(source.strip(), self._parsed(source.strip(), text_to_voice, source))
-        packaged = self._files.weights_path.parent / _FOLDER_NAME / f"{source}{SUFFIX}"
+        packaged = self._files.weights_path.parent / FOLDER_NAME / f"{source}{SUFFIX}"
         if os.path.basename(source) == source and packaged.is_file():
             return self._read_file(str(packaged))
         if source != STREAM and not os.path.exists(source):
@@ -173,7 +174,7 @@ class Voices:
         """
         folders = [] if beside == STREAM else [os.path.dirname(os.path.abspath(beside))]
         folders += [folder for folder in [os.environ.get(FOLDER_VARIABLE)] if folder]
-        folders.append(str(self._files.weights_path.parent / _FOLDER_NAME))
+        folders.append(str(self._files.weights_path.parent / FOLDER_NAME))
         for folder in folders:
             for path in _voice_files(folder):
                 try:

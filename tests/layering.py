@@ -40,7 +40,8 @@ _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren
 
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources")
+           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
+           "siren_cli.voices")
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -82,7 +83,7 @@ RULES = (
         ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
          "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
          "siren_cli.pitch",
-         "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+         "siren_cli.training", "siren_cli.voices", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
@@ -93,8 +94,8 @@ RULES = (
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.weights",
-         "siren_format", "speechmos", "torch", "transformers"),
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.coded",
+         "siren_cli.training.probe", "siren_cli.weights", "siren_format", "speechmos", "torch", "transformers"),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),

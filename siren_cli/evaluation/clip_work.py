@@ -95,7 +95,7 @@ class Worker:
         found: dict[str, Any] = {}
         for system in self.systems:
             decoded, coded = self.store.coded(system, wav, other)
-            heard = self._hear(decoded, wav, clip.phones)
+            heard = self.hear(decoded, wav, clip.phones)
             heard_original = heard_original or heard
             found[system.name] = {
                 "figures": clip_figures(heard, heard_original, coded, duration_s, clip.text),
@@ -136,10 +136,23 @@ class Worker:
                 }
         return found
 
-    def _hear(self, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
+    def hear(
+        self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None
+    ) -> dict[str, Any]:
+        """What the judges say of a decoded clip, or said of it before.
+
+        Args:
+            decoded: Samples [T] at 16 kHz.
+            wav: The original [T].
+            phones: Its alignment; None where unknown.
+            names: Of the judges to ask; None for all.
+
+        Returns:
+            Their figures by name.
+        """
         heard: dict[str, Any] = {}
         for judge in self.judges:
-            if not judge.needs_phones or phones is not None:
+            if (names is None or judge.name in names) and (not judge.needs_phones or phones is not None):
                 heard.update(self._ask(judge, decoded, wav, phones))
         return heard
 
