@@ -8,10 +8,10 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train eval readme-table recogniser voices vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train eval eval-voices readme-voices readme-table recogniser voices vectors wheel-check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV_READY) ## Make .venv with SIREN and everything its development needs
 
@@ -51,6 +51,13 @@ eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.js
 	@mkdir -p eval
 	$(BIN)/siren eval $(DATA) --jobs 2 --cache cache/eval --json eval/evaluation.json --csv eval/evaluation.csv \
 		--plots eval/plots --html eval/page --force $(ARGS)
+
+eval-voices: $(DEV_READY) ## Measure voices: conversion, averaging, anonymity (DATA and ARGS as for eval); leaves eval/voices.json
+	@mkdir -p eval
+	$(BIN)/siren eval $(DATA) --voices --cache cache/eval --json eval/voices.json --force $(ARGS)
+
+readme-voices: $(DEV_READY) ## Paste the figures of the last make eval-voices into README.md, and record them
+	$(BIN)/python -m siren_cli.evaluation.readme eval/voices.json
 
 readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
 	$(BIN)/python -m siren_cli.evaluation.readme eval/evaluation.json

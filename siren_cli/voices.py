@@ -248,8 +248,8 @@ class Voices:
     def _own(self, source: str, found: VoiceFile) -> bytes:
         if found.model_id != self.model_id:
             raise VoiceUnusable(
-                f"{source}: is a voice of model {found.model_id.hex()}, expected model {self.model_id.hex()}; extract it "
-                "from the recordings again with this model, or give that model with --model"
+                f"{source}: is a voice of model {found.model_id.hex()}, expected model {self.model_id.hex()}; extract "
+                "it from the recordings again with this model, or give that model with --model"
             )
         return found.voice
 
@@ -296,9 +296,9 @@ def average(heard: Sequence[Heard]) -> bytes:
 def blend(first: bytes, second: bytes, mix: float) -> bytes:
     """A voice between two.
 
-    Digits are coarse: rounding each would jump from the one voice to the other. So what rounding takes from one digit
-    is given to the next (error diffusion, Floyd and Steinberg 1976), and of digits one step apart a share of `mix` is
-    the second voice's.
+    Digits are coarse: rounding each would jump from the one voice to the other. So what rounding takes from the way of
+    one digit is given to the next (error diffusion, Floyd and Steinberg 1976): of all steps between the two voices a
+    share of `mix` is taken.
 
     Args:
         first: Voice field, 8 bytes.
@@ -315,10 +315,11 @@ def blend(first: bytes, second: bytes, mix: float) -> bytes:
         raise UsageError(f"--mix is {mix}, expected a number from 0 (the first voice) to 1 (the second)")
     digits, owed = [], 0.0
     for one, other in zip(voice_digits(first), voice_digits(second), strict=True):
-        wanted = one + mix * (other - one) + owed
-        low, high = sorted((one, other))
-        digits.append(min(max(round(wanted), low), high))
-        owed = (wanted - digits[-1]) if one != other else owed
+        steps = abs(other - one)
+        wanted = mix * steps + owed
+        taken = min(max(round(wanted), 0), steps)
+        digits.append(one + taken if other > one else one - taken)
+        owed = wanted - taken
     level_db = (1 - mix) * voice_level_db(first) + mix * voice_level_db(second)
     return voice_to_bytes(level_db, digits)
 

@@ -31,7 +31,8 @@ class Rule:
 
 
 _FORMAT_PLAIN = tuple(
-    f"siren_format.{name}" for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice", "voice_file")
+    f"siren_format.{name}"
+    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice", "voice_file")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -74,8 +75,8 @@ RULES = (
     Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.coded", "siren_cli.loudness",
-         "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.coded",
+         "siren_cli.loudness", "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
     Rule("siren_cli.training"),
     Rule(
@@ -116,7 +117,8 @@ RULES = (
     Rule(
         "siren_cli.voices",
         ("siren_cli.files", "siren_cli.srn_file", "siren_cli.weights", *_CLI_PLAIN, *_FORMAT_PLAIN),
-        ("siren_cli.audio", "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_format", "siren_weights"),
+        ("siren_cli.audio", "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_format",
+         "siren_weights"),
     ),
     Rule("siren_cli.commands"),
     Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
@@ -125,7 +127,10 @@ RULES = (
         ("typer", *_TERMINAL, *_CLI_PLAIN),
         ("numpy", "torch", "torchaudio", "yaml", "siren_cli.codec", "siren_cli.training", "siren_cli.weights"),
     ),
-    Rule("siren_cli.commands.eval", ("typer", *_TERMINAL, *_CLI_PLAIN), ("siren_cli.evaluation",)),
+    Rule(
+        "siren_cli.commands.eval", ("typer", *_TERMINAL, *_CLI_PLAIN),
+        ("siren_cli.evaluation", "siren_cli.training.sources"),
+    ),
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),

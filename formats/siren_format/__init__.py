@@ -104,8 +104,10 @@ __all__ = [
     "prior_digit_bits",
     "stream_to_bytes",
     "table_digit_bits",
+    "text_to_voice",
     "unpack_indices",
     "voice_digits",
+    "voice_id",
     "voice_level_db",
     "voice_to_bytes",
 ]

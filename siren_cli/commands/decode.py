@@ -93,7 +93,6 @@ def decode(
         note("the file carries no voice; decoding with the default voice", quiet=quiet)
 
     from siren_cli.codec import load_codec
-
     from siren_cli.voices import voices_for
 
     with working("decoding", quiet=quiet):

@@ -104,8 +104,9 @@ def encode(
         started_s = perf_counter()
         if is_packets:
             packets = encode_packets(
-                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice="none" if no_voice else voice or "each"
-            )
+                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES,
+                voice="none" if no_voice else voice or "each",
+            )  # fmt: skip
             data = packets_to_file(packets, codec.model_id)
         else:
             coded = codec.encode(wav, rate_hz, stages=stages)

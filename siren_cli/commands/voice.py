@@ -45,7 +45,7 @@ VoiceOutput = Annotated[
 @voice_app.command()
 def extract(
     sources: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Recordings or .srn files of one speaker; several are averaged.")
+        list[str], typer.Argument(metavar="IN...", help="Recordings or .srn files of one speaker, to average.")
     ],
     output: VoiceOutput = None,
     force: ForceOption = False,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from siren_cli import __version__
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.errors import DataError, SirenError
+from siren_cli.errors import DataError, SirenError, UsageError
 from siren_cli.evaluation import recogniser
 from siren_cli.evaluation.clip_work import Plan, Worker
 from siren_cli.evaluation.figures import similarity
@@ -67,6 +67,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         The record: settings, `figures` by name with intervals, pairs, what was left out and what is missing.
 
     Raises:
+        UsageError: If the judge of voices is to be left out.
         DataError: If there are too few clips, or resemblyzer is not installed.
         SirenError: If the model cannot be loaded.
     """
@@ -76,8 +77,10 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
 
     worker = Worker(plan)
     _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    if "voice" in plan.skip:
+        raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
     if all(judge.name != "voice" for judge in worker.judges):
-        raise DataError("--voices measures likeness with resemblyzer, which is not here; pip install --no-deps resemblyzer")
+        raise DataError("--voices measures with resemblyzer, which is not here; pip install --no-deps resemblyzer")
     codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
     weights = digest_of(find_model(plan.model).weights_path.read_bytes())
 
@@ -260,16 +263,19 @@ def _pitch(pairs: list[_Pair]) -> dict[str, Estimate | None]:
     moved, nearer = [], []
     for one, _, target, source in pairs:
         own, converted = one.pitch.get("own"), one.pitch.get("converted")
-        ends = [[h.pitch.get("original") for h in group] for group in (source, target)]
-        ends = [[pitch for pitch in end if pitch is not None] for end in ends]
-        if own is None or converted is None or not ends[0] or not ends[1]:
+        start, goal = (_mean_pitch(group) for group in (source, target))
+        if own is None or converted is None or start is None or goal is None:
             continue
-        start, goal = (float(np.mean(end)) for end in ends)
         if abs(goal - start) < _FAR_APART * np.log(2.0):
             continue
         moved.append(((converted - own) * (goal - start), (goal - start) ** 2))
         nearer.append((float(abs(converted - goal) < abs(converted - start)), 1.0))
     return {"pitch_moved": estimate(moved), "pitch_nearer": estimate(nearer)}
+
+
+def _mean_pitch(group: list[_Heard]) -> float | None:
+    known = [pitch for pitch in (one.pitch.get("original") for one in group) if pitch is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:

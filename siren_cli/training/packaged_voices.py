@@ -1,7 +1,7 @@
 """Makes the packaged voices of a model: `python -m siren_cli.training.packaged_voices DATA [MODEL]` (`make voices`).
 
 `weights/siren_weights/voices.json` names for every voice recordings of several speakers who sound alike. Their mean is
-nobody's voice. A voice belongs to one model, so new weights need new voices; they go to `voices/` in the model's folder.
+nobody's voice. A voice belongs to one model, so new weights need new voices; they go to `voices/` in its folder.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def voice_vectors() -> dict[str, tuple[bytes, dict[str, Any]]]:
         "unlikely": other,
         "without-end-of-line": word,
         "in-capital-letters": whole.upper(),
-        "in-a-message": "Here is me:\r\n> ".encode() + word + "\r\n\r\nBye – Anna\r\n".encode(),
+        "in-a-message": b"Here is me:\r\n> " + word + "\r\n\r\nBye – Anna\r\n".encode(),
         "damaged-empty": b"",
         "damaged-no-voice": b"my voice\n",
         "damaged-two-voices": whole + other,
