@@ -129,7 +129,7 @@ class Codec:
 
     @torch.inference_mode()
     def voice_codes(self, wav: ArrayLike, sample_rate_hz: int) -> tuple[NDArray[np.float32], float, int]:
-        """What is heard of a speaker, not rounded yet, so that it can be averaged (see `siren_cli.voices`).
+        """What is heard of a speaker, not rounded yet, so that it can be averaged (see `siren_cli.voice_mix`).
 
         Args:
             wav: Samples [T] or [T, C], full scale at 1.

@@ -1,4 +1,4 @@
-"""Voices by themselves: find one by file, name or text, average, blend and compare them. No torch, no NumPy.
+"""Voices by themselves: one found by file, by name, or by text. No torch, no NumPy but for recordings.
 
 What a voice is, 8 bytes of a model's own, is described in `siren_format.voice`; its file in formats/VOICE1.md.
 """
@@ -7,27 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siren_cli.errors import AudioEmpty, AudioUnreadable, UsageError, VoiceMissing, VoiceUnusable
 from siren_cli.files import STREAM, read_bytes, reason_of, require_file
 from siren_cli.srn_file import read_srn, refusal
+from siren_cli.voice_mix import Heard, average
 from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables
 from siren_format.errors import BadVoice, FormatError
-from siren_format.limits import MAGIC_BYTE, SAMPLE_RATE_HZ
-from siren_format.voice import (
-    VOICE_DIGIT_LEVELS,
-    VOICE_DIGITS,
-    coarse_level_db,
-    codes_to_digits,
-    digits_to_codes,
-    voice_digits,
-    voice_level_db,
-    voice_to_bytes,
-)
+from siren_format.limits import MAGIC_BYTE
+from siren_format.voice import digits_to_codes, voice_digits, voice_level_db
 from siren_format.voice_file import MAX_VOICE_FILE_BYTES, VoiceFile, bytes_to_voice, text_to_voice, voice_id
 
 if TYPE_CHECKING:
@@ -45,15 +36,6 @@ FOLDER_NAME = "voices"
 """Of the folder in a model's folder that holds its voices."""
 _TEXT_START = "siren-voice-"
 _MAX_VOICES_IN_FOLDER = 10_000
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What one recording says of a speaker: 28 codes, not rounded, the level in dBFS, and its length in samples."""
-
-    codes: Sequence[float]
-    level_db: float
-    samples: int
 
 
 class Voices:
@@ -274,62 +256,6 @@ def name_of_voice(source: str, model: str | None) -> bytes:
     return Voices(find_model(model), no_codec, lambda text: None).reference(source)
 
 
-def average(heard: Sequence[Heard]) -> bytes:
-    """The voice of a speaker over several recordings.
-
-    What the encoder said is averaged before it is rounded, each recording counting as much as it is long, up to the
-    minute that is heard of it; so is the level. Of one recording it is the voice that `siren encode` codes.
-
-    Args:
-        heard: At least one recording.
-
-    Returns:
-        Voice field, 8 bytes.
-    """
-    total = sum(one.samples for one in heard)
-    shares = [one.samples / total for one in heard]
-    codes = [sum(s * one.codes[i] for s, one in zip(shares, heard, strict=True)) for i in range(VOICE_DIGITS)]
-    level_db = sum(share * one.level_db for share, one in zip(shares, heard, strict=True))
-    return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes))
-
-
-def blend(first: bytes, second: bytes, mix: float) -> bytes:
-    """A voice between two.
-
-    Digits are coarse: rounding each would jump from the one voice to the other. So what rounding takes from the way of
-    one digit is given to the next (error diffusion, Floyd and Steinberg 1976): of all steps between the two voices a
-    share of `mix` is taken.
-
-    Args:
-        first: Voice field, 8 bytes.
-        second: Voice field, 8 bytes.
-        mix: How much of the second, 0..1.
-
-    Returns:
-        Voice field, 8 bytes; the first for 0, the second for 1.
-
-    Raises:
-        UsageError: If `mix` is not 0..1.
-    """
-    if not 0.0 <= mix <= 1.0:
-        raise UsageError(f"--mix is {mix}, expected a number from 0 (the first voice) to 1 (the second)")
-    digits, owed = [], 0.0
-    for one, other in zip(voice_digits(first), voice_digits(second), strict=True):
-        steps = abs(other - one)
-        wanted = mix * steps + owed
-        taken = min(max(round(wanted), 0), steps)
-        digits.append(one + taken if other > one else one - taken)
-        owed = wanted - taken
-    level_db = (1 - mix) * voice_level_db(first) + mix * voice_level_db(second)
-    return voice_to_bytes(level_db, digits)
-
-
-def likeness(first: bytes, second: bytes) -> float:
-    """How alike two voices are: 1 less the mean difference of their digits, as a share of the largest possible."""
-    pairs = zip(voice_digits(first), voice_digits(second), strict=True)
-    return 1.0 - sum(abs(one - other) for one, other in pairs) / (VOICE_DIGITS * (VOICE_DIGIT_LEVELS - 1))
-
-
 def packaged_notes() -> dict[str, dict[str, Any]]:
     """What is known of the packaged voices, by name: `about`, `pitch_hz`, and the `clips` they are made from.
 
@@ -342,11 +268,6 @@ def packaged_notes() -> dict[str, dict[str, Any]]:
         return dict(json.loads(Path(VOICES_PATH).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise VoiceUnusable(f"{VOICES_PATH}: not readable as JSON ({error}); reinstall SIREN") from error
-
-
-def heard_s(heard: Sequence[Heard]) -> float:
-    """Seconds of sound that a voice rests on."""
-    return sum(one.samples for one in heard) / SAMPLE_RATE_HZ
 
 
 def _start_of(path: str) -> bytes:

@@ -42,7 +42,7 @@ _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
            "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
-           "siren_cli.voices")
+           "siren_cli.voice_mix")
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -83,8 +83,8 @@ RULES = (
         "siren_cli.training.*",
         ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
          "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-         "siren_cli.pitch",
-         "siren_cli.training", "siren_cli.voices", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+         "siren_cli.pitch", "siren_cli.training", "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights",
+         "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
@@ -114,9 +114,11 @@ RULES = (
         ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
         ("siren_cli.codec", "siren_cli.coded"),
     ),
+    Rule("siren_cli.voice_mix", (*_CLI_PLAIN, *_FORMAT_PLAIN)),
     Rule(
         "siren_cli.voices",
-        ("siren_cli.files", "siren_cli.srn_file", "siren_cli.weights", *_CLI_PLAIN, *_FORMAT_PLAIN),
+        ("siren_cli.files", "siren_cli.srn_file", "siren_cli.voice_mix", "siren_cli.weights", *_CLI_PLAIN,
+         *_FORMAT_PLAIN),
         ("siren_cli.audio", "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_format",
          "siren_weights"),
     ),
@@ -135,7 +137,8 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.voices", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.voice_mix", "siren_cli.voices",
+         "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

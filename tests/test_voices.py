@@ -16,7 +16,8 @@ from siren_cli.errors import DataError, UsageError, VoiceMissing
 from siren_cli.files import read_bytes
 from siren_cli.manifest import read_manifest
 from siren_cli.training.packaged_voices import main, make_voices, write_voices
-from siren_cli.voices import Heard, Voices, average, blend, heard_s, likeness, packaged_notes
+from siren_cli.voice_mix import Heard, average, blend, heard_s, likeness
+from siren_cli.voices import Voices, packaged_notes
 from siren_cli.weights import ModelFiles, find_model
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 from siren_format.voice_file import bytes_to_voice

@@ -63,7 +63,7 @@ def extract(
     for source in sources if destination != STREAM else []:
         require_writable(destination, force=True, source=source)
 
-    from siren_cli.voices import average, heard_s
+    from siren_cli.voice_mix import average, heard_s
 
     with working("listening", quiet=quiet):
         voices = _voices(model, device.value, threads, quiet=quiet)
@@ -84,7 +84,7 @@ def show(
     model: ModelOption = None,
 ) -> None:
     """Tell what a voice says: its bits, its name, and which packaged voices it is like."""
-    from siren_cli.voices import likeness
+    from siren_cli.voice_mix import likeness
 
     voices = _voices(model, device.value, threads, quiet=quiet)
     voice = voices.find(source)
@@ -153,7 +153,7 @@ def blend_voices(
         raise UsageError("blend makes a new voice; name its file with -o OUT.voice, or give -o -")
     as_talk = _require_output(output, force=force, as_json=as_json)
 
-    from siren_cli.voices import blend, likeness
+    from siren_cli.voice_mix import blend, likeness
 
     voices = _voices(model, device.value, threads, quiet=quiet)
     pair = [voices.find(source) for source in (first, second)]

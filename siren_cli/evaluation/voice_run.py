@@ -72,7 +72,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         SirenError: If the model cannot be loaded.
     """
     from siren_cli.codec import load_codec
-    from siren_cli.voices import Heard, average
+    from siren_cli.voice_mix import Heard, average
     from siren_cli.weights import find_model
 
     worker = Worker(plan)
@@ -311,7 +311,7 @@ def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
 def _cost(material: list[_Heard]) -> dict[str, Estimate | None]:
     from dataclasses import replace
 
-    from siren_cli.voices import likeness
+    from siren_cli.voice_mix import likeness
 
     sizes = []
     for one in material:

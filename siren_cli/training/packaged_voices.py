@@ -16,7 +16,8 @@ from siren_cli.errors import AudioUnreadable, DataError, SirenError, UsageError
 from siren_cli.files import write_bytes_atomic
 from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.training.sources import list_clips, read_clips
-from siren_cli.voices import FOLDER_NAME, SUFFIX, Heard, average, packaged_notes
+from siren_cli.voice_mix import Heard, average
+from siren_cli.voices import FOLDER_NAME, SUFFIX, packaged_notes
 from siren_cli.weights import find_model
 from siren_format.voice_file import VoiceFile
 
