@@ -114,6 +114,10 @@ RULES = (
         ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
         ("siren_cli.codec", "siren_cli.coded"),
     ),
+    Rule(
+        "siren_cli.srn_rewrite",
+        ("siren_cli.manifest", "siren_cli.srn_file", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+    ),
     Rule("siren_cli.voice_mix", (*_CLI_PLAIN, *_FORMAT_PLAIN)),
     Rule(
         "siren_cli.voices",
@@ -137,7 +141,7 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.voice_mix", "siren_cli.voices",
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.srn_rewrite", "siren_cli.voice_mix", "siren_cli.voices",
          "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),

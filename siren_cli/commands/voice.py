@@ -186,33 +186,23 @@ def strip(
     """Take the voice out of a .srn file: it will be heard in the default voice. Needs no torch."""
     from dataclasses import replace
 
-    from siren_cli.manifest import model_for
-    from siren_cli.srn_file import cost_rows, facts_of, read_srn, refusal, voice_text
-    from siren_cli.weights import find_model, read_prior, read_tables
-    from siren_format.errors import FormatError
-    from siren_format.stream import bytes_to_stream, stream_to_bytes
+    from siren_cli.srn_file import cost_rows, facts_of, voice_text
+    from siren_cli.srn_rewrite import take_apart
 
     if output is None:
         raise UsageError("strip writes a file beside the one it reads; name it with -o OUT.srn, or give -o -")
     as_talk = is_report_talk([output], as_json=as_json)
     require_writable(output, force=force, source=source)
-    data = read_srn(source)
-    try:
-        before = facts_of(data)
-        files = find_model(model_for(str(before["model_id"]), model))
-        tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-        stream = bytes_to_stream(data, tables, files.model_id, prior)
-    except FormatError as error:
-        raise refusal(source, error) from error
-    name = None if voice_ref is None else _voices_of(files, _no_codec, quiet=quiet).reference(voice_ref)
-    stripped = stream_to_bytes(replace(stream, voice=None, voice_id=name), tables, prior)
+    file = take_apart(source, model)
+    name = None if voice_ref is None else _voices_of(file.files, _no_codec, quiet=quiet).reference(voice_ref)
+    stripped = file.put_together(replace(file.stream, voice=None, voice_id=name))
     write_bytes(output, stripped, force=force)
 
     facts = facts_of(stripped)
     if as_json:
-        show_json({"input": source, "output": output, "input_bytes": before["file_bytes"], **facts})
+        show_json({"input": source, "output": output, "input_bytes": file.facts["file_bytes"], **facts})
     elif not quiet:
-        voice_row = ("voice", f"{voice_text(facts)}; was {voice_text(before)}")
+        voice_row = ("voice", f"{voice_text(facts)}; was {voice_text(file.facts)}")
         show_rows([voice_row, *cost_rows(facts)], as_talk=as_talk)
 
 
