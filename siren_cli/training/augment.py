@@ -1,6 +1,7 @@
-"""What the semantic branch hears instead of the clean mel: another vocal tract, another microphone, noise.
+"""Other speakers, microphones and noise than the recordings have.
 
-The target stays clean, so that the indices learn to leave these things out.
+`perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
+things out; `change_speaker` changes voice and target alike, so that the voice branch meets more voices than there are.
 """
 
 from __future__ import annotations
@@ -10,8 +11,15 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchaudio.functional import pitch_shift
+
+from siren_cli.training.data import Batch
+from siren_cli.training.filterbank import mel_centres_hz
 
 _NATS_PER_DB = math.log(10.0) / 20.0
+_STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12
+_SHIFT_RATE = 100
+"""Only the ratio of rates counts when a pitch is shifted; small numbers keep the resampler's filters small."""
 
 
 def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
@@ -40,12 +48,7 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     device = mel.device
 
     warp = (1 + 0.16 * (2 * torch.rand(count, 1) - 1)).to(device)
-    position = (torch.arange(bins, device=device)[None] * warp).clamp(0, bins - 1)
-    low = position.floor().long().clamp(max=bins - 2)
-    part = (position - low)[:, None]
-    lower = x.gather(2, low[:, None].expand(-1, frames, -1))
-    upper = x.gather(2, (low + 1)[:, None].expand(-1, frames, -1))
-    x = lower + (upper - lower) * part
+    x = _read_between(x, torch.arange(bins, device=device)[None] * warp)
 
     knots = 5.0 * _NATS_PER_DB * torch.randn(count, 1, 7).to(device)
     x = x + F.interpolate(knots, size=bins, mode="linear", align_corners=True)
@@ -66,3 +69,88 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
     return out
+
+
+def perturb_wav(wav: Tensor, share: float) -> Tensor:
+    """`perturb` for a front end that hears samples: pitch and formants, equaliser, noise.
+
+    The perturbed items of a batch share one shift of up to 3 semitones (phase vocoder), which moves formants and pitch
+    alike; each has an equaliser of its own, and a third of them noise at 5 to 35 dB below them.
+
+    Args:
+        wav: Samples [B, T].
+        share: Probability of an item to be perturbed.
+
+    Returns:
+        Samples [B, T].
+    """
+    chosen = torch.rand(len(wav)) < share
+    if not bool(chosen.any()):
+        return wav
+    x = wav[chosen]
+    count, samples = x.shape
+    steps = int(torch.randint(-_MOST_STEPS, _MOST_STEPS + 1, ()))
+    if steps:
+        x = pitch_shift(x, _SHIFT_RATE, steps, bins_per_octave=_STEPS_PER_OCTAVE)
+    bins = samples // 2 + 1
+    knots = 5.0 * _NATS_PER_DB * torch.randn(count, 1, 7).to(wav.device)
+    gain = F.interpolate(knots, size=bins, mode="linear", align_corners=True)[:, 0].exp()
+    x = torch.fft.irfft(torch.fft.rfft(x) * gain, n=samples)
+    noisy = (torch.rand(count, 1) < 0.33).to(wav.device)
+    below = (-(5 + 30 * torch.rand(count, 1)).to(wav.device) * _NATS_PER_DB).exp()
+    level = x.square().mean(1, keepdim=True).sqrt()
+    out = wav.clone()
+    out[chosen] = x + noisy * below * level * torch.randn_like(x)
+    return out
+
+
+def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, floor: float) -> Batch:
+    """Turns a share of the speakers of a batch into others, in everything that tells of them.
+
+    Frequencies of mel, envelope and voice are scaled by one factor (0.84 to 1.19: vocal tract length perturbation,
+    Jaitly & Hinton 2013), the pitch with them, and a smooth equaliser colours all three. The few speakers of a corpus
+    become a continuum; without it the voice branch learns the training speakers by heart.
+
+    Args:
+        batch: Crops.
+        share: Probability of an item to be changed.
+        mel_mean: Mean of the log-mel that was subtracted.
+        mel_std: Standard deviation it was divided by.
+        floor: Smallest magnitude before the logarithm.
+    """
+    chosen = torch.rand(len(batch.mel)) < share
+    if not bool(chosen.any()):
+        return batch
+    device, bins = batch.mel.device, batch.mel.shape[-1]
+    count = int(chosen.sum())
+    log_factor = (0.175 * (2 * torch.rand(count, 1) - 1)).to(device)
+    knots = 3.0 * _NATS_PER_DB * torch.randn(count, 1, 5).to(device) / mel_std
+    colour = F.interpolate(knots, size=bins, mode="linear", align_corners=True)
+    centres_hz = mel_centres_hz(bins).to(device)
+    wanted_hz = centres_hz[None] * (-log_factor).exp()
+    above = torch.searchsorted(centres_hz, wanted_hz.contiguous()).clamp(1, bins - 1)
+    low_hz, high_hz = centres_hz[above - 1], centres_hz[above]
+    position = above - 1 + (wanted_hz - low_hz) / (high_hz - low_hz)
+    lowest = (math.log(floor) - mel_mean) / mel_std
+
+    def changed(mel: Tensor) -> Tensor:
+        out = mel.clone()
+        out[chosen] = (_read_between(mel[chosen], position) + colour).clamp_min(lowest)
+        return out
+
+    pitch = batch.pitch.clone()
+    pitch[chosen] = torch.where(pitch[chosen] > 0, pitch[chosen] + log_factor, 0.0)
+    return batch._replace(
+        mel=changed(batch.mel), envelope=changed(batch.envelope), voice_mel=changed(batch.voice_mel), pitch=pitch
+    )
+
+
+def _read_between(x: Tensor, position: Tensor) -> Tensor:
+    """Values of x [B, F, M] at fractional bins [B, M], interpolated."""
+    frames, bins = x.shape[1:]
+    position = position.clamp(0, bins - 1)
+    low = position.floor().long().clamp(max=bins - 2)
+    part = (position - low)[:, None]
+    lower = x.gather(2, low[:, None].expand(-1, frames, -1))
+    upper = x.gather(2, (low + 1)[:, None].expand(-1, frames, -1))
+    return lower + (upper - lower) * part

@@ -71,6 +71,8 @@ class TrainConfig:
     voice_absent: float = 0.05
     voice_elsewhere: float = 0.5
     perturb: float = 0.5
+    other_speakers: float = 0.5
+    mean_weight: float = 0.5
     delta_weight: float = 0.3
     phone_encoder_weight: float = 0.2
     phone_decoder_weight: float = 0.4
@@ -84,7 +86,7 @@ class TrainConfig:
     teacher_weight: float = 0.0
     rate_weight: float = 0.0
 
-    # Vocoder and joint.
+    # Vocoder and joint; the factorizer has a critic of its own where `adversarial_weight` is not 0.
     adversarial_from_step: int = 2_000
     adversarial_weight: float = 1.0
     adversarial_loss: str = "hinge"
@@ -114,7 +116,7 @@ class TrainConfig:
 
 
 STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "factorizer": {},
+    "factorizer": {"adversarial_weight": 0.0, "discriminators": (), "feature_weight": 0.5},
     "vocoder": {"batch": 16, "crop_frames": 96, "learning_rate": 1e-3, "decay_share": 0.2, "steps": 6_000},
     "joint": {
         "batch": 8,

@@ -1,4 +1,4 @@
-"""Judges of decoded waveforms, small enough to train on a CPU."""
+"""Judges of decoded waveforms and spectra, small enough to train on a CPU."""
 
 from __future__ import annotations
 
@@ -121,3 +121,30 @@ class Adversary(nn.Module):
         """Score maps and activations of every discriminator for samples [B, T]."""
         judgements = [judge(wav) for judge in self.judges]
         return [score for score, _ in judgements], [activations for _, activations in judgements]
+
+
+class SpectrumCritic(nn.Module):
+    """Looks at patches of a log-mel spectrum, so that decoded ones become as sharp as real ones.
+
+    Convolutions over time and frequency as in PatchGAN (Isola et al. 2017); each score judges about 0.3 s by half of
+    the bins.
+
+    Args:
+        width: Channels of the first layer.
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        layers = ((1, width, (2, 2)), (width, 2 * width, (2, 2)), (2 * width, 4 * width, (2, 2)),
+                  (4 * width, 4 * width, (1, 1)))  # fmt: skip
+        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(a, b, 5, stride, padding=2)) for a, b, stride in layers)
+        self.score = weight_norm(nn.Conv2d(4 * width, 1, 3, padding=1))
+
+    def forward(self, mel: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Score map and activations, as `Adversary` gives them, for normalised log-mel [B, F, M]."""
+        x = mel[:, None]
+        activations = []
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.1)
+            activations.append(x)
+        return [self.score(x)], [activations]

@@ -11,13 +11,18 @@ from siren_cli.errors import DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import perturb
+from siren_cli.training.augment import change_speaker, perturb, perturb_wav
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
+from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
+from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
 from siren_cli.training.units import UNITS
+
+_CUT_FRAMES = 128
+"""Frames of a crop that the critic looks at."""
 
 
 class FactorizerStage:
@@ -25,6 +30,7 @@ class FactorizerStage:
 
     Beside the regression of mel, pitch and voicing, a phone classifier reads the 50 Hz features before and after
     the quantiser: without it the bits go to what is loud, not to what is said. The classifiers are thrown away.
+    With an `adversarial_weight`, a critic of decoded spectra counters the blur that regression leaves.
     """
 
     name = "factorizer"
@@ -72,6 +78,8 @@ class FactorizerStage:
                 )
         if config.rate_weight:
             self.trained["price"] = RunningPrior(model.config.stages)
+        self.adversary = SpectrumCritic(config.discriminator_width) if config.adversarial_weight else None
+        self._judged: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -80,23 +88,24 @@ class FactorizerStage:
             step, config.batch, config.crop_frames, voice_elsewhere=config.voice_elsewhere, part=part
         )
 
-    def features(self, batch: Batch, heard: Tensor) -> Tensor:
-        """What the semantic branch hears: the (perturbed) mel, or the front end's features of the wav.
+    def features(self, batch: Batch, *, changed: bool = False) -> Tensor:
+        """What the semantic branch hears: the mel, or the front end's features of the wav, `changed` in training.
 
-        A frozen front end's features may come from the cache. One that learns runs without its dropout and masks,
-        which draw from a generator of their own.
+        A frozen front end's features may come from the cache, as they are. One that learns runs without its dropout
+        and masks, which draw from a generator of their own.
         """
+        share, mc = self.config.perturb if changed else 0.0, self.model.config
         if self.model.front_end is None:
-            return heard
+            return perturb(batch.mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor)
         if batch.front_end is not None and self.config.freezes("front_end"):
             return batch.front_end
-        return self.model.front_end.eval()(batch.wav)
+        return self.model.front_end.eval()(perturb_wav(batch.wav, share))
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
         config, model, mc = self.config, self.model, self.model.config
-        heard = perturb(batch.mel, config.perturb, mc.mel_mean, mc.mel_std, mc.mel_floor)
-        encoder_features, latents = model.factorizer.semantic(self.features(batch, heard))
+        batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        encoder_features, latents = model.factorizer.semantic(self.features(batch, changed=True))
         codes = model.factorizer.voice(batch.voice_mel)
         absent = torch.rand(len(codes), device=codes.device) < config.voice_absent
         voice = model.factorizer.voice.codes_to_voice(codes, absent)
@@ -112,6 +121,7 @@ class FactorizerStage:
         losses["phone_decoder"] = _phone_loss(self.heads["decoder"](decoder_features), labels, batch.counts[1])
         total = (
             losses["mel"]
+            + config.mean_weight * losses["mean"]
             + config.delta_weight * losses["delta"]
             + config.pitch_weight * losses["pitch"]
             + config.voicing_weight * losses["voicing"]
@@ -127,7 +137,36 @@ class FactorizerStage:
         if config.rate_weight:
             losses["bits"] = self.trained["price"](frame_codes)
             total = total + config.rate_weight * losses["bits"]
+        if self.adversary is not None and step >= config.adversarial_from_step:
+            fooling, matching = self._criticise(self.adversary, batch.envelope, speech.mel)
+            losses |= {"fooling": fooling, "matching": matching}
+            total = total + config.adversarial_weight * fooling + config.feature_weight * matching
         return total, {name: float(value.detach()) for name, value in losses.items()}
+
+    def _criticise(self, critic: SpectrumCritic, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
+        """How little decoded spectra [B, F, M] fool the critic, and how far they are from the real ones in its eyes."""
+        frames = min(_CUT_FRAMES, real.shape[1])
+        first = int(torch.randint(0, real.shape[1] - frames + 1, ()))
+        real, decoded = real[:, first : first + frames], decoded[:, first : first + frames]
+        self._judged = (real, decoded.detach())
+        with self.clock("discriminators"):
+            fake_scores, fake_features = critic(decoded)
+            with torch.no_grad():
+                _, real_features = critic(real)
+        return generator_loss(self.config.adversarial_loss, fake_scores), feature_matching(real_features, fake_features)
+
+    def take_judged(self) -> tuple[Tensor, Tensor]:
+        """The true and the decoded spectra that the critic has to judge after `loss`."""
+        assert self._judged is not None, "loss comes first"
+        judged, self._judged = self._judged, None
+        return judged
+
+    def adversary_loss(self, judged: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """The critic's loss on spectra from `take_judged`."""
+        assert self.adversary is not None, "there is something to judge"
+        real, decoded = judged
+        loss = adversary_loss(self.config.adversarial_loss, self.adversary(real)[0], self.adversary(decoded)[0])
+        return loss, {"adversary": float(loss.detach())}
 
     def _taught(self, batch: Batch) -> Tensor:
         """The teacher's features of a batch, from the cache or anew."""
@@ -147,7 +186,7 @@ class FactorizerStage:
         batch = self.dev.batch(0, self.config.evaluate_crops, frames, voice_elsewhere=0.0)
         device = next(model.decoder.parameters()).device
         batch = batch.to(device)
-        encoder_features, latents = model.factorizer.semantic(self.features(batch, batch.mel))
+        encoder_features, latents = model.factorizer.semantic(self.features(batch))
         labels = phones_at_50_hz(batch.phones)
         figures["phone_accuracy_encoder"] = _accuracy(self.heads["encoder"](encoder_features), labels)
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
@@ -174,7 +213,7 @@ class FactorizerStage:
         model = self.model
         device = next(model.decoder.parameters()).device
         batch = self.dev.batch(0, 1, 400, voice_elsewhere=0.0).to(device)
-        _, latents = model.factorizer.semantic(self.features(batch, batch.mel))
+        _, latents = model.factorizer.semantic(self.features(batch))
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
         mels = {"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0]}
         for stages in range(1, model.config.stages + 1):
@@ -184,11 +223,12 @@ class FactorizerStage:
 
 
 def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
-    """Mel, mel delta, pitch (voiced frames, in nats) and voicing losses of decoded speech against a batch."""
+    """Mel, its mean over time, its delta, pitch (voiced frames, in nats) and voicing losses against a batch."""
     voiced = (batch.pitch > 0).float()
     delta = speech.mel[:, 1:] - speech.mel[:, :-1] - (batch.envelope[:, 1:] - batch.envelope[:, :-1])
     return {
         "mel": F.l1_loss(speech.mel, batch.envelope),
+        "mean": F.l1_loss(speech.mel.mean(1), batch.envelope.mean(1)),
         "delta": delta.abs().mean(),
         "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / batch.counts[0].clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),

@@ -1,0 +1,75 @@
+"""What the networks are made to hear: other speakers in everything alike, other microphones in what is heard alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from siren_cli.training.augment import change_speaker, perturb_wav
+from siren_cli.training.data import Batch
+from siren_cli.training.discriminators import SpectrumCritic
+from siren_cli.training.filterbank import mel_centres_hz
+from siren_cli.training.losses import adversary_loss
+
+MEAN, STD, FLOOR = -6.0, 2.1, 1e-4
+
+
+def batch_with_a_formant(bin_number: int, crops: int = 6) -> Batch:
+    """Crops whose every spectrum is one bump, half of their frames voiced at 150 Hz."""
+    bump = 2.0 * torch.exp(-((torch.arange(80) - bin_number) ** 2) / 18.0)
+    mel = bump.expand(crops, 40, 80).clone()
+    pitch = torch.full((crops, 40), math.log(150.0))
+    pitch[:, ::2] = 0.0
+    empty = torch.zeros(crops, 40)
+    return Batch(torch.zeros(crops, 6400), mel, mel.clone(), pitch, empty.long(), mel.clone(), torch.ones(2))
+
+
+def test_another_speaker_has_all_frequencies_and_the_pitch_scaled_by_one_factor() -> None:
+    torch.manual_seed(0)
+    before = batch_with_a_formant(45)
+    after = change_speaker(before, 1.0, MEAN, STD, FLOOR)
+    assert torch.equal(after.pitch > 0, before.pitch > 0)
+    factors = (after.pitch - before.pitch)[:, 1]
+    assert float(factors.abs().max()) <= 0.175 and len(factors.unique()) == 6
+    centres_hz = mel_centres_hz(80)
+    for spectra in (after.mel, after.envelope, after.voice_mel):
+        moved_hz = centres_hz[spectra[:, 0].argmax(-1)]
+        assert torch.allclose(moved_hz.log(), centres_hz[45].log() + factors, atol=0.06)
+    assert torch.allclose(after.mel, after.envelope)
+
+
+def test_no_speaker_is_changed_unasked() -> None:
+    before = batch_with_a_formant(20)
+    assert change_speaker(before, 0.0, MEAN, STD, FLOOR) is before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_front_end_hears_other_samples_as_many_and_finite(seed: int) -> None:
+    torch.manual_seed(seed)
+    wav = 0.1 * torch.randn(4, 16_000)
+    wav[0] = 0.0
+    heard = perturb_wav(wav, 1.0)
+    assert heard.shape == wav.shape and bool(torch.isfinite(heard).all())
+    assert float(heard[0].abs().max()) < 1e-6
+    assert float((heard[1:] - wav[1:]).abs().mean()) > 0.01
+    assert perturb_wav(wav, 0.0) is wav
+
+
+def test_the_critic_learns_to_tell_blurred_spectra_from_sharp_ones() -> None:
+    torch.manual_seed(0)
+    critic = SpectrumCritic(width=2)
+    sharp = torch.randn(2, 32, 80)
+    blurred = torch.nn.functional.avg_pool2d(sharp[:, None], 5, 1, padding=2)[:, 0]
+    optimiser = torch.optim.Adam(critic.parameters(), 3e-3)
+    losses = []
+    for _ in range(30):
+        total = adversary_loss("hinge", critic(sharp)[0], critic(blurred)[0])
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+    scores, activations = critic(sharp)
+    assert len(scores) == len(activations) == 1 and scores[0].shape[0] == 4
