@@ -97,7 +97,7 @@ class Voices:
             return self._read_file(str(packaged))
         if source != STREAM and not os.path.exists(source):
             raise VoiceMissing(
-                f"{source}: no such file or packaged voice; see 'siren voice list', or give a path or {DEFAULT_VOICE}"
+                f"{source or repr(source)}: no such file or packaged voice; see 'siren voice list', or give a path or {DEFAULT_VOICE}"
             )
         data = read_bytes(source, VoiceMissing) if source == STREAM else _start_of(source)
         if data[:1] == bytes((MAGIC_BYTE,)):
@@ -110,7 +110,7 @@ class Voices:
         """Listens to a recording, or reads what a `.srn` file says of its speaker.
 
         Args:
-            source: Path.
+            source: Path, or `-` for a recording from standard input.
 
         Raises:
             VoiceUnusable: If it is neither audio nor a `.srn` file, or carries no voice.
@@ -120,8 +120,7 @@ class Voices:
         from siren_cli.audio import conversion_notes, read_audio
         from siren_cli.loudness import SILENCE_LEVEL_DB
 
-        require_file(source, VoiceMissing)
-        data = _start_of(source)
+        data = b"" if source == STREAM else _start_of(source)
         if data[:1] == bytes((MAGIC_BYTE,)):
             srn = read_srn(source)
             voice = self._voice_of(source, srn)

@@ -141,8 +141,8 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.srn_rewrite", "siren_cli.voice_mix", "siren_cli.voices",
-         "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.srn_rewrite", "siren_cli.voice_mix",
+         "siren_cli.voices", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

@@ -45,7 +45,7 @@ VoiceOutput = Annotated[
 @voice_app.command()
 def extract(
     sources: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Recordings or .srn files of one speaker, to average.")
+        list[str], typer.Argument(metavar="IN...", help="Recordings (- for standard input) or .srn files, to average.")
     ],
     output: VoiceOutput = None,
     force: ForceOption = False,

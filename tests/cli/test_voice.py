@@ -64,7 +64,7 @@ def test_the_voice_of_a_recording_is_the_same_by_every_way(siren: Siren, talk: P
     assert len(directly) == len(soundfile.read("bob.wav")[0])
 
 
-def test_extract_averages_and_says_what_it_wrote(siren: Siren, talk: Path, codec: Codec) -> None:
+def test_extract_averages_and_says_what_it_wrote(siren: Siren, talk: Path, codec: Codec, voiced_model: Path) -> None:
     outcome = siren("voice", "extract", "anna1.wav", "anna2.wav", "-o", "anna.voice", "--json")
     facts = json.loads(outcome.out)
     assert facts["inputs"] == ["anna1.wav", "anna2.wav"]
@@ -74,7 +74,12 @@ def test_extract_averages_and_says_what_it_wrote(siren: Siren, talk: Path, codec
     assert found.model_id == codec.model_id
     assert facts["text"] == found.to_text()
     assert siren("voice", "extract", "anna1.wav", "anna2.wav", "-o", "-", "-q").out == f"{facts['text']}\n"
+    piped = subprocess.run(
+        [sys.executable, "-m", "siren_cli", "voice", "extract", "-", "-q"], capture_output=True, check=True,
+        input=(talk / "anna1.wav").read_bytes(), env=environment(voiced_model),
+    )  # fmt: skip
     said = siren("voice", "extract", "anna1.wav", "-o", "one.voice")
+    assert piped.stdout == (talk / "one.voice").read_bytes()
     assert said.out.startswith("heard  2.0 s of 1 recording\nvoice  one.voice, 45 bytes, name ")
     # The voice in a .srn file is rounded already; it counts as much as a recording.
     assert siren("encode", "anna1.wav", "-q").status == 0
