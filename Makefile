@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train eval eval-voices readme-voices readme-table recogniser voices vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train bench-coding determinism eval eval-voices readme-voices readme-table recogniser voices vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,12 @@ bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--j
 
 bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
 	$(BIN)/python -m tests.bench.training $(ARGS)
+
+bench-coding: $(DEV_READY) ## Compare the coders of the indices: rate, silence, time (DATA, ARGS="--audio DIR --cache RUN/cache")
+	$(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)
+
+determinism: $(DEV_READY) ## Code golden material with other threads, processors, NumPys and Pythons (pip fetches them)
+	$(BIN)/python -m tests.determinism $(ARGS)
 
 eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.jsonl, ARGS="--limit 8"); leaves eval/
 	@mkdir -p eval

@@ -16,6 +16,7 @@ from siren_cli.console import Rows
 from siren_cli.manifest import model_for
 from siren_cli.weights import find_model, read_prior, read_tables
 from siren_format.errors import OtherModel
+from siren_format.header import MODEL_ID_OFFSET
 from siren_format.layout import parse_layout
 from siren_format.limits import LEVELS, Coder
 from siren_format.prior_rows import prior_digit_bits
@@ -48,7 +49,7 @@ def bit_facts(data: bytes, model: str | None) -> dict[str, Any]:
     layout = parse_layout(data)
     files = find_model(model_for(layout.header.model_id.hex(), model))
     if files.model_id != layout.header.model_id:
-        raise OtherModel(layout.header.model_id, files.model_id, offset=3)
+        raise OtherModel(layout.header.model_id, files.model_id, offset=MODEL_ID_OFFSET)
     tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
     groups = []
     coded_voice_bits = 0.0

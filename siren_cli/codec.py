@@ -62,6 +62,11 @@ class Codec:
         self.stages = model.config.stages
 
     @property
+    def networks(self) -> SirenModel:
+        """All networks, for those who look at one of them alone."""
+        return self._model
+
+    @property
     def parameter_count(self) -> int:
         """Number of weights of all networks."""
         return sum(parameter.numel() for parameter in self._model.parameters())

@@ -97,10 +97,11 @@ class Voices:
             return self._read_file(str(packaged))
         if source != STREAM and not os.path.exists(source):
             raise VoiceMissing(
-                f"{source or repr(source)}: no such file or packaged voice; see 'siren voice list', or give a path or {DEFAULT_VOICE}"
+                f"{source or repr(source)}: no such file or packaged voice; see 'siren voice list', or give a path or "
+                f"{DEFAULT_VOICE}"
             )
         data = read_bytes(source, VoiceMissing) if source == STREAM else _start_of(source)
-        if data[:1] == bytes((MAGIC_BYTE,)):
+        if _is_srn(data):
             return self._voice_of(source, data if source == STREAM else read_srn(source))
         if source == STREAM or source.endswith(SUFFIX) or _TEXT_START.encode() in data.lower():
             return self._own(source, self._parsed(source, bytes_to_voice, data))
@@ -121,7 +122,7 @@ class Voices:
         from siren_cli.loudness import SILENCE_LEVEL_DB
 
         data = b"" if source == STREAM else _start_of(source)
-        if data[:1] == bytes((MAGIC_BYTE,)):
+        if _is_srn(data):
             srn = read_srn(source)
             voice = self._voice_of(source, srn)
             from siren_format.layout import parse_layout
@@ -267,6 +268,11 @@ def packaged_notes() -> dict[str, dict[str, Any]]:
         return dict(json.loads(Path(VOICES_PATH).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise VoiceUnusable(f"{VOICES_PATH}: not readable as JSON ({error}); reinstall SIREN") from error
+
+
+def _is_srn(data: bytes) -> bool:
+    """Whether this is the start of a `.srn` file, and so of no text (SRN1 2)."""
+    return len(data) > 1 and data[0] == MAGIC_BYTE and data[1] < 0x80
 
 
 def _start_of(path: str) -> bytes:

@@ -32,7 +32,8 @@ class Rule:
 
 _FORMAT_PLAIN = tuple(
     f"siren_format.{name}"
-    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "voice", "voice_file")
+    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice",
+                 "voice_file")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -42,7 +43,7 @@ _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
            "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
-           "siren_cli.voice_mix")
+           "siren_cli.training.probe", "siren_cli.voice_mix")
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -89,14 +90,16 @@ RULES = (
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
     Rule("siren_cli.evaluation"),
-    Rule("siren_cli.evaluation.columns"),
+    *(Rule(f"siren_cli.evaluation.{name}") for name in ("columns", "programs")),
     *(Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
       for name in ("recogniser", "recogniser_training")),
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
         ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.coded",
-         "siren_cli.training.probe", "siren_cli.weights", "siren_format", "speechmos", "torch", "transformers"),
+         "siren_cli.packet_speech", "siren_cli.packets",
+         "siren_cli.training.envelope", "siren_cli.training.vocoder_stage", "siren_cli.weights", "siren_format",
+         "speechmos", "torch", "transformers"),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),
@@ -109,10 +112,12 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
+    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_format", *_CLI_PLAIN),
+            ("siren_cli.codec", "siren_cli.coded"))
+      for name in ("packets", "packet_speech")),
     Rule(
-        "siren_cli.packets",
-        ("numpy", "siren_cli.console", "siren_cli.files", "siren_format", *_CLI_PLAIN),
-        ("siren_cli.codec", "siren_cli.coded"),
+        "siren_cli.packet_files",
+        ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
     Rule(
         "siren_cli.srn_rewrite",
@@ -127,7 +132,8 @@ RULES = (
          "siren_weights"),
     ),
     Rule("siren_cli.commands"),
-    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN), ("siren_cli.bit_report",)),
+    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
+         ("siren_cli.bit_report", "siren_cli.packet_files")),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),
@@ -141,8 +147,8 @@ RULES = (
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packets", "siren_cli.srn_rewrite", "siren_cli.voice_mix",
-         "siren_cli.voices", "siren_cli.weights", "siren_format"),
+         "siren_cli.evaluation.single", "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
+         "siren_cli.srn_rewrite", "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

@@ -11,7 +11,6 @@ from siren_format.errors import (
 )
 from siren_format.limits import (
     MAGIC_BYTE,
-    MAGIC_NIBBLE,
     MAX_GROUP_SAMPLES,
     MAX_SOURCE_RATE_HZ,
     MAX_STAGES,
@@ -30,9 +29,9 @@ _VOICE_CODED = 2
 _VOICE_NAMED = 3
 _FLAG_SOURCE_RATE = 0x20
 _FLAG_GROUPED = 0x40
-_FLAG_RESERVED = 0x80
-_MAGIC_BYTES = 2
+_FLAG_LATER_VERSION = 0x80
 _EXPLICIT_RATE = 0
+MODEL_ID_OFFSET = 2
 DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
 
 
@@ -99,7 +98,7 @@ class Header(Record):
         flags = (self.stages - 1) | self.coder << 1 | (self.voice is not None) * _VOICE_INLINE << 3
         flags |= self.has_coded_voice * _VOICE_CODED << 3 | (self.voice_id is not None) * _VOICE_NAMED << 3
         flags |= has_rate * _FLAG_SOURCE_RATE | self.grouped * _FLAG_GROUPED
-        parts = [bytes((MAGIC_BYTE, MAGIC_NIBBLE << 4 | VERSION, flags)), self.model_id]
+        parts = [bytes((MAGIC_BYTE, flags)), self.model_id]
         if self.sample_count is not None:
             parts.append(self.sample_count.to_bytes(3, "little"))
         if has_rate:
@@ -206,41 +205,39 @@ def parse_header(data: bytes) -> tuple[Header, int]:
 
     Raises:
         NotSirenFile: The magic is not there.
-        UnsupportedVersion: The version is not 1.
+        UnsupportedVersion: The version is a later one.
         ReservedBits: A reserved bit or value is in use.
         LimitExceeded: The sample count or the source rate is out of range.
         TruncatedFile: The header is cut short.
     """
-    if len(data) < _MAGIC_BYTES or data[0] != MAGIC_BYTE or data[1] >> 4 != MAGIC_NIBBLE:
+    if data[:1] != bytes((MAGIC_BYTE,)):
         raise NotSirenFile(
-            f"this is not a .srn file: it starts with '{data[:_MAGIC_BYTES].hex()}', expected 'd351'; "
+            f"this is not a .srn file: it starts with '{data[:1].hex()}', expected '{MAGIC_BYTE:x}'; "
             "give a file that siren encode wrote",
             offset=0,
             field="magic",
         )
-    if data[1] & 0x0F != VERSION:
-        raise UnsupportedVersion(
-            f"the file is of version {data[1] & 0x0F}, this program reads version {VERSION}; upgrade siren",
-            offset=1,
-            field="version",
-        )
-    reader = ByteReader(data, _MAGIC_BYTES)
+    reader = ByteReader(data, 1)
     flags = reader.take_int(1, "flags")
-    if flags & _FLAG_RESERVED:
-        raise ReservedBits(f"reserved bit 7 is set, expected 0; {DAMAGED}", offset=2, field="flags")
-    coder = parse_coder(flags >> 1 & 3, offset=2, field="flags")
+    if flags & _FLAG_LATER_VERSION:
+        raise UnsupportedVersion(
+            f"the file is of a later version, this program reads version {VERSION}; upgrade siren or fetch it again",
+            offset=1,
+            field="flags",
+        )
+    coder = parse_coder(flags >> 1 & 3, offset=1, field="flags")
     voice_kind = flags >> 3 & 3
     if voice_kind == _VOICE_CODED and coder != Coder.NEURAL:
         raise ReservedBits(
             f"the voice is said to be in a payload of coder {int(coder)}, expected coder 2; {DAMAGED}",
-            offset=2,
+            offset=1,
             field="flags",
         )
     grouped = bool(flags & _FLAG_GROUPED)
     if grouped and coder != Coder.PACKED:
         raise ReservedBits(
             f"a grouped file names coder {int(coder)} in its flags, expected 0; {DAMAGED}",
-            offset=2,
+            offset=1,
             field="flags",
         )
     header = Header(

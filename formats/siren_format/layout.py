@@ -160,7 +160,7 @@ def parse_layout(data: bytes) -> Layout:
 
     Raises:
         NotSirenFile: The magic is not there.
-        UnsupportedVersion: The version is not 1.
+        UnsupportedVersion: The version is a later one.
         ReservedBits: A reserved bit or value is in use.
         LimitExceeded: A count is out of range.
         TruncatedFile: The file ends early.

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MAGIC_BYTE = 0xD3
-MAGIC_NIBBLE = 0x5
 VERSION = 1
 
 SAMPLE_RATE_HZ = 16_000

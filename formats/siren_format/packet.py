@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.entropy import decode_payload, encode_indices
-from siren_format.errors import BadPayload, LimitExceeded, NeedsTables, TruncatedFile
-from siren_format.limits import MAX_STAGES, VOICE_BYTES, packed_size_bytes
+from siren_format.errors import BadPayload, NeedsTables, TruncatedFile
+from siren_format.limits import VOICE_BYTES
+from siren_format.packet_head import HEAD_BYTES, MAX_PACKET_FRAMES, PacketHead, parse_head
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
 from siren_format.tables import Tables, table_digit_bits
 
-HEAD_BYTES = 2
-MAX_PACKET_FRAMES = 128
-NUMBER_MODULUS = 32
 MIN_MAX_BYTES = 16
 MAX_MAX_BYTES = 255
-
-_VOICE = 1 << 7
-_SECOND_STAGE = 1 << 8
-_CODED = 1 << 9
-_LAST = 1 << 10
-_NUMBER_SHIFT = 11
 
 Source = Tables | NeuralPrior | None
 
@@ -62,16 +53,13 @@ class Packet:
             ValueError: There are no frames, more than 128, or not 1 or 2 stages.
         """
         frames, stages = self.indices.shape
-        if not (1 <= frames <= MAX_PACKET_FRAMES and 1 <= stages <= MAX_STAGES):
-            raise ValueError(f"a packet has 1..{MAX_PACKET_FRAMES} frames of 1 or 2 stages, found {frames} of {stages}")
-        head = (frames - 1) | (self.voice is not None) * _VOICE | (stages - 1) * _SECOND_STAGE
-        head |= self.is_last * _LAST | (self.number % NUMBER_MODULUS) << _NUMBER_SHIFT
-        body = (self.voice or b"") + pack_indices(self.indices)
+        has_voice = self.voice is not None
+        packed = PacketHead(frames, stages, has_voice, False, self.is_last, self.number)
+        data = packed.to_bytes() + (self.voice or b"") + pack_indices(self.indices)
         if source is not None:
-            coded = self._coded_body(source)
-            if len(coded) <= len(body):
-                head, body = head | _CODED, coded
-        return head.to_bytes(HEAD_BYTES, "little") + body
+            coded = replace(packed, is_coded=True).to_bytes() + self._coded_body(source)
+            data = min(coded, data, key=len)
+        return data
 
     def _coded_body(self, source: Tables | NeuralPrior) -> bytes:
         """A prior codes the voice as well; with tables it goes before the payload."""
@@ -96,39 +84,30 @@ def parse_packet(data: bytes, source: Source) -> Packet:
         NeedsTables: Its payload is coded and there is nothing to decode it with.
         BadPayload: No encoder writes this payload.
     """
-    head = int.from_bytes(data[:HEAD_BYTES], "little")
-    frames, stages = (head & (MAX_PACKET_FRAMES - 1)) + 1, 2 if head & _SECOND_STAGE else 1
-    has_voice, is_coded = bool(head & _VOICE), bool(head & _CODED)
-    if is_coded and source is None:
+    head = parse_head(data)
+    if head.is_coded and source is None:
         raise NeedsTables(
             "the packet is coded, the model has neither prior nor tables; give the model it was made with",
             offset=0,
             field="packet",
         )
-    is_voice_coded = has_voice and is_coded and isinstance(source, NeuralPrior)
-    most_bytes = packed_size_bytes(frames * stages) + VOICE_BYTES * has_voice + HEAD_BYTES
-    start = HEAD_BYTES + VOICE_BYTES * (has_voice and not is_voice_coded)
-    if len(data) < (start if is_coded else most_bytes):
+    is_voice_coded = head.has_voice and head.is_coded and isinstance(source, NeuralPrior)
+    start = HEAD_BYTES + VOICE_BYTES * (head.has_voice and not is_voice_coded)
+    if len(data) < start:
         raise TruncatedFile(
-            f"the packet has {len(data)} bytes, expected more for {frames} frames; have it sent again",
+            f"the packet has {len(data)} bytes, expected its voice up to byte {start}; have it sent again",
             offset=len(data),
             field="packet",
         )
-    if len(data) > most_bytes:
-        raise LimitExceeded(
-            f"the packet has {len(data)} bytes, expected at most {most_bytes}; have it sent again",
-            offset=most_bytes,
-            field="packet",
-        )
-    voice = data[HEAD_BYTES:start] if has_voice else None
-    if source is not None and is_coded:
+    voice = data[HEAD_BYTES:start] if head.has_voice else None
+    if source is not None and head.is_coded:
         indices, coded_voice = decode_payload(
-            data[start:], frames, stages, source, offset=start, has_voice=is_voice_coded
+            data[start:], head.frames, head.stages, source, offset=start, has_voice=is_voice_coded
         )
         voice = coded_voice if is_voice_coded else voice
     else:
-        indices = unpack_indices(data[start:], frames, stages, offset=start)
-    packet = Packet(head >> _NUMBER_SHIFT, bool(head & _LAST), indices, voice)
+        indices = unpack_indices(data[start:], head.frames, head.stages, offset=start)
+    packet = Packet(head.number, head.is_last, indices, voice)
     if packet.to_bytes(source) != data:
         raise BadPayload(
             "the packet is packed although coding is shorter, or the reverse; it is damaged or for another model, "
@@ -199,40 +178,3 @@ def _least_bits(indices: NDArray[np.int16], source: Source) -> NDArray[np.float6
     coded = digits(indices, source).sum(axis=(1, 2)).cumsum()  # type: ignore[arg-type]
     least: NDArray[np.float64] = np.minimum(coded, packed)
     return least
-
-
-@dataclass(frozen=True, eq=False)
-class Gap:
-    """Packets that are missing.
-
-    Attributes:
-        first_number: Number of the first of them, counted from 0 without modulus.
-        packets: How many, at least: 32 in a row cannot be told from none.
-    """
-
-    first_number: int
-    packets: int
-
-
-def in_order(packets: Sequence[Packet]) -> Iterator[Packet | Gap]:
-    """Find the gaps in packets that arrived in the order in which they were sent.
-
-    Args:
-        packets: The packets; one with the number of the one before it is taken for a repetition and left out.
-
-    Yields:
-        Packets, and gaps where numbers are missing, one at the end if the last packet is.
-    """
-    expected = 0
-    ended = False
-    for position, packet in enumerate(packets):
-        missing = (packet.number - expected) % NUMBER_MODULUS
-        if position and missing == NUMBER_MODULUS - 1:
-            continue
-        if missing:
-            yield Gap(expected, missing)
-        yield packet
-        expected += missing + 1
-        ended = packet.is_last
-    if not ended:
-        yield Gap(expected, 1)

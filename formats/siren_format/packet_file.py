@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PACKET_FILE_MAGIC = b"\xd3sp1"
 MODEL_ID_OFFSET = 4
+PACKET_SUFFIX = ".pkt"
+"""Of the name of a file that holds a single packet, without a header; nothing else tells it from noise."""
 MAX_PACKETS = 4_096
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from siren_format.check import check_value
 from siren_format.entropy import decode_payload, encode_indices
 from siren_format.errors import CheckFailed, NeedsTables, OtherModel
-from siren_format.header import Header, parse_header
+from siren_format.header import MODEL_ID_OFFSET, Header, parse_header
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, parse_layout
 from siren_format.limits import (
     CHECK_BYTES,
@@ -30,7 +30,6 @@ from siren_format.prior import NeuralPrior
 from siren_format.prior_voice import voice_bits
 from siren_format.tables import Tables, cross_entropy_bits
 
-_MODEL_ID_OFFSET = 3
 _GROUP_FRAMES = MAX_GROUP_SAMPLES // FRAME_SAMPLES
 
 
@@ -137,7 +136,7 @@ def bytes_to_stream(
     """
     header, _ = parse_header(data)
     if header.model_id != model_id:
-        raise OtherModel(header.model_id, model_id, offset=_MODEL_ID_OFFSET)
+        raise OtherModel(header.model_id, model_id, offset=MODEL_ID_OFFSET)
     layout = parse_layout(data)
     groups = [decode_group(data, layout, record, tables, prior) for record in layout.records]
     return Stream(

@@ -66,17 +66,16 @@ def decode(
 
     from siren_cli.files import STREAM
     from siren_cli.manifest import model_for
+    from siren_cli.packet_files import is_packets
     from siren_cli.srn_file import facts_of, read_srn, refusal, voice_text
     from siren_format.errors import FormatError
-    from siren_format.packet_file import PACKET_FILE_MAGIC
 
     destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
-    is_folder = source != STREAM and os.path.isdir(source)
-    data = b"" if is_folder else read_srn(source)
-    if is_folder or data.startswith(PACKET_FILE_MAGIC):
+    data = b"" if source != STREAM and os.path.isdir(source) else read_srn(source)
+    if is_packets(source, data):
         _decode_packets(
-            source, None if is_folder else data, destination, sample_rate, voice, model, device.value, threads,
+            source, data, destination, sample_rate, voice, model, device.value, threads,
             force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
         return
@@ -125,7 +124,7 @@ def decode(
 
 def _decode_packets(
     source: str,
-    data: bytes | None,
+    data: bytes,
     destination: str,
     sample_rate: str,
     voice: str | None,
@@ -138,25 +137,26 @@ def _decode_packets(
     as_talk: bool,
     quiet: bool,
 ) -> None:
-    """Decodes a packet file, or the packets of a folder if there are no data."""
+    """Decodes a packet file, a packet, or the packets of a folder, which has no data."""
     from siren_cli.audio import require_audio_destination, resample, write_audio
     from siren_cli.config import SAMPLE_RATE_HZ
     from siren_cli.files import STREAM
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=SAMPLE_RATE_HZ)
-    require_audio_destination(destination, force=force, source=STREAM if data is None else source)
+    require_audio_destination(destination, force=force, source=source if data else STREAM)
 
     from siren_cli.codec import load_codec
     from siren_cli.manifest import model_for
-    from siren_cli.packets import decode_packets, decoded_packet_rows, read_packet_folder, speech_facts
+    from siren_cli.packet_files import read_packets
+    from siren_cli.packet_speech import decode_packets, decoded_packet_rows, speech_facts
     from siren_cli.srn_file import refusal
     from siren_cli.voices import voices_for
     from siren_format.errors import FormatError, OtherModel
-    from siren_format.packet_file import MODEL_ID_OFFSET, file_to_packets
+    from siren_format.packet_file import MODEL_ID_OFFSET
 
     with working("decoding", quiet=quiet):
         try:
-            model_id, packets = (None, read_packet_folder(source)) if data is None else file_to_packets(data)
+            model_id, packets = read_packets(source, data)
             wanted = model if model_id is None else model_for(model_id.hex(), model)
             codec = load_codec(wanted, device=device, threads=threads)
             if model_id is not None and model_id != codec.model_id:

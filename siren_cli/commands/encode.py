@@ -62,6 +62,10 @@ def encode(
             help="Name a voice that the receiver has (2 bytes): a .voice file, its text or a packaged voice's name.",
         ),
     ] = None,
+    packet_folder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--packet-folder", metavar="DIR", help="Write every packet as a file of its own in DIR, too."),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -74,10 +78,11 @@ def encode(
     from time import perf_counter
 
     from siren_cli.files import require_writable, write_bytes
+    from siren_cli.packet_files import require_packet_folder, write_packet_folder
 
     is_packets = profile == Profile.PACKET
-    if not is_packets and (max_bytes is not None or voice is not None):
-        raise UsageError("--max-bytes and --voice are about packets; give --profile packet as well")
+    if not is_packets and (max_bytes is not None or voice is not None or packet_folder is not None):
+        raise UsageError("--max-bytes, --voice and --packet-folder are about packets; give --profile packet as well")
     if no_voice + (voice_ref is not None) + (voice is not None) > 1:
         raise UsageError("--no-voice, --voice-ref and --voice exclude each other; give one of them")
     if is_packets and voice_ref is not None:
@@ -85,6 +90,8 @@ def encode(
     destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
+    if packet_folder is not None:
+        require_packet_folder(packet_folder, force=force)
 
     from siren_cli.audio import conversion_notes, read_audio
     from siren_cli.srn_file import cost_rows, facts_of
@@ -114,6 +121,8 @@ def encode(
                 coded = replace(coded, voice=None, voice_id=name)
             data = coded.to_bytes()
         elapsed_s = perf_counter() - started_s
+    if packet_folder is not None:
+        write_packet_folder(packet_folder, packets, force=force)
     write_bytes(destination, data, force=force)
 
     facts = packet_facts(packets, len(wav) / rate_hz) if is_packets else facts_of(data)

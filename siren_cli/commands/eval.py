@@ -47,22 +47,34 @@ def evaluate(
     ] = "opus6,codec2-3200,codec2-1300,codec2-700C,codec2-450",
     ber: Annotated[
         str,
-        typer.Option("--ber", metavar="SHARES", help="Flip so many bits of the packets too, as 1e-3,1e-2."),
+        typer.Option("--ber", metavar="SHARES", help="Flip so many bits of packets too, as 1e-3,1e-2."),
     ] = "",
     drop: Annotated[
         str,
-        typer.Option("--drop", metavar="SHARES", help="Lose so many of the 160 ms packets too, as 0.05,0.2."),
+        typer.Option("--drop", metavar="SHARES", help="Lose so many packets too, as 0.05,0.2."),
     ] = "",
+    packet_bytes: Annotated[
+        int,
+        typer.Option("--packet-bytes", min=16, max=255, metavar="N", help="Largest packet for --ber and --drop."),
+    ] = 51,
     asr: Annotated[
         str,
         typer.Option(
             "--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."
         ),
     ] = "pocketsphinx",
+    study: Annotated[
+        str,
+        typer.Option(
+            "--study",
+            metavar="NAMES",
+            help="Answer questions instead of making the table: some of rates,robustness,speakers,vocoder,levels.",
+        ),
+    ] = "",
     skip: Annotated[
         str,
         typer.Option(
-            "--skip", metavar="NAMES", help="Judges to leave out: words and dnsmos take most of the time."
+            "--skip", metavar="NAMES", help="What to leave out: words and dnsmos take most of the time, cost a minute."
         ),
     ] = "",
     json_file: Annotated[
@@ -115,17 +127,23 @@ def evaluate(
     from siren_cli.evaluation.material import list_material
     from siren_cli.evaluation.page import require_page_folder, write_page
     from siren_cli.evaluation.plots import damage_plots, rate_plots
-    from siren_cli.evaluation.report import csv_of, notes_of, table_of
+    from siren_cli.evaluation.report import cost_note_of, cost_table_of, csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed
+    from siren_cli.evaluation.studies.catalogue import STUDIES, run_studies
 
     for path in (json_file, csv_file):
         if path is not None and path != STREAM:
             require_writable(path, force=force)
     if html is not None:
         require_page_folder(html, force=force)
-    if voices and (html is not None or csv_file is not None or plots is not None or ber or drop):
-        raise UsageError("--voices has a table and --json alone; leave out --html, --csv, --plots, --ber and --drop")
+    studies = _studies(study)
+    if studies and (csv_file is not None or html is not None or plots is not None):
+        raise UsageError("--study writes tables and --json alone; leave out --csv, --html and --plots")
+    if voices and (studies or html is not None or csv_file is not None or plots is not None or ber or drop):
+        raise UsageError(
+            "--voices has a table and --json alone; leave out --study, --html, --csv, --plots, --ber and --drop"
+        )
     there, absent = installed([] if baselines == "none" else [name.strip() for name in baselines.split(",")])
     plan = Plan(
         model=model,
@@ -141,14 +159,22 @@ def evaluate(
             for kind, text in (("ber", ber), ("drop", drop))
             for level in _shares(kind, text)
         ),
+        packet_bytes=packet_bytes,
         skip=_judges(skip),
     )
     clips = list_material(data, split, limit, audio)
     if voices:
         _evaluate_voices(plan, clips, json_file, force=force, quiet=quiet)
         return
-    record = measure(plan, clips, jobs, lambda text: progress_line(text, quiet=quiet))
-    record["missing"] = [*absent, *record["missing"]]
+
+    def report(text: str) -> None:
+        progress_line(text, quiet=quiet)
+
+    if studies:
+        record = run_studies(plan, studies, clips, jobs, report)
+    else:
+        record = measure(plan, clips, jobs, report)
+        record["missing"] = [*absent, *record["missing"]]
     if json_file is not None and json_file != STREAM:
         write_bytes(json_file, (json.dumps(record, indent=1) + "\n").encode(), force=force)
     if csv_file is not None:
@@ -163,9 +189,14 @@ def evaluate(
         note(f"{clip['id']} left out: {clip['left_out']}", quiet=quiet)
     if json_file == STREAM:
         show_json(record)
+    elif not quiet and studies:
+        for name in studies:
+            show_table(*STUDIES[name].table(record["studies"][name]))
     elif not quiet:
-        headings, rows = table_of(record)
-        show_table(headings, rows, notes_of(record))
+        show_table(*table_of(record), notes_of(record))
+        cost = cost_table_of(record)
+        if cost is not None:
+            show_table(*cost, [cost_note_of(record)])
     if strict and (record["left_out"] or record["missing"]):
         left_out, missing = len(record["left_out"]), len(record["missing"])
         raise AudioUnreadable(
@@ -214,13 +245,25 @@ def _shares(kind: str, text: str) -> list[float]:
 
 def _judges(text: str) -> tuple[str, ...]:
     from siren_cli.evaluation.judges import JUDGES
+    from siren_cli.evaluation.run import COST
 
+    known = (*JUDGES, COST)
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in names if name not in JUDGES]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(
-            f"--skip names the judge {unknown[0]!r}, expected some of {', '.join(JUDGES)}; correct it"
+            f"--skip names {unknown[0]!r}, expected some of {', '.join(known)}; correct it"
         )
+    return names
+
+
+def _studies(text: str) -> list[str]:
+    from siren_cli.evaluation.studies.catalogue import STUDIES
+
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in STUDIES]
+    if unknown:
+        raise UsageError(f"--study names {unknown[0]!r}, expected some of {', '.join(STUDIES)}; correct it")
     return names
 
 

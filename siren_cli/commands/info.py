@@ -5,11 +5,14 @@ Imports no Typer either, which alone would take three times as long (`siren_cli.
 
 from __future__ import annotations
 
+from os.path import isdir
+
 from siren_cli import __version__
 from siren_cli.console import Rows, error, note, show_json, show_rows
 from siren_cli.errors import ExitStatus, SirenError
 from siren_cli.srn_file import facts_of, read_srn, refusal, rows_of
 from siren_format.errors import FormatError
+from siren_format.packet_file import PACKET_FILE_MAGIC, PACKET_SUFFIX
 
 
 def run_info(
@@ -31,29 +34,48 @@ def run_info(
     shown = 0
     for source in files:
         try:
-            data = read_srn(source)
-            facts = {"file": source, **_facts(source, data)}
+            data = b"" if isdir(source) else read_srn(source)
+            packets = _packets(source, data, bits=bits)
+            facts, rows = packets or _facts(source, data)
             more = _bits(source, data, model) if bits else None
         except SirenError as refused:
             error(str(refused))
             status = status or int(refused.exit_status)
             continue
+        facts = {"file": source, **facts}
         if as_json:
             show_json(facts if more is None else {**facts, "bits": more[0]})
         else:
-            rows = [("file", source), *rows_of(facts), *(more[1] if more else ())]
-            show_rows(rows, blank_before=shown > 0)
+            show_rows([("file", source), *rows, *(more[1] if more else ())], blank_before=shown > 0)
         shown += 1
     if shown and __version__.startswith("0."):
         note(f"this is SIREN {__version__}; before 1.0 the format and the models may change", quiet=quiet)
     return status
 
 
-def _facts(source: str, data: bytes) -> dict[str, object]:
+def _facts(source: str, data: bytes) -> tuple[dict[str, object], Rows]:
     try:
-        return facts_of(data)
+        facts = facts_of(data)
     except FormatError as found:
         raise refusal(source, found) from found
+    return facts, rows_of(facts)
+
+
+def _packets(source: str, data: bytes, *, bits: bool) -> tuple[dict[str, object], Rows] | None:
+    """What packets say of themselves; None if it is something else."""
+    if data and not data.startswith(PACKET_FILE_MAGIC) and not source.endswith(PACKET_SUFFIX):
+        return None
+    from siren_cli.packet_files import is_packets, packet_file_facts, packet_file_rows, refuse_bits
+
+    if not is_packets(source, data):
+        return None
+    if bits:
+        raise refuse_bits(source)
+    try:
+        facts = packet_file_facts(source, data)
+    except FormatError as found:
+        raise refusal(source, found) from found
+    return facts, packet_file_rows(facts)
 
 
 def _bits(source: str, data: bytes, model: str | None) -> tuple[dict[str, object], Rows]:

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import SirenError
 from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
 from siren_cli.evaluation.figures import Pairs, clip_figures
 from siren_cli.evaluation.judges import Judge, judges
-from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.material import read_clip, read_joined
 from siren_cli.evaluation.store import Store, digest_of
 from siren_cli.evaluation.systems import System, baseline, floor, original, siren, wrong_voice
 from siren_cli.training.sources import Clip
 
-_RATE_SAMPLES = 10 * SAMPLE_RATE_HZ
+RATE_S = 10.0
+"""The length that rates are compared at."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Plan:
         device: For the codec.
         threads: For torch; None for its choice.
         damages: What to do to packets of SIREN and Codec 2, beside leaving them whole.
+        packet_bytes: Size of the largest of these packets; 51 is the smallest payload of LoRaWAN.
         skip: Names of judges that are not wanted.
         recogniser: The phone recogniser's weights; None for those of the package.
     """
@@ -48,6 +48,7 @@ class Plan:
     device: str = "cpu"
     threads: int | None = None
     damages: tuple[Damage, ...] = ()
+    packet_bytes: int = 51
     skip: tuple[str, ...] = ()
     recogniser: Path | None = None
 
@@ -59,17 +60,21 @@ class Worker:
         from siren_cli.codec import load_codec
         from siren_cli.weights import find_model
 
-        codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
-        weights = digest_of(find_model(plan.model).weights_path.read_bytes())
+        self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
+        self.weights = weights = digest_of(find_model(plan.model).weights_path.read_bytes())
         self.systems: list[System] = [original()]
         self.systems += [siren(codec, weights, stages) for stages in plan.stages]
         self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())
         for damage in plan.damages:
-            self.systems += [damaged_siren(codec, weights, stages, damage) for stages in plan.stages]
             self.systems += [
-                damaged_codec2(name, damage) for name in plan.baselines if name.startswith("codec2")
+                damaged_siren(codec, weights, stages, damage, plan.packet_bytes) for stages in plan.stages
+            ]
+            self.systems += [
+                damaged_codec2(name, damage, plan.packet_bytes)
+                for name in plan.baselines
+                if name.startswith("codec2")
             ]
         self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
         self.store = Store(plan.cache)
@@ -120,20 +125,14 @@ class Worker:
         Returns:
             System to the column `file_bps_10s`; nothing if there is less than 10 s.
         """
-        joined = np.zeros(0, np.float32)
-        for clip in clips:
-            joined = np.concatenate([joined, read_clip(clip)])
-            if len(joined) >= _RATE_SAMPLES:
-                break
-        else:
+        joined = read_joined(clips, RATE_S)
+        if len(joined) < RATE_S * SAMPLE_RATE_HZ:
             return {}
         found: dict[str, Pairs] = {}
         for system in self.systems:
             if system.suffix and not system.needs_stranger and " " not in system.name:
-                _, coded = self.store.coded(system, joined[:_RATE_SAMPLES], None)
-                found[system.name] = {
-                    "file_bps_10s": (8.0 * coded["file_bytes"], _RATE_SAMPLES / SAMPLE_RATE_HZ)
-                }
+                _, coded = self.store.coded(system, joined, None)
+                found[system.name] = {"file_bps_10s": (8.0 * coded["file_bytes"], RATE_S)}
         return found
 
     def hear(
@@ -174,6 +173,16 @@ def start_process(plan: Plan) -> None:
     _worker[:] = [Worker(plan)]
 
 
+def worker() -> Worker:
+    """What `start_process` made ready in this process."""
+    return _worker[0]
+
+
 def work_on(task: tuple[Clip, Clip | None]) -> dict[str, Any]:
     """`Worker.work` in a process that `start_process` made ready."""
     return _worker[0].work(*task)
+
+
+def rates_on(clips: list[Clip]) -> dict[str, Pairs]:
+    """`Worker.rates_at_10_s` in a process that `start_process` made ready."""
+    return _worker[0].rates_at_10_s(clips)

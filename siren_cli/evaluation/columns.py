@@ -26,6 +26,7 @@ class Column:
 
 COLUMNS = (
     Column("file_bps", "file bps", 0, "lower", "8 x bytes of the files / seconds, everything included"),
+    Column("file_bps_10s", "at 10 s", 0, "lower", "the same of the first 10 s of each speaker's clips, joined"),
     Column(
         "payload_bps", "payload bps", 0, "lower", "the coded speech alone, without header, voice and check"
     ),
@@ -64,11 +65,23 @@ COLUMNS = (
         "predicted naturalness; rewards smoothness, says nothing of words",
     ),
     Column("dnsmos_sig", "DNSMOS sig", 2, "higher", "predicted quality of the speech itself"),
-    Column("encode_speed", "encode x", 1, "higher", "seconds of sound encoded in a second"),
-    Column("decode_speed", "decode x", 1, "higher", "seconds of sound decoded in a second"),
 )
 
-HEADLINE = ("file_bps", "phones", "wer", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl")
+COST_COLUMNS = (
+    Column("encode_speed_1", "encode x", 1, "higher", "seconds of sound encoded in a second, one thread"),
+    Column("encode_speed_2", "encode x, 2 threads", 1, "higher", "the same, two threads"),
+    Column("decode_speed_1", "decode x", 1, "higher", "seconds of sound decoded in a second, one thread"),
+    Column("decode_speed_2", "decode x, 2 threads", 1, "higher", "the same, two threads"),
+    Column("encode_first_byte_s", "encode start s", 2, "lower", "from the command to its first byte, nothing loaded"),
+    Column("decode_first_byte_s", "decode start s", 2, "lower", "from the command to its first byte, nothing loaded"),
+    Column("encode_peak_mb", "encode MB", 0, "lower", "the most memory the command holds"),
+    Column("decode_peak_mb", "decode MB", 0, "lower", "the most memory the command holds"),
+)
+"""The columns of the table of costs: medians of a few runs on one recording, not figures over clips."""
+
+HEADLINE = (
+    "file_bps", "file_bps_10s", "phones", "wer", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl",
+)  # fmt: skip
 """The columns of the table in a terminal and in README.md; the rest is in JSON, CSV and on the page."""
 
-BY_NAME = {column.name: column for column in COLUMNS}
+BY_NAME = {column.name: column for column in (*COLUMNS, *COST_COLUMNS)}

@@ -1,12 +1,14 @@
 """What a bad link does: flipped bits and lost packets, the same for SIREN and for Codec 2.
 
-Both send packets of 160 ms without protection: SIREN its index, 10 bits a stage, Codec 2 the bits of its frames. Header
-and voice arrive whole. Instead of a lost packet, or an index that does not exist, the one before is heard again.
+Both are sent in packets of at most so many bytes. SIREN's are those of `siren encode --profile packet`
+(`formats/PACKET1.md`), voice in each; what a reader refuses is lost. Codec 2's hold as many whole frames as fit, bit by
+bit and with nothing beside them, and whatever arrives is played. Sound that is lost is silence for both.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from siren_cli.evaluation.systems import (
     Recording,
     Samples,
     System,
+    as_long_as,
     baseline,
     codec2_run,
     siren,
@@ -29,8 +32,7 @@ from siren_cli.evaluation.systems import (
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
 
-INDEX_BITS = 10
-_INDEX_COUNT = 1_000
+_FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
 
 @dataclass(frozen=True)
@@ -48,99 +50,112 @@ class Damage:
 
 @dataclass(frozen=True)
 class _Frames:
-    """How a mode of Codec 2 lies in its file: bits of a frame, bytes it takes, frames in 160 ms."""
+    """How a mode of Codec 2 lies in its file: bits of a frame, bytes it takes, samples at 16 kHz."""
 
     bits: int
     size_bytes: int
-    per_packet: int
+    samples: int
 
 
 _CODEC2_FRAMES = {
-    "3200": _Frames(64, 8, 8),
-    "1300": _Frames(52, 7, 4),
-    "700C": _Frames(28, 4, 4),
-    "450": _Frames(18, 3, 4),
+    "3200": _Frames(64, 8, 320),
+    "1300": _Frames(52, 7, 640),
+    "700C": _Frames(28, 4, 640),
+    "450": _Frames(18, 3, 640),
 }
 
 
-def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage) -> System:
-    """SIREN over a bad link; see `siren_cli.evaluation.systems.siren`."""
+def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> System:
+    """SIREN in packets over a bad link; see `siren_cli.evaluation.systems.siren`."""
+    from siren_cli import packet_speech, packets
+    from siren_format.errors import FormatError
+    from siren_format.packet_head import HEAD_BYTES
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
-        coded = codec.encode(wav, SAMPLE_RATE_HZ, stages=stages)
-        bits = (coded.indices[..., None] >> np.arange(INDEX_BITS)) & 1
-        packets = spoil(bits.reshape(len(bits), -1), damage, _seed_of(wav))
-        values = (packets.reshape(bits.shape) << np.arange(INDEX_BITS)).sum(axis=-1)
-        received = replace(coded, indices=hold(values, (values < _INDEX_COUNT).all(axis=1)).astype(np.int16))
-        file.write_bytes(np.packbits(packets).tobytes())
-        payload_bytes = -(-packets.size // 8)
-        return Recording(codec.decode(received), payload_bytes)
+        sent = packets.encode_packets(
+            codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each"
+        )
+        file.write_bytes(b"".join(sent))
+        arrived = [packet for packet in carry(sent, damage, _seed_of(wav)) if packet is not None]
+        try:
+            heard = packet_speech.decode_packets(codec, arrived).wav if arrived else wav[:0]
+        except FormatError:  # not one of them can be read
+            heard = wav[:0]
+        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
     return replace(
         whole,
         name=f"{whole.name} {damage.label}",
-        suffix=".bits",
-        identity=f"{whole.identity} {_own_source()} {damage.label}",
+        suffix=".packets",
+        identity=(
+            f"{whole.identity} {source_of(packets)} {source_of(packet_speech)} {_own_source()} {damage.label} "
+            f"{packet_bytes}"
+        ),
         run=run,
     )
 
 
-def damaged_codec2(name: str, damage: Damage) -> System:
+def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
     """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.systems.baseline`."""
     whole = baseline(name)
     mode = name.partition("-")[2]
     frames = _CODEC2_FRAMES[mode]
+    frames_each = 8 * packet_bytes // frames.bits
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
+        is_lost: list[bool] = []
+        sent: list[bytes] = []
+
+        coded = file.with_suffix(".c2")  # by its name, c2enc and c2dec know that it has a header
+
         def damage_file() -> None:
-            data = file.read_bytes()
+            data = coded.read_bytes()
             body = np.frombuffer(data[CODEC2_HEADER_BYTES:], np.uint8).reshape(-1, frames.size_bytes)
             bits = np.unpackbits(body, axis=1)
-            count = len(bits)
-            padded = np.pad(bits, ((0, -count % frames.per_packet), (0, 0)))
-            packets = padded[:, : frames.bits].reshape(-1, frames.per_packet * frames.bits)
-            padded[:, : frames.bits] = spoil(packets, damage, _seed_of(wav)).reshape(-1, frames.bits)
-            file.write_bytes(data[:CODEC2_HEADER_BYTES] + np.packbits(padded[:count], axis=1).tobytes())
+            groups = [bits[start : start + frames_each] for start in range(0, len(bits), frames_each)]
+            sent.extend(np.packbits(group[:, : frames.bits]).tobytes() for group in groups)
+            arrived = carry(sent, damage, _seed_of(wav))
+            is_lost.extend(packet is None for packet in arrived)
+            for group, packet in zip(groups, arrived, strict=True):
+                if packet is not None:
+                    own = np.unpackbits(np.frombuffer(packet, np.uint8))[: len(group) * frames.bits]
+                    group[:, : frames.bits] = own.reshape(len(group), frames.bits)
+            coded.write_bytes(data[:CODEC2_HEADER_BYTES] + np.packbits(bits, axis=1).tobytes())
 
-        return codec2_run(mode, damage_file)(wav, file, stranger)
+        made = codec2_run(mode, damage_file)(wav, coded, stranger)
+        coded.unlink()
+        file.write_bytes(b"".join(sent))
+        is_heard = ~np.repeat(is_lost, frames_each * frames.samples)[: len(wav)]
+        around = np.pad(is_heard.astype(np.float32), _FADE_SAMPLES // 2, mode="edge")
+        gain = np.convolve(around, np.full(_FADE_SAMPLES, 1 / _FADE_SAMPLES, np.float32), "valid")
+        return Recording(made.wav * as_long_as(gain, wav), sum(map(len, sent)))
 
-    identity = f"{whole.identity} {_own_source()} {damage.label}"
-    return replace(whole, name=f"{name} {damage.label}", identity=identity, run=run)
+    identity = f"{whole.identity} {_own_source()} {damage.label} {packet_bytes}"
+    return replace(whole, name=f"{name} {damage.label}", suffix=".packets", identity=identity, run=run)
 
 
-def spoil(packets: NDArray[np.integer], damage: Damage, seed: int) -> NDArray[np.integer]:
-    """Damages packets, the same way each time.
+def carry(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
+    """What a bad link makes of packets, the same each time.
 
     Args:
-        packets: Bits [P, B], 0 or 1.
-        damage: What happens.
+        packets: As they are sent.
+        damage: What happens to them.
         seed: Of the drawing.
 
     Returns:
-        Bits [P, B]; a lost packet is the one before it, the first one's bits are all 0.
+        As they arrive; None for one that does not.
     """
     rng = np.random.default_rng(seed)
     if damage.kind == "ber":
-        return packets ^ (rng.random(packets.shape) < damage.level).astype(packets.dtype)
-    return hold(packets, rng.random(len(packets)) >= damage.level)
+        return [_flipped(packet, rng.random(8 * len(packet)) < damage.level) for packet in packets]
+    return [None if rng.random() < damage.level else packet for packet in packets]
 
 
-def hold(rows: NDArray[np.integer], is_there: NDArray[np.bool_]) -> NDArray[np.integer]:
-    """Puts in the place of each row that is not there the last one that is; zeros before the first.
-
-    Args:
-        rows: [P, ...].
-        is_there: [P].
-
-    Returns:
-        [P, ...].
-    """
-    last = np.maximum.accumulate(np.where(is_there, np.arange(len(rows)), -1))
-    held = rows[np.maximum(last, 0)].copy()
-    held[last < 0] = 0
-    return held
+def _flipped(packet: bytes, where: NDArray[np.bool_]) -> bytes:
+    bits = np.unpackbits(np.frombuffer(packet, np.uint8))
+    return np.packbits(bits ^ where).tobytes()
 
 
 def _seed_of(wav: Samples) -> int:
@@ -148,4 +163,4 @@ def _seed_of(wav: Samples) -> int:
 
 
 def _own_source() -> str:
-    return " ".join(source_of(function) for function in (damaged_siren, damaged_codec2, spoil, hold))
+    return " ".join(source_of(function) for function in (damaged_siren, damaged_codec2, carry, _flipped))

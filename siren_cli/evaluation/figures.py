@@ -44,9 +44,6 @@ def clip_figures(
         pairs["file_bps"] = (8.0 * coded["file_bytes"], duration_s)
         pairs["payload_bps"] = (8.0 * coded["payload_bytes"], duration_s)
         pairs["overhead_bytes"] = (coded["file_bytes"] - coded["payload_bytes"], 1.0)
-    for side in ("encode", "decode"):
-        if coded[f"{side}_s"]:
-            pairs[f"{side}_speed"] = (duration_s, coded[f"{side}_s"])
     if "transcript" in heard:
         found, reference = heard["transcript"], heard_original["transcript"]
         pairs["dwer"], pairs["dcer"] = word_errors(found, reference), letter_errors(found, reference)

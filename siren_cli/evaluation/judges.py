@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation import recogniser, signal, words
+from siren_cli.evaluation import naturalness, recogniser, signal, words
 from siren_cli.phones import NO_PHONE, phone_track
 
 Samples = NDArray[np.float32]
@@ -94,7 +94,7 @@ def judges(
     if "resemblyzer" not in missing:
         found.append(Judge("voice", _identity("resemblyzer", _voice), _voice, compares=False))
     if not {"speechmos", "onnxruntime"} & missing.keys():
-        found.append(Judge("dnsmos", _identity("speechmos", _dnsmos), _dnsmos, compares=False))
+        found.append(Judge("dnsmos", _identity("speechmos", naturalness), _dnsmos, compares=False))
     return [judge for judge in found if judge.name not in skip], notes
 
 
@@ -116,7 +116,7 @@ def _phone_judge(path: Path | None) -> Judge:
         model = _recogniser(path)
         labels = phone_track(phones, len(decoded) // recogniser.HOP_SAMPLES)[::2].astype(np.int64)
         labels[labels == NO_PHONE] = -1
-        narrow = signal.low_pass_4_khz(decoded)
+        narrow = signal.low_pass(decoded, 4_000)  # so that wide and narrow band are judged alike
         return {
             "phones": recogniser.phone_accuracy(recogniser.phones_of(model, decoded), labels),
             "phones_4k": recogniser.phone_accuracy(recogniser.phones_of(model, narrow), labels),
@@ -168,17 +168,8 @@ def _voice(decoded: Samples, original: Samples, phones: str | None) -> dict[str,
 
 
 def _dnsmos(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
-    """Predicted naturalness (DNSMOS P.835, Reddy et al. 2022).
-
-    It hears windows of 9.01 s. A shorter clip is repeated to just that: the package repeats it to any length beyond and
-    hears the same sound several times.
-    """
-    from speechmos import dnsmos
-
     del original, phones
-    window = round(9.01 * SAMPLE_RATE_HZ)
-    found = dnsmos.run(np.resize(decoded, window) if len(decoded) < window else decoded, SAMPLE_RATE_HZ)
-    return {"dnsmos_ovrl": float(found["ovrl_mos"]), "dnsmos_sig": float(found["sig_mos"])}
+    return dict(_naturalness()(decoded))
 
 
 @lru_cache(maxsize=1)
@@ -196,6 +187,11 @@ def _voice_encoder() -> Any:
     from resemblyzer import VoiceEncoder
 
     return VoiceEncoder("cpu", verbose=False)
+
+
+@lru_cache(maxsize=1)
+def _naturalness() -> naturalness.Dnsmos:
+    return naturalness.Dnsmos()
 
 
 def _identity(distribution: str, source: Any) -> str:

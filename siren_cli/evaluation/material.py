@@ -89,6 +89,25 @@ def read_clip(clip: Clip) -> NDArray[np.float32]:
     return to_16_bits(resample(mix_down(wav), rate_hz, SAMPLE_RATE_HZ))
 
 
+def read_joined(clips: list[Clip], duration_s: float | None = None) -> NDArray[np.float32]:
+    """Clips joined, to just that length if they have as much.
+
+    Args:
+        clips: Readable clips.
+        duration_s: Length wanted; None for all.
+
+    Returns:
+        Samples [T] at 16 kHz.
+    """
+    wanted = None if duration_s is None else round(duration_s * SAMPLE_RATE_HZ)
+    pieces: list[NDArray[np.float32]] = []
+    for clip in clips:
+        if wanted is not None and sum(map(len, pieces)) >= wanted:
+            break
+        pieces.append(read_clip(clip))
+    return np.concatenate(pieces)[:wanted]
+
+
 def first_readable(clips: list[Clip], number: int) -> Clip | None:
     """The next clip, in the order of the list, of another speaker than clip `number` that can be read."""
     for offset in range(1, len(clips)):

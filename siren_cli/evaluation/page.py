@@ -14,7 +14,7 @@ import soundfile
 from siren_cli.errors import OutputExists, OutputUnwritable
 from siren_cli.evaluation.columns import COLUMNS
 from siren_cli.evaluation.plots import damage_plots, rate_plots
-from siren_cli.evaluation.report import notes_of, table_of
+from siren_cli.evaluation.report import cost_note_of, cost_table_of, notes_of, table_of
 from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
 from siren_cli.evaluation.store import digest_of
 from siren_cli.evaluation.systems import label_of
@@ -96,19 +96,14 @@ def _clip(folder: Path, number: int, clip: dict[str, Any]) -> dict[str, Any]:
 
 
 def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
-    headings, rows = table_of(record, [column.name for column in COLUMNS])
-    head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)
-    body = "".join(
-        f"<tr><th scope=row>{escape(cells[0])}</th>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells[1:])
-        + "</tr>"
-        for cells in rows
-    )
+    cost = cost_table_of(record)
+    notes = [*notes_of(record), *([] if cost is None else [cost_note_of(record)]), *record["missing"]]
     parts = {
         "STYLE": _asset("page.css"),
         "SCRIPT": _asset("page.js"),
-        "TABLE": f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
-        "NOTES": "".join(f"<li>{escape(line)}</li>" for line in [*notes_of(record), *record["missing"]]),
+        "TABLE": _table(*table_of(record, [column.name for column in COLUMNS])),
+        "COST": "" if cost is None else f'<h3>Cost</h3><div class="wide" tabindex="0">{_table(*cost)}</div>',
+        "NOTES": "".join(f"<li>{escape(line)}</li>" for line in notes),
         "PLOTS": "".join(
             f"<figure>{svg}</figure>" for svg in {**rate_plots(record), **damage_plots(record)}.values()
         ),
@@ -119,6 +114,17 @@ def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
     for name, content in parts.items():
         text = text.replace(f"@{name}@", content)
     return text
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)
+    body = "".join(
+        f"<tr><th scope=row>{escape(cells[0])}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells[1:])
+        + "</tr>"
+        for cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _asset(name: str) -> str:

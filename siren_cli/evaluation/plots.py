@@ -87,7 +87,8 @@ def damage_plots(record: dict[str, Any]) -> dict[str, str]:
     """
     rows = {row["system"]: row["figures"] for row in record["rows"]}
     found = {}
-    for kind, axis in (("ber", "share of bits flipped"), ("drop", "share of packets lost")):
+    lost = f"share of packets of {record.get('packet_bytes')} bytes lost"
+    for kind, axis in (("ber", "share of bits flipped"), ("drop", lost)):
         for name in _DAMAGE_PLOTS:
             series = []
             for system in rows:

@@ -13,7 +13,7 @@ from typing import Any
 
 from siren_cli.errors import UsageError
 from siren_cli.evaluation.columns import BY_NAME, HEADLINE
-from siren_cli.evaluation.report import notes_of
+from siren_cli.evaluation.report import cost_note_of, cost_table_of, notes_of
 from siren_cli.evaluation.systems import label_of
 from siren_cli.evaluation.voice_report import voice_markdown
 from siren_cli.files import write_bytes_atomic
@@ -35,12 +35,15 @@ def markdown_of(record: dict[str, Any]) -> str:
         Markdown.
     """
     names = [name for name in HEADLINE if any(name in row["figures"] for row in record["rows"])]
-    lines = ["| codec | " + " | ".join(BY_NAME[name].label for name in names) + " |"]
-    lines.append("|---|" + "---:|" * len(names))
-    for row in record["rows"]:
-        cells = [_cell(row["figures"].get(name), name) for name in names]
-        lines.append(f"| {label_of(row['system'])} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *(f"- {line}" for line in notes_of(record))])
+    rows = [
+        [label_of(row["system"]), *(_cell(row["figures"].get(name), name) for name in names)] for row in record["rows"]
+    ]
+    lines = _table(["codec", *(BY_NAME[name].label for name in names)], rows)
+    lines += ["", *(f"- {line}" for line in notes_of(record))]
+    cost = cost_table_of(record)
+    if cost is not None:
+        lines += ["", *_table(*cost), "", f"- {cost_note_of(record)}"]
+    return "\n".join(lines)
 
 
 def paste(readme: str, table: str, begin_mark: str = BEGIN) -> str:
@@ -62,6 +65,14 @@ def paste(readme: str, table: str, begin_mark: str = BEGIN) -> str:
     if not begin or not end:
         raise UsageError(f"README.md lacks the marks {begin_mark} and {END}; put them back where the table goes")
     return f"{before}{begin_mark}\n\n{table}\n\n{END}{after}"
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(headings)} |",
+        "|---|" + "---:|" * (len(headings) - 1),
+        *(f"| {' | '.join(cells)} |" for cells in rows),
+    ]
 
 
 def _cell(figure: dict[str, float] | None, name: str) -> str:

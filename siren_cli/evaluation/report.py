@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from siren_cli.evaluation.columns import BY_NAME, COLUMNS, HEADLINE
+from siren_cli.evaluation.columns import BY_NAME, COLUMNS, COST_COLUMNS, HEADLINE
 from siren_cli.evaluation.systems import label_of
 
 
@@ -30,6 +30,40 @@ def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple
     return headings, rows
 
 
+def cost_table_of(record: dict[str, Any]) -> tuple[list[str], list[list[str]]] | None:
+    """The table of costs.
+
+    Args:
+        record: From `siren_cli.evaluation.run.evaluate`.
+
+    Returns:
+        Headings and rows; None if the cost was not measured.
+    """
+    if not record.get("cost"):
+        return None
+    found = record["cost"]["rows"]
+    columns = [column for column in COST_COLUMNS if any(column.name in row for row in found)]
+    rows = [
+        [
+            label_of(row["system"]),
+            *(f"{row[c.name]:.{c.decimals}f}" if c.name in row else "–" for c in columns),
+        ]
+        for row in found
+    ]
+    return ["codec", *(column.label for column in columns)], rows
+
+
+def cost_note_of(record: dict[str, Any]) -> str:
+    """What the table of costs has to be read with."""
+    around = record["cost"]["conditions"]
+    return (
+        f"cost: medians of {around['repeats']} runs on {record['cost']['clip_s']:.1f} s, {around['machine']} with "
+        f"{around['cores']} cores, torch {around['torch']}; the speed of SIREN is without start-up, that of the others "
+        "with it; start-up and memory are those of whole commands on one thread (the least that can be seen is the "
+        "measuring process, some 14 MB)"
+    )
+
+
 def notes_of(record: dict[str, Any]) -> list[str]:
     """What the table has to be read with: material, the scale of voices, use of the bits, what is not there."""
     material, model = record["material"], record["model"]
@@ -39,6 +73,11 @@ def notes_of(record: dict[str, Any]) -> list[str]:
         f"model {model['name']} ({model['id']}): {model['parameters'] / 1e6:.1f} M parameters, "
         f"{model['weights_bytes'] / 1e6:.1f} MB",
     ]
+    if record.get("packet_bytes"):
+        lines.append(
+            f"ber, drop: in packets of at most {record['packet_bytes']} bytes, SIREN's those of 'siren encode "
+            "--profile packet' with a voice in each, Codec 2's of bare frames; what is lost or unreadable is silence"
+        )
     scale = record["voice_scale"]
     if scale["same_speaker"] and scale["other_speaker"]:
         lines.append(

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from siren_cli import __version__
+from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import DataError
 from siren_cli.evaluation import clip_work
-from siren_cli.evaluation.clip_work import Plan, Worker
-from siren_cli.evaluation.columns import COLUMNS
+from siren_cli.evaluation.clip_work import RATE_S, Plan
+from siren_cli.evaluation.columns import COLUMNS, COST_COLUMNS
+from siren_cli.evaluation.cost import conditions, cost_of
+from siren_cli.evaluation.crew import crew
 from siren_cli.evaluation.figures import Pairs, row_figures, speaker_values, voice_scale
 from siren_cli.evaluation.judges import judges
-from siren_cli.evaluation.material import first_readable
+from siren_cli.evaluation.material import first_readable, read_joined
+from siren_cli.evaluation.store import Store, digest_of
 from siren_cli.evaluation.systems import baseline
 from siren_cli.evaluation.utilisation import utilisation_of
 from siren_cli.training.sources import Clip
 
-SCHEMA = 1
+SCHEMA = 2
+
+COST = "cost"
+"""Name for `--skip` of what is measured beside the judges: speed, start-up and memory."""
 
 
 def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -66,32 +72,57 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
     plan = replace(plan, has_strangers=all(stranger is not None for _, stranger in tasks))
     _, missing = judges(plan.asr, plan.skip, plan.recogniser)
     found = []
-    for number, result in enumerate(_results(plan, tasks, jobs), 1):
-        found.append(result)
-        report(f"{number}/{len(tasks)} clips  {result['id']}" + "  left out" * ("left_out" in result))
-    left_out = [result for result in found if "left_out" in result]
-    done = [result for result in found if "left_out" not in result]
-    if not done:
-        raise DataError(f"none of {len(clips)} clips can be used ({left_out[0]['left_out']}); give others")
-    usable = {result["id"] for result in done}
-    by_speaker: dict[str, list[Clip]] = {}
-    for clip in clips:
-        if clip.clip_id in usable:
-            by_speaker.setdefault(clip.speaker, []).append(clip)
-    worker = Worker(plan)
-    rates = [worker.rates_at_10_s(own) for own in by_speaker.values()]
-    return _record(plan, done, rates, left_out, missing)
+    with crew(plan, jobs) as each:
+        for number, result in enumerate(each(clip_work.work_on, tasks), 1):
+            found.append(result)
+            report(f"{number}/{len(tasks)} clips  {result['id']}" + "  left out" * ("left_out" in result))
+        left_out = [result for result in found if "left_out" in result]
+        done = [result for result in found if "left_out" not in result]
+        if not done:
+            raise DataError(f"none of {len(clips)} clips can be used ({left_out[0]['left_out']}); give others")
+        usable = {result["id"] for result in done}
+        by_speaker: dict[str, list[Clip]] = {}
+        for clip in clips:
+            if clip.clip_id in usable:
+                by_speaker.setdefault(clip.speaker, []).append(clip)
+        rates = list(each(clip_work.rates_on, by_speaker.values()))
+    cost = None
+    if COST not in plan.skip:
+        report("speed, start-up and memory")
+        cost = _cost(plan, next(iter(by_speaker.values())))
+    return _record(plan, done, rates, left_out, missing, cost)
 
 
-def _results(plan: Plan, tasks: list[tuple[Clip, Clip | None]], jobs: int) -> Iterator[dict[str, Any]]:
-    if jobs == 1:
-        worker = Worker(plan)
-        for task in tasks:
-            yield worker.work(*task)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, clip_work.start_process, (replace(plan, threads=1),)) as pool:
-        yield from pool.map(clip_work.work_on, tasks)
+def model_facts(model: str | None) -> dict[str, Any]:
+    """What a record says of the model: name, id, parameters, and the size of its weights in bytes."""
+    from siren_cli.codec import load_codec
+    from siren_cli.weights import find_model
+
+    codec = load_codec(model, device="cpu")
+    return {
+        "name": codec.name,
+        "id": codec.model_id.hex(),
+        "parameters": codec.parameter_count,
+        "weights_bytes": find_model(model).weights_path.stat().st_size,
+    }
+
+
+def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
+    """What coding costs, or what was measured before of the same codecs on the same machine."""
+    from siren_cli.evaluation.systems import siren_identity
+    from siren_cli.weights import find_model
+
+    wav = read_joined(clips, RATE_S)
+    around = conditions()
+    weights = find_model(plan.model).weights_path.read_bytes()
+    systems = [f"{siren_identity(digest_of(weights))} {plan.stages}", *(baseline(n).identity for n in plan.baselines)]
+    key = digest_of(json.dumps(around), wav.tobytes(), *systems, *plan.baselines)
+    store = Store(plan.cache)
+    rows = store.read(COST, key)
+    if rows is None:
+        rows = cost_of(plan.model, plan.stages, plan.baselines, wav)
+        store.write(COST, key, rows)
+    return {"clip_s": len(wav) / SAMPLE_RATE_HZ, "conditions": around, "rows": rows}
 
 
 def _record(
@@ -100,9 +131,9 @@ def _record(
     rates: list[dict[str, Pairs]],
     left_out: list[dict[str, Any]],
     missing: list[str],
+    cost: dict[str, Any] | None,
 ) -> dict[str, Any]:
     from siren_cli.codec import load_codec
-    from siren_cli.weights import find_model
 
     codec = load_codec(plan.model, device="cpu")
     names = list(done[0]["systems"])
@@ -121,20 +152,18 @@ def _record(
     return {
         "schema": SCHEMA,
         "siren": __version__,
-        "model": {
-            "name": codec.name,
-            "id": codec.model_id.hex(),
-            "parameters": codec.parameter_count,
-            "weights_bytes": find_model(plan.model).weights_path.stat().st_size,
-        },
+        "model": model_facts(plan.model),
         "material": {
             "clips": len(done),
             "speakers": len({clip["speaker"] for clip in done}),
             "duration_s": sum(clip["duration_s"] for clip in done),
         },
         "asr": Path(plan.asr).name,
+        "packet_bytes": plan.packet_bytes if plan.damages else None,
         "columns": [asdict(column) for column in COLUMNS],
         "rows": rows,
+        "cost_columns": [asdict(column) for column in COST_COLUMNS],
+        "cost": cost,
         "voice_scale": voice_scale([(clip["speaker"], clip["embedding"]) for clip in done]),
         "utilisation": utilisation_of(codec, done),
         "left_out": left_out,

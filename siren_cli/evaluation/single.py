@@ -13,7 +13,7 @@ from siren_cli.evaluation.judges import judges
 from siren_cli.evaluation.material import SHORTEST_S, to_16_bits
 from siren_cli.evaluation.words import POCKETSPHINX
 
-_NOT_CODED = {"file_bytes": 0, "payload_bytes": 0, "encode_s": None, "decode_s": None}
+_NOT_CODED = {"file_bytes": 0, "payload_bytes": 0}
 
 
 def single_figures(

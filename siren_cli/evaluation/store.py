@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.evaluation.material import to_16_bits
-from siren_cli.evaluation.systems import Recording, System
+from siren_cli.evaluation.systems import System
 from siren_cli.files import write_bytes_atomic
 
 
@@ -46,8 +46,8 @@ class Store:
             stranger: A clip of another speaker.
 
         Returns:
-            The decoded clip [T], rounded to 16 bits, and `{"file", "decoded", "file_bytes", "payload_bytes",
-            "encode_s", "decode_s"}`; the paths are inside the store, `file` is None where there is none.
+            The decoded clip [T], rounded to 16 bits, and `{"file", "decoded", "file_bytes", "payload_bytes"}`;
+            the paths are inside the store, `file` is None where there is none.
         """
         voice = stranger.tobytes() if system.needs_stranger and stranger is not None else b""
         folder = self._folder("coded", digest_of(system.name, system.identity, wav.tobytes(), voice))
@@ -57,7 +57,10 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             made = system.run(wav, coded_file, stranger)
             soundfile.write(decoded_file, to_16_bits(made.wav), SAMPLE_RATE_HZ, subtype="PCM_16")
-            facts = _facts(made, os.path.getsize(coded_file) if system.suffix else 0)
+            facts = {
+                "file_bytes": os.path.getsize(coded_file) if system.suffix else 0,
+                "payload_bytes": made.payload_bytes,
+            }
             write_bytes_atomic(str(facts_file), json.dumps(facts).encode())
         decoded, _ = soundfile.read(decoded_file, dtype="float32")
         facts = json.loads(facts_file.read_bytes())
@@ -88,11 +91,3 @@ class Store:
     def _folder(self, kind: str, key: str) -> Path:
         return self.folder / kind / key[:2] / key
 
-
-def _facts(made: Recording, file_bytes: int) -> dict[str, Any]:
-    return {
-        "file_bytes": file_bytes,
-        "payload_bytes": made.payload_bytes,
-        "encode_s": made.encode_s,
-        "decode_s": made.decode_s,
-    }

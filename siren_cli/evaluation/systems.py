@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,14 +53,10 @@ class Recording:
     Attributes:
         wav: Samples [T] at 16 kHz, as many as the clip has.
         payload_bytes: Bytes of its file that carry speech; the rest is the container's.
-        encode_s: Time it took, None where nothing is encoded.
-        decode_s: Time it took, None where nothing is decoded.
     """
 
     wav: Samples
     payload_bytes: int
-    encode_s: float | None = None
-    decode_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,14 +129,11 @@ def siren(codec: Codec, weights: str, stages: int) -> System:
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
-        started_s = perf_counter()
         data = codec.encode(wav, SAMPLE_RATE_HZ, stages=stages).to_bytes()
-        encoded_s = perf_counter()
-        decoded = codec.decode(data)
         file.write_bytes(data)
-        return Recording(decoded, _payload_bytes(data), encoded_s - started_s, perf_counter() - encoded_s)
+        return Recording(codec.decode(data), _payload_bytes(data))
 
-    return System(f"siren-{stages}", ".srn", f"{weights} {_codec_source()} stages {stages}", run)
+    return System(f"siren-{stages}", ".srn", f"{siren_identity(weights)} stages {stages}", run)
 
 
 def wrong_voice(codec: Codec, weights: str) -> System:
@@ -164,7 +157,7 @@ def wrong_voice(codec: Codec, weights: str) -> System:
         file.write_bytes(data)
         return Recording(codec.decode(data), _payload_bytes(data))
 
-    identity = f"{weights} {_codec_source()} {source_of(wrong_voice)}"
+    identity = f"{siren_identity(weights)} {source_of(wrong_voice)}"
     return System("siren-1-wrong-voice", ".srn", identity, run, True)
 
 
@@ -204,15 +197,15 @@ def codec2_run(
         narrow = np.pad(narrow, (0, -len(narrow) % round(_CODEC2_HZ * _CODEC2_FRAME_S)))
         raw, back = file.with_suffix(".raw"), file.with_suffix(".back.raw")
         np.round(np.clip(narrow, -1, 1) * 32767).astype("<i2").tofile(raw)
-        encode_s = _call("c2enc", mode, raw, file)
+        _call("c2enc", mode, raw, file)
         damage_file()
-        decode_s = _call("c2dec", mode, file, back)
+        _call("c2dec", mode, file, back)
         decoded = np.fromfile(back, "<i2") / 32768
         raw.unlink()
         back.unlink()
         wide = resample(decoded.astype(np.float32), _CODEC2_HZ, SAMPLE_RATE_HZ)[_CODEC2_DELAY_SAMPLES[mode] :]
         payload_bytes = os.path.getsize(file) - CODEC2_HEADER_BYTES
-        return Recording(_as_long_as(wide, wav), payload_bytes, encode_s, decode_s)
+        return Recording(as_long_as(wide, wav), payload_bytes)
 
     return run
 
@@ -222,12 +215,12 @@ def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], Recording
         del stranger
         source, back = file.with_suffix(".in.wav"), file.with_suffix(".back.wav")
         soundfile.write(source, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
-        encode_s = _call("opusenc", "--quiet", "--bitrate", str(rate_kbps), source, file)
-        decode_s = _call("opusdec", "--quiet", "--rate", str(SAMPLE_RATE_HZ), file, back)
+        _call("opusenc", "--quiet", "--bitrate", str(rate_kbps), source, file)
+        _call("opusdec", "--quiet", "--rate", str(SAMPLE_RATE_HZ), file, back)
         decoded, _ = soundfile.read(back, dtype="float32")
         source.unlink()
         back.unlink()
-        return Recording(_as_long_as(decoded, wav), ogg_payload_bytes(file.read_bytes()), encode_s, decode_s)
+        return Recording(as_long_as(decoded, wav), ogg_payload_bytes(file.read_bytes()))
 
     return run
 
@@ -250,12 +243,12 @@ def _payload_bytes(data: bytes) -> int:
     return parse_layout(data).payload_bytes
 
 
-def _as_long_as(wav: Samples, model: Samples) -> Samples:
+def as_long_as(wav: Samples, model: Samples) -> Samples:
+    """Samples [T], cut or filled up with silence to the length of `model`."""
     return np.pad(wav[: len(model)], (0, max(0, len(model) - len(wav))))
 
 
-def _call(program: str, *arguments: str | Path) -> float:
-    started_s = perf_counter()
+def _call(program: str, *arguments: str | Path) -> None:
     process = subprocess.Popen(
         [program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -265,7 +258,6 @@ def _call(program: str, *arguments: str | Path) -> float:
         raise DataError(
             f"{program} ended with status {process.returncode} ({reason}); check its installation"
         )
-    return perf_counter() - started_s
 
 
 def _programs(*names: str, package: str) -> list[str]:
@@ -283,16 +275,16 @@ def _identity(function: Callable[..., object], programs: list[str]) -> str:
     return " ".join([source_of(function), *digests])
 
 
-def _codec_source() -> str:
-    """Digest of the sources that turn samples into bytes and back."""
+def siren_identity(weights: str) -> str:
+    """Names what SIREN's results depend on: the weights and the sources that turn samples into bytes and back."""
     import siren_format
 
     program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
     files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness")]
     files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
 
 
-def source_of(function: Callable[..., object]) -> str:
-    """Digest of a function's text."""
-    return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+def source_of(part: Callable[..., object] | ModuleType) -> str:
+    """Digest of a function's or module's text."""
+    return hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:16]

@@ -10,36 +10,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from siren_cli.chunks import CHUNK_FRAMES
-from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.config import ModelConfig
 from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.model.build import SirenModel, weights_of
 from siren_cli.model.compact import widen
-from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.card import CARD_NAME, model_card
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Cache, Span
 from siren_cli.training.indices import indices_of, wav_of
 from siren_cli.training.prior_fit import fit_prior
+from siren_cli.training.prior_material import fitting_material, voice_of
+from siren_cli.training.prior_net import PriorNet
 from siren_cli.training.prior_report import compare_coders
 from siren_cli.training.probe import speaker_leakage
 from siren_cli.training.settings import write_run_file
+from siren_cli.training.start import start_prior
 from siren_cli.training.voice_fit import fit_voice
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
-from siren_format.limits import FRAME_SAMPLES, MAX_STAGES
+from siren_format.limits import MAX_STAGES
 from siren_format.prior import NeuralPrior
 from siren_format.prior_voice import voice_bits
 from siren_format.tables import Tables, cross_entropy_bits
 from siren_format.voice import voice_to_bytes
 
-FIT_HOURS = 12.0
-"""Speech that tables and prior are fitted to, hours: about five minutes of encoding on one core."""
-
 _JUDGED = 200
-_MIN_SAMPLES = 2 * FRAME_SAMPLES
-_SILENT_EVERY = 6
-_SILENCE_SAMPLES = (SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
 
 
 def export_model(
@@ -52,9 +47,8 @@ def export_model(
 ) -> Path:
     """Fits the tables and the neural prior to the indices of the training split and writes the model.
 
-    The weights are rounded to what is stored, so that both fit the indices that users will get. Every recording of
-    the training split begins a random part of a frame late, since nothing aligns speech to frames of 160 ms, and
-    some have digital silence before or after them, which should cost next to nothing.
+    The weights are rounded to what is stored, so that both fit the indices that users will get. A run that was
+    started from a model goes on from its prior, which knows more speech than a few recordings hold.
 
     Args:
         model: Trained.
@@ -75,14 +69,7 @@ def export_model(
     tensors = weights_of(model)
     model.load_state_dict(widen(tensors))
     model.to(device).eval()
-    rng = np.random.default_rng(config.seed)
-    spans = _evenly(cache.split("train"), FIT_HOURS)
-    train, voices = [], []
-    for number, span in enumerate(spans):
-        wav = wav_of(cache, span)
-        train.append(indices_of(model, _varied(wav, number, rng), device))
-        voices.append(_voice_of(model, wav, device))
-    report(f"encoded {len(train)} recordings of the training split, {sum(map(len, train))} frames")
+    train, voices = fitting_material(model, cache, device, seed=config.seed, bf16=config.bf16, report=report)
     tables = fit_tables([_of_all_stages(indices) for indices in train])
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
     seen = {
@@ -90,8 +77,9 @@ def export_model(
         for split in ("train", "dev", "test")
     }
     if model.config.stages == MAX_STAGES:
-        net = fit_prior(train, config, report)
-        prior = net.to_integers(fit_voice(np.stack(voices)))
+        start = start_prior(run)
+        net = fit_prior(train, config, report, start=None if start is None else PriorNet.from_integers(start))
+        prior = net.to_integers(fit_voice(voices))
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
             if judged:
@@ -126,34 +114,8 @@ def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
     return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
 
 
-@torch.inference_mode()
-def _voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
-    """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
-    encoder = model.factorizer.voice
-    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
-    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
-    digits: NDArray[np.int64] = encoder.fsq.codes_to_digits(encoder(model.mel(samples)))[0].cpu().numpy()
-    return digits
-
-
 def _voice_cost(model: SirenModel, spans: list[Span], cache: Cache, prior: NeuralPrior, device: torch.device) -> str:
     """What the voices of recordings cost when the prior codes them, in words."""
-    heard = [_voice_of(model, wav_of(cache, span), device) for span in spans]
+    heard = [voice_of(model, wav_of(cache, span), device) for span in spans]
     bits = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
     return f"{np.mean(bits):.1f} bits a voice, {np.quantile(bits, 0.95):.1f} for 1 in 20"
-
-
-def _evenly(spans: list[Span], hours: float) -> list[Span]:
-    """Every n-th recording, so that about `hours` remain."""
-    total_hours = sum(span.frames for span in spans) * HOP_SAMPLES / SAMPLE_RATE_HZ / 3600
-    return spans[:: max(1, round(total_hours / hours))]
-
-
-def _varied(wav: NDArray[np.float32], number: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A recording begun a part of a frame late; every sixth has silence before or after it."""
-    if len(wav) >= _MIN_SAMPLES:
-        wav = wav[int(rng.integers(FRAME_SAMPLES)) :]
-    if number % _SILENT_EVERY == 0:
-        silence = int(rng.integers(*_SILENCE_SAMPLES))
-        wav = np.pad(wav, (silence, 0) if rng.random() < 0.5 else (0, silence))
-    return wav

@@ -28,20 +28,22 @@ def fit_prior(
     config: TrainConfig,
     report: Callable[[str], None],
     size: PriorSize | None = None,
+    start: PriorNet | None = None,
 ) -> PriorNet:
-    """Trains the prior from nothing.
+    """Trains the prior.
 
     Args:
         recordings: Indices [F, 2] of a recording each.
         config: Settings: `steps`, `batch` in sequences of `crop_frames` frames, `learning_rate` and the like.
         report: Called with a line now and then.
         size: Widths; the defaults if None.
+        start: Network to go on from, which is changed; None to begin with random weights.
 
     Returns:
         The trained network, on the CPU.
     """
     torch.manual_seed(config.seed)
-    net = PriorNet(size or PriorSize())
+    net = PriorNet(size or PriorSize()) if start is None else start.train()
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
     )

@@ -151,6 +151,29 @@ class PriorNet(nn.Module):
             voice_digits=voice.digits,
         )
 
+    @classmethod
+    @torch.no_grad()
+    def from_integers(cls, prior: NeuralPrior) -> PriorNet:
+        """The network whose integers a prior has; `to_integers` gives them back, the voice's frequencies apart."""
+        inner, head = prior.bias.shape[1], prior.context_bias.shape[1]
+        net = cls(PriorSize(prior.embed.shape[1], inner, head, tuple(prior.dilations.tolist())))
+
+        def fill(parameter: Tensor, integers: NDArray[np.integer], one: int) -> None:
+            parameter.copy_(torch.from_numpy(integers.astype(np.float64) / one).reshape(parameter.shape))
+
+        fill(net.embed, prior.embed, _ACTIVATION_ONE)
+        fill(net.start, prior.start, _ACTIVATION_ONE)
+        for name in ("near", "far", "back"):
+            for parameter, integers in zip(getattr(net, name), getattr(prior, name), strict=True):
+                fill(parameter, integers, _WEIGHT_ONE)
+        for parameter, integers in zip(net.bias, prior.bias, strict=True):
+            fill(parameter, integers, _ACCUMULATOR_ONE)
+        for name in ("context", "earlier", "out"):
+            fill(getattr(net, name), getattr(prior, name), _WEIGHT_ONE)
+        for name in ("context_bias", "out_bias"):
+            fill(getattr(net, name), getattr(prior, name), _ACCUMULATOR_ONE)
+        return net.eval()
+
 
 def _rounded(x: Tensor, one: int) -> Tensor:
     """Multiples of 1 / one, halves up; the gradient is that of the identity."""

@@ -41,24 +41,48 @@ def compare_coders(
     lines = []
     frames = sum(len(indices) for indices in recordings)
     for stages in range(1, MAX_STAGES + 1):
-        cut = [indices[:, :stages] for indices in recordings]
-        totals = {
-            "packed": stages * frames * float(np.log2(INDEX_COUNT)),
-            "order 0": sum(
-                float(_order_0_bits(train, stage)[indices[:, stage]].sum())
-                for stage in range(stages)
-                for indices in recordings
-            ),
-            "tables": sum(cross_entropy_bits(indices, tables) for indices in cut),
-            "float twin": _twin_bits(net, recordings, stages),
-            "integer prior": sum(float(prior_digit_bits(indices, prior).sum()) for indices in cut),
-        }
+        totals = coder_bits(recordings, stages, train, tables, net, prior)
         costs = [
             f"{name} {bits / frames:.3f} ({bits / frames * _FRAME_RATE_HZ:.1f} bps)" for name, bits in totals.items()
         ]
         share = totals["integer prior"] / totals["packed"]
         lines.append(f"bits a frame with {stages} stages: {', '.join(costs)}; {share:.3f} of packed")
     return lines
+
+
+def coder_bits(
+    recordings: Sequence[Recording],
+    stages: int,
+    counted: Sequence[Recording],
+    tables: Tables,
+    net: PriorNet,
+    prior: NeuralPrior,
+) -> dict[str, float]:
+    """Computes what every coder makes of recordings, each a group of its own.
+
+    Args:
+        recordings: Indices [F, 2].
+        stages: How many of the stages to code.
+        counted: Recordings to count index frequencies (order 0) in; left out if there are none.
+        tables: The tables.
+        net: The network, judged without rounding.
+        prior: Its integers.
+
+    Returns:
+        Cross-entropies by coder, bits in all.
+    """
+    cut = [indices[:, :stages] for indices in recordings]
+    totals = {"packed": stages * sum(map(len, recordings)) * float(np.log2(INDEX_COUNT))}
+    if counted:
+        totals["order 0"] = sum(
+            float(_order_0_bits(counted, stage)[indices[:, stage]].sum())
+            for stage in range(stages)
+            for indices in recordings
+        )
+    totals["tables"] = sum(cross_entropy_bits(indices, tables) for indices in cut)
+    totals["float twin"] = _twin_bits(net, recordings, stages)
+    totals["integer prior"] = sum(float(prior_digit_bits(indices, prior).sum()) for indices in cut)
+    return totals
 
 
 def _order_0_bits(train: Sequence[Recording], stage: int) -> NDArray[np.float64]:

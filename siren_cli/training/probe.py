@@ -75,7 +75,22 @@ def digit_statistics(indices: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def _accuracy(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray[np.bool_]) -> float:
-    """Accuracy on the tested items of a softmax regression on the others, inputs standardised."""
+    return float(right_guesses(seen, who, tested).mean())
+
+
+def right_guesses(
+    seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """What a softmax regression on the other items makes of the tested ones, inputs standardised.
+
+    Args:
+        seen: Inputs [N, D].
+        who: Classes [N], counted from 0.
+        tested: Which items it does not see [N].
+
+    Returns:
+        For every tested item whether its class was found.
+    """
     mean, deviation = seen[~tested].mean(0), seen[~tested].std(0) + 1e-4
     x = torch.from_numpy(((seen - mean) / deviation).astype(np.float32))
     labels: Tensor = torch.from_numpy(who)
@@ -89,5 +104,5 @@ def _accuracy(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray
             optimiser.zero_grad()
             F.cross_entropy(linear(x[train]), labels[train]).backward()
             optimiser.step()
-        right = linear(x[test]).argmax(-1) == labels[test]
-    return float(right.float().mean())
+        right: NDArray[np.bool_] = (linear(x[test]).argmax(-1) == labels[test]).numpy()
+    return right

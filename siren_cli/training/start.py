@@ -15,7 +15,8 @@ from siren_cli.model.build import SirenModel
 from siren_cli.model.compact import widen
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.filterbank import fill_filterbank
-from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model
+from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model, read_prior
+from siren_format.prior import NeuralPrior
 
 START_NAME = "start"
 """Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
@@ -84,6 +85,16 @@ def assemble(run: Path, config: ModelConfig) -> SirenModel:
         if path.exists() or not states:
             states.update(load_checkpoint(path)[0]["average"])
     return _filled(run, model, states)
+
+
+def start_prior(run: Path) -> NeuralPrior | None:
+    """The neural prior of the model that a run was started with; None if there is no such model or it has none.
+
+    Raises:
+        WeightsDamaged: If it cannot be read.
+    """
+    weights = run / START_NAME / WEIGHTS_NAME
+    return read_prior(weights) if weights.exists() else None
 
 
 def _start(run: Path) -> dict[str, torch.Tensor]:

@@ -23,7 +23,7 @@ def test_whole_output(siren: Siren, recording: Path, srn: Path) -> None:
     assert outcome.err == ""
     assert outcome.untimed == (
         "duration     1.250 s\n"
-        f"bytes        {layout.file_bytes}: header 8, voice 8, payload {layout.payload_bytes}, check 2\n"
+        f"bytes        {layout.file_bytes}: header 7, voice 8, payload {layout.payload_bytes}, check 2\n"
         f"payload bps  {layout.payload_bps:.1f}\n"
         f"file bps     {layout.file_bps:.1f}\n"
         "encoding     . s, . times real time\n"

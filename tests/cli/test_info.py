@@ -24,7 +24,7 @@ NOTE = f"siren: note: this is SIREN {__version__}; before 1.0 the format and the
 def test_whole_output(siren: Siren, srn: Path, tiny_model: Path) -> None:
     header, _ = parse_header(srn.read_bytes())
     size_bytes = srn.stat().st_size
-    payload_bytes = size_bytes - 8 - 8 - 2
+    payload_bytes = size_bytes - 7 - 8 - 2
     assert header.voice is not None
     outcome = siren("info", srn)
     assert outcome.status == 0
@@ -37,7 +37,7 @@ def test_whole_output(siren: Siren, srn: Path, tiny_model: Path) -> None:
         f"voice        inline, level {voice_level_db(header.voice):.1f} dBFS\n"
         f"model        {find_model(tiny_model).model_id.hex()} (not in this installation)\n"
         "source rate  16000 Hz\n"
-        f"bytes        {size_bytes}: header 8, voice 8, payload {payload_bytes}, check 2\n"
+        f"bytes        {size_bytes}: header 7, voice 8, payload {payload_bytes}, check 2\n"
         f"payload bps  {8 * payload_bytes / (20_001 / 16_000):.1f}\n"
         f"file bps     {8 * size_bytes / (20_001 / 16_000):.1f}\n"
     )

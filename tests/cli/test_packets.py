@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_cli.packets import decode_packets
+from siren_cli.packet_speech import HELD_FRAMES, decode_packets
 from siren_format import voice_to_bytes
 from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import file_to_packets, packets_to_file
@@ -74,7 +74,7 @@ def test_which_packets_carry_the_voice(
     assert np.mean([packet.voice is not None for packet in parsed[1:]]) == expected
 
 
-def test_missing_packets_become_silence_and_are_said(
+def test_missing_packets_are_concealed_and_said(
     siren: Siren, codec: Codec, packets: list[bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "gap.srp").write_bytes(packets_to_file([packets[0], packets[3]], codec.model_id))
@@ -83,10 +83,21 @@ def test_missing_packets_become_silence_and_are_said(
     assert facts["missing"] == [{"first_packet": 1, "packets": 2, "from_s": 0.8, "to_s": 2.4}]
     assert (facts["packets"], facts["output_samples"], facts["duration_s"]) == (2, 15 * 2560 + 5 * 2560, 3.2)
     wav, _ = soundfile.read(tmp_path / "gap.wav", dtype="float32")
-    assert np.abs(wav[5 * 2560 : 15 * 2560]).max() == 0.0
-    assert np.abs(wav[5 * 2560 - 3 :]).max() > 0 and abs(wav[5 * 2560 - 1]) < 1e-4
+    # The last frame sounds on for 320 ms and fades, then there is silence, then the next packet fades in.
+    held, rest = np.split(wav[5 * 2560 : 15 * 2560], [HELD_FRAMES * 2560])
+    assert np.abs(held[:2560]).max() > 0 and np.abs(held[-100:]).max() < 1e-3 * max(1.0, np.abs(held).max())
+    assert np.abs(rest).max() == 0.0
+    assert np.abs(wav[15 * 2560 :]).max() > 0 and abs(wav[15 * 2560]) < 1e-4
     lines = siren("decode", "--force", tmp_path / "gap.srp").out.splitlines()
-    assert lines[-1] == "missing   2 from number 1: silence from 0.80 to 2.40 s"
+    assert lines[-1] == "missing   2 from number 1, concealed from 0.80 to 2.40 s"
+
+
+def test_a_gap_shorter_than_what_is_held(codec: Codec) -> None:
+    frame = np.full((1, 1), 7, np.int16)
+    sent = [Packet(number, number == 2, frame, None).to_bytes(codec.packet_source) for number in range(3)]
+    speech = decode_packets(codec, [sent[0], sent[2]])
+    assert len(speech.wav) == 3 * 2560
+    assert speech.missing == [{"first_packet": 1, "packets": 1, "from_s": 0.16, "to_s": 0.32}]
 
 
 def test_the_voice_goes_on_after_a_gap_and_back_before_the_first(codec: Codec, packets: list[bytes]) -> None:
@@ -118,6 +129,51 @@ def test_a_folder_of_packets(siren: Siren, codec: Codec, packets: list[bytes], t
     assert "missing   1 from number 1" in outcome.out
 
 
+def test_packets_as_files_of_their_own(siren: Siren, long_recording: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sent"
+    words = ["encode", "--profile", "packet", "--max-bytes", "20", "--packet-folder", folder, long_recording]
+    assert siren(*words).status == 0
+    srp = long_recording.with_suffix(".srp")
+    _, packets = file_to_packets(srp.read_bytes())
+    assert [path.name for path in sorted(folder.iterdir())] == [f"{number:04}.pkt" for number in range(len(packets))]
+    assert [path.read_bytes() for path in sorted(folder.iterdir())] == packets
+    for source in (srp, folder):
+        assert siren("decode", source, "-o", tmp_path / f"{source.name}.wav").status == 0
+    assert (tmp_path / "sent.wav").read_bytes() == (tmp_path / f"{srp.name}.wav").read_bytes()
+    # What is there is replaced only if asked for, and packets of another recording do not stay among the new ones.
+    (folder / "9999.pkt").write_bytes(packets[0])
+    assert (siren(*words).status, siren(*words, "--force").status) == (6, 0)
+    assert len(list(folder.iterdir())) == len(packets)
+    (folder / "notes.txt").write_text("mine")
+    outcome = siren(*words, "--force")
+    assert outcome.status == 7 and "holds notes.txt, expected nothing but packets" in outcome.err
+    assert (folder / "notes.txt").exists() and not list(tmp_path.glob(".siren-*"))
+
+
+def test_info_of_packets(siren: Siren, codec: Codec, packets: list[bytes], tmp_path: Path) -> None:
+    srp, folder = tmp_path / "gap.srp", tmp_path / "arrived"
+    srp.write_bytes(packets_to_file([packets[0], packets[3]], codec.model_id))
+    folder.mkdir()
+    for number in (0, 3):
+        (folder / f"{number}.pkt").write_bytes(packets[number])
+    sizes = [len(packets[0]), len(packets[3])]
+    facts = json.loads(siren("info", "--json", srp).out)
+    assert (facts["packet_count"], facts["frames"], facts["duration_s"]) == (2, 10, 1.6)
+    assert (facts["packet_bytes"], facts["with_voice"], facts["missing"]) == (sizes, 1, [[1, 2]])
+    assert (facts["model_id"], facts["packet_bps"]) == (codec.model_id.hex(), 8 * sum(sizes) / 1.6)
+    assert [packet["number"] for packet in facts["each"]] == [0, 3]
+    text = siren("info", folder).out
+    assert "missing     2 from number 1\n" in text and "model       not named" in text
+    assert f"number 3    {sizes[1]} bytes: 5 frames, " in text and text.rstrip().endswith("the last")
+    assert json.loads(siren("info", "--json", folder / "3.pkt").out)["missing"] == []
+    assert siren("decode", folder / "3.pkt", "-o", tmp_path / "one.wav").status == 0
+    outcome = siren("info", "--bits", srp)
+    assert (outcome.status, outcome.out) == (2, "") and "--bits is about .srn files" in outcome.err
+    (tmp_path / "long.pkt").write_bytes(packets[0] + bytes(20))
+    outcome = siren("info", tmp_path / "long.pkt")
+    assert (outcome.status, outcome.out) == (3, "") and "packet 0: the packet has" in outcome.err
+
+
 def test_what_is_refused(siren: Siren, codec: Codec, packets: list[bytes], recording: Path, tmp_path: Path) -> None:
     (tmp_path / "other.srp").write_bytes(packets_to_file(packets, b"\0\0"))
     (tmp_path / "bad.srp").write_bytes(packets_to_file([b"\xff"], codec.model_id))
@@ -131,6 +187,9 @@ def test_what_is_refused(siren: Siren, codec: Codec, packets: list[bytes], recor
         (["decode", tmp_path / "empty"], 3, "0 files, expected 1..4096 packets"),
         (["decode", tmp_path / "cut.srp", "--sample-rate", "loud"], 2, "expected model, source or a number"),
         (["encode", recording, "--max-bytes", "51"], 2, "give --profile packet as well"),
+        (["encode", recording, "--packet-folder", tmp_path / "p"], 2, "give --profile packet as well"),
+        ([*packet_words, "--packet-folder", recording], 7, "is a file, expected a folder"),
+        ([*packet_words, "--packet-folder", tmp_path / "no" / "such"], 7, "missing or not writable"),
         ([*packet_words, "--max-bytes", "9"], 2, "--max-bytes is 9, expected 16..255"),
         ([*packet_words, "--voice", "soft"], 2, "--voice is 'soft', expected each, once, none"),
     ):

@@ -133,7 +133,7 @@ def test_files_without_a_voice_and_files_that_name_one(
     assert siren("voice", "extract", "bob.wav", "-q").status == 0
     assert siren("encode", "bob.wav", "-o", "bare.srn", "--no-voice", "-q").status == 0
     named = siren("encode", "bob.wav", "-o", "named.srn", "--voice-ref", "bob.voice")
-    assert "header 8, voice 2, payload" in named.out
+    assert ", voice 2, payload" in named.out
     sizes = {name: (talk / f"{name}.srn").stat().st_size for name in ("note", "bare", "named")}
     assert (sizes["note"] - sizes["bare"], sizes["named"] - sizes["bare"]) == (8, 2)
     assert parse_layout((talk / "bare.srn").read_bytes()).header.voice is None

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from siren_format.packet import Gap, in_order, parse_packet, split_into_packets
+from siren_format.packet import parse_packet, split_into_packets
 from siren_format.packet_file import packets_to_file
+from siren_format.packet_head import Gap, in_order
 from siren_format.prior import NeuralPrior
 from tests.formats.vector_material import (
     MODEL_ID,

@@ -13,16 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siren_format import errors
-from siren_format.packet import (
-    MAX_PACKET_FRAMES,
-    Gap,
-    Packet,
-    Source,
-    in_order,
-    parse_packet,
-    split_into_packets,
-)
+from siren_format.packet import Packet, Source, parse_packet, split_into_packets
 from siren_format.packet_file import file_to_packets, packets_to_file
+from siren_format.packet_head import MAX_PACKET_FRAMES, Gap, in_order
 from siren_format.prior import NeuralPrior
 from tests.formats.vector_material import (
     MODEL_ID,

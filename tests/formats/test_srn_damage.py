@@ -14,6 +14,7 @@ from siren_format.layout import parse_layout
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
+from tests.determinism.mutation import outcomes
 from tests.formats import reference_coder
 from tests.formats.vector_material import MODEL_ID, VECTORS, vector_tables
 
@@ -53,7 +54,7 @@ def test_every_truncation_is_refused(name: str, tables: Tables, prior: NeuralPri
 def test_every_flipped_bit_is_refused(name: str, tables: Tables, prior: NeuralPrior) -> None:
     data = vector(name)
     for bit in range(8 * len(data)):
-        with pytest.raises(OtherModel if 24 <= bit < 40 else FormatError):
+        with pytest.raises(OtherModel if 16 <= bit < 32 else FormatError):
             bytes_to_stream(flipped(data, bit), tables, MODEL_ID, prior)
 
 
@@ -118,8 +119,14 @@ def test_one_count_moved_in_a_table_never_gives_other_indices(row: int, entry: i
     np.testing.assert_array_equal(read.indices, stream.indices)
 
 
+def test_a_number_changed_anywhere_in_the_weights_never_gives_other_indices() -> None:
+    # Every 60th number; make determinism changes all of them.
+    found = outcomes(every=60)
+    assert found["OTHER"] == 0 and found["refused"] > 20
+
+
 @settings(deadline=None, max_examples=300, derandomize=True)
-@given(head=st.sampled_from([bytes((0xD3, 0x51, flags)) + MODEL_ID for flags in range(128)]), rest=st.binary())
+@given(head=st.sampled_from([bytes((0xD3, flags)) + MODEL_ID for flags in range(128)]), rest=st.binary())
 def test_random_bytes_raise_nothing_but_format_errors(head: bytes, rest: bytes) -> None:
     with pytest.raises(FormatError):
         bytes_to_stream(head + rest, TABLES, MODEL_ID)
@@ -147,22 +154,22 @@ def test_other_model_is_named_before_anything_else_is_looked_at(tables: Tables) 
 
 
 def test_an_absurd_claim_allocates_nothing() -> None:
-    claim = bytes.fromhex("d35101a1b2ffffff")
+    claim = bytes.fromhex("d301a1b2ffffff")
     with pytest.raises(FormatError, match=r"sample count 16777215, expected 1\.\.960000"):
         parse_header(claim)
 
 
 def test_a_file_of_more_than_20000_groups_is_refused() -> None:
-    header = bytes.fromhex("d35140a1b2")
+    header = bytes.fromhex("d340a1b2")
     # Parity is looked at after the structure, so the check bytes do not matter here.
     record = bytes.fromhex("0200000000")
     with pytest.raises(FormatError, match="more than 20000 groups") as caught:
         parse_layout(header + 20_001 * record)
-    assert caught.value.offset == 5 + 20_000 * len(record)
+    assert caught.value.offset == 4 + 20_000 * len(record)
 
 
 def test_parity_fails_before_tables_are_needed() -> None:
     stream = Stream(MODEL_ID, np.array([[3], [4]], dtype=np.int16), 5_000)
     data = stream_to_bytes(stream, TABLES)
     with pytest.raises(CheckFailed, match="odd"):
-        bytes_to_stream(flipped(data, 8 * 9), None, MODEL_ID)
+        bytes_to_stream(flipped(data, 8 * 8), None, MODEL_ID)

@@ -31,6 +31,7 @@ from tests.formats.vector_material import (
     noise_indices,
     vector_prior,
     vector_tables,
+    wide_prior,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -47,22 +48,6 @@ def index_arrays(draw: st.DrawFn, most_frames: int = 40) -> NDArray[np.int16]:
     return likely_to_prior(PRIOR, frames, stages, noise_every=1 + seed % 9)
 
 
-def wide_prior() -> NeuralPrior:
-    """Weights at their limits and wide layers: the largest sums that a prior of these widths can make."""
-    arrays = {name: np.array(array) for name, array in PRIOR.to_arrays().items()}
-    shapes = {
-        "embed": (46, 300), "start": (3, 300), "near": (2, 200, 300), "far": (2, 200, 300), "bias": (2, 200),
-        "back": (2, 300, 200), "context": (8, 100, 300), "context_bias": (8, 100), "earlier": (46, 8, 100),
-        "out": (8, 8, 100),
-    }  # fmt: skip
-    rng = np.random.default_rng(3)
-    for name, shape in shapes.items():
-        kind = arrays[f"prior.{name}"].dtype
-        most = 127 if kind == np.int8 else 2**24
-        arrays[f"prior.{name}"] = np.where(rng.random(shape) < 0.5, -most, most).astype(kind)
-    return NeuralPrior.from_arrays(arrays)
-
-
 @settings(deadline=None, max_examples=25)
 @given(indices=index_arrays(most_frames=7))
 def test_both_implementations_agree(indices: NDArray[np.int16]) -> None:
@@ -75,7 +60,7 @@ def test_both_implementations_agree(indices: NDArray[np.int16]) -> None:
 @settings(deadline=None, max_examples=40)
 @given(indices=index_arrays())
 def test_rows_are_frequencies_and_the_same_with_int64_and_digit_by_digit(indices: NDArray[np.int16]) -> None:
-    for prior in (PRIOR, wide_prior()):
+    for prior in (PRIOR, wide_prior(PRIOR)):
         columns = prior_rows(indices, prior)
         for k, (floats, ints) in enumerate(zip(columns, prior_rows(indices, prior, kind=np.int64), strict=True)):
             assert floats.shape == (len(indices), DIGIT_LEVELS[k])
@@ -180,7 +165,7 @@ def test_threads_and_kinds_of_processor_do_not_matter(variables: dict[str, str])
         "from siren_format.entropy import encode_indices\n"
         "from tests.formats.test_srn_prior import wide_prior, PRIOR\n"
         "from tests.formats.vector_material import noise_indices\n"
-        "for prior in (wide_prior(), PRIOR):\n    print(encode_indices(noise_indices(9, 375, 2), prior).hex())\n"
+        "for prior in (wide_prior(PRIOR), PRIOR):\n    print(encode_indices(noise_indices(9, 375, 2), prior).hex())\n"
     )
     paths = os.pathsep.join((str(ROOT), str(ROOT / "formats")))
     result = subprocess.run(
@@ -188,7 +173,7 @@ def test_threads_and_kinds_of_processor_do_not_matter(variables: dict[str, str])
         env={**os.environ, "PYTHONPATH": paths, **variables},
     )  # fmt: skip
     indices = noise_indices(9, 375, 2)
-    assert result.stdout.split() == [encode_indices(indices, prior).hex() for prior in (wide_prior(), PRIOR)]
+    assert result.stdout.split() == [encode_indices(indices, prior).hex() for prior in (wide_prior(PRIOR), PRIOR)]
 
 
 def changed(name: str, array: Any) -> dict[str, Any]:

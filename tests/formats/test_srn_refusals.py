@@ -10,61 +10,61 @@ from siren_format.tables import Tables
 from tests.formats.vector_material import MODEL_ID, VECTORS
 
 DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
-# A good file, of one frame with index 7: d3 51 00 a1b2 000a00 0007 check.
+# A good file, of one frame with index 7: d3 00 a1b2 000a00 0007 check.
 CASES = [
     (
         "52494646",
         errors.NotSirenFile,
-        "this is not a .srn file: it starts with '5249', expected 'd351'; give a file that siren "
+        "this is not a .srn file: it starts with '52', expected 'd3'; give a file that siren "
         "encode wrote (byte 0, magic)",
     ),
     (
-        "d35200a1b2000a000007",
+        "d380a1b2000a000007",
         errors.UnsupportedVersion,
-        "the file is of version 2, this program reads version 1; upgrade siren (byte 1, version)",
+        "the file is of a later version, this program reads version 1; upgrade siren or fetch it again (byte 1, flags)",
     ),
     (
-        "d35180a1b2000a000007",
+        "d306a1b2000a000007",
         errors.ReservedBits,
-        f"reserved bit 7 is set, expected 0; {DAMAGED} (byte 2, flags)",
+        f"coder 3 is reserved, expected 0 to 2; {DAMAGED} (byte 1, flags)",
     ),
     (
-        "d35100a1b2ffffff0007",
+        "d300a1b2ffffff0007",
         errors.LimitExceeded,
-        f"sample count 16777215, expected 1..960000; {DAMAGED} (byte 5, sample count)",
+        f"sample count 16777215, expected 1..960000; {DAMAGED} (byte 4, sample count)",
     ),
     (
-        "d35100a1b2000a",
+        "d300a1b2000a",
         errors.TruncatedFile,
-        "the file ends within its sample count, 2 bytes found, expected 3; fetch it again (byte 5, sample count)",
+        "the file ends within its sample count, 2 bytes found, expected 3; fetch it again (byte 4, sample count)",
     ),
     (
-        "d35100a1b2000a00000700000000",
+        "d300a1b2000a00000700000000",
         errors.TrailingBytes,
         "payload and check are 6 bytes long, expected at most 4; remove what follows the file or "
-        "fetch it again (byte 12, end of file)",
+        "fetch it again (byte 11, end of file)",
     ),
     (
-        "d35100a1b2000a0003e80080",
+        "d300a1b2000a0003e80000",
         errors.BadPayload,
         "the packed number is too large, expected less than 1000 to the power of 1; the file is damaged, "
-        "fetch it again (byte 8, payload)",
+        "fetch it again (byte 7, payload)",
     ),
     (
-        "d35100a1b2000a0000070000",
+        "d300a1b2000a0000070080",
         errors.CheckFailed,
-        "check 0x0000, expected 0x47c6; the file is damaged, fetch it again (byte 10, check)",
+        "check 0x8000, expected 0xdb07; the file is damaged, fetch it again (byte 9, check)",
     ),
     (
-        "d35100a1b2000a0000070080",
+        "d300a1b2000a0000070000",
         errors.CheckFailed,
-        "the number of one bits is odd, expected even; the file is damaged, fetch it again (byte 10, check)",
+        "the number of one bits is odd, expected even; the file is damaged, fetch it again (byte 9, check)",
     ),
     (
-        "d35100ffff000a000007",
+        "d300ffff000a000007",
         errors.OtherModel,
         "the file needs model ffff, the weights at hand are model a1b2; give the weights of model ffff "
-        "(byte 3, model id)",
+        "(byte 2, model id)",
     ),
 ]
 
@@ -79,16 +79,16 @@ def test_refusal(text: str, error: type[errors.FormatError], message: str, table
 
 def test_refusal_without_tables(tables: Tables) -> None:
     with pytest.raises(errors.NeedsTables) as caught:
-        bytes_to_stream(bytes.fromhex("d35102a1b2000a00b484"), None, MODEL_ID)
+        bytes_to_stream(bytes.fromhex("d302a1b2000a00efe4"), None, MODEL_ID)
     assert str(caught.value) == (
         "the payload is coded with tables, none were given, expected those of model a1b2; "
-        "load them from its weights file (byte 8, payload)"
+        "load them from its weights file (byte 7, payload)"
     )
     with pytest.raises(errors.NeedsTables) as caught:
         bytes_to_stream((VECTORS / "valid" / "neural-one-stage.srn").read_bytes(), tables, MODEL_ID)
     assert str(caught.value) == (
         "the payload is coded with the neural prior, none were given, expected those of model a1b2; "
-        "load them from its weights file (byte 8, payload)"
+        "load them from its weights file (byte 7, payload)"
     )
 
 

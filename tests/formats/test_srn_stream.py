@@ -79,28 +79,28 @@ def test_round_trip(stream: Stream, with_tables: bool) -> None:
     assert layout.header_bytes + layout.voice_bytes + layout.payload_bytes + layout.check_bytes == len(data)
 
 
-def test_fixed_overhead_is_ten_bytes_and_the_voice_eight() -> None:
+def test_fixed_overhead_is_nine_bytes_and_the_voice_eight() -> None:
     bare = Stream(MODEL_ID, noise_indices(1, 19, 1), 48_000)
     voiced = Stream(MODEL_ID, noise_indices(1, 19, 1), 48_000, VOICE)
     packed = packed_size_bytes(19)
-    assert len(stream_to_bytes(bare, None)) == packed + 10
-    assert len(stream_to_bytes(voiced, None)) == packed + 18
+    assert len(stream_to_bytes(bare, None)) == packed + 9
+    assert len(stream_to_bytes(voiced, None)) == packed + 17
     layout = parse_layout(stream_to_bytes(voiced, None))
     assert (layout.header_bytes, layout.voice_bytes, layout.payload_bytes, layout.check_bytes) == (
-        8,
+        7,
         8,
         packed,
         2,
     )
     assert layout.duration_s == 3.0
     assert layout.payload_bps == 8 * packed / 3
-    assert layout.file_bps == 8 * (packed + 18) / 3
+    assert layout.file_bps == 8 * (packed + 17) / 3
 
 
 def test_a_group_costs_five_bytes_the_last_eight() -> None:
     stream = Stream(MODEL_ID, noise_indices(1, 751, 2), 2 * MINUTE_SAMPLES + 1)
     layout = parse_layout(stream_to_bytes(stream, None))
-    assert layout.header_bytes + layout.check_bytes == 5 + 5 + 5 + 8
+    assert layout.header_bytes + layout.check_bytes == 4 + 5 + 5 + 8
     assert [record.frames for record in layout.records] == [375, 375, 1]
     assert [record.number for record in layout.records] == [0, 1, 2]
 

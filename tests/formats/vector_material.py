@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,30 @@ def vector_prior() -> NeuralPrior:
         voice_parents=np.array([max(-1, k - 1 - next(source) % 3) for k in range(28)], dtype=np.int16),
         voice_digits=rows(28 * 4, 4).reshape(28, 4, 4),
     )
+
+
+def wide_prior(prior: NeuralPrior) -> NeuralPrior:
+    """Make a prior with wide layers and weights at their limits: the largest sums that these widths allow.
+
+    Args:
+        prior: Where the rest comes from.
+
+    Returns:
+        The prior.
+    """
+    arrays = {name: np.array(array) for name, array in prior.to_arrays().items()}
+    shapes = {
+        "embed": (46, 300), "start": (3, 300), "near": (2, 200, 300), "far": (2, 200, 300), "bias": (2, 200),
+        "back": (2, 300, 200), "context": (8, 100, 300), "context_bias": (8, 100), "earlier": (46, 8, 100),
+        "out": (8, 8, 100),
+    }  # fmt: skip
+    source = noise(3)
+    for name, shape in shapes.items():
+        kind = arrays[f"prior.{name}"].dtype
+        most = 127 if kind == np.int8 else 2**24
+        numbers = [most if next(source) % 2 else -most for _ in range(math.prod(shape))]
+        arrays[f"prior.{name}"] = np.array(numbers, kind).reshape(shape)
+    return NeuralPrior.from_arrays(arrays)
 
 
 def likely_to_prior(prior: NeuralPrior, frames: int, stages: int, *, noise_every: int) -> NDArray[np.int16]:

@@ -12,6 +12,7 @@ from siren_cli.training.prior_net import PriorNet, PriorSize
 from siren_cli.training.voice_fit import fit_voice
 from siren_format.fitting import fit_tables
 from siren_format.limits import LEVELS
+from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
 from siren_format.tables import cross_entropy_bits
@@ -75,6 +76,20 @@ def test_the_float_twin_is_hardly_better(net: PriorNet) -> None:
                 for indices in recordings(5, 20)
             )
     assert totals[True] < 1.02 * totals[False]
+
+
+def test_a_trained_prior_goes_on_without_forgetting(net: PriorNet) -> None:
+    config = TrainConfig(steps=20, batch=2, crop_frames=40, learning_rate=5e-4, warmup_steps=5)
+    unseen, few = recordings(2, 30), recordings(6, 3)
+
+    def bits(prior: NeuralPrior) -> float:
+        return sum(float(prior_digit_bits(indices, prior).sum()) for indices in unseen)
+
+    before = net.to_integers(VOICES)
+    anew = fit_prior(few, config, lambda line: None, SMALL).to_integers(VOICES)
+    again = fit_prior(few, config, lambda line: None, start=PriorNet.from_integers(before)).to_integers(VOICES)
+    assert bits(again) < 1.05 * bits(before) < bits(anew)
+    assert not np.array_equal(again.near, before.near)
 
 
 def test_voices_cost_what_they_tell(net: PriorNet) -> None:

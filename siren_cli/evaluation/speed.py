@@ -1,0 +1,57 @@
+"""How fast the codec is once it is loaded, as a program: `python -m siren_cli.evaluation.speed TASK.json RESULT.json`.
+
+A process of its own, so that the number of threads holds for every library in it from the start.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+
+def siren_speeds(model: str | None, wav_file: str, stages: list[int], threads: int, repeats: int) -> dict[str, Any]:
+    """Times encoding to bytes and decoding from bytes, entropy coding included.
+
+    Args:
+        model: The model's folder or name; None for the default.
+        wav_file: The recording.
+        stages: Numbers of stages.
+        threads: For torch.
+        repeats: Rounds that count; one before them warms up.
+
+    Returns:
+        System to `{"encode", "decode"}`, seconds of sound a second, from the median time.
+    """
+    import soundfile
+
+    from siren_cli.codec import load_codec
+
+    codec = load_codec(model, device="cpu", threads=threads)
+    wav, rate_hz = soundfile.read(wav_file, dtype="float32")
+    found: dict[str, Any] = {}
+    for count in stages:
+        data = codec.encode(wav, rate_hz, stages=count).to_bytes()
+        sides: dict[str, Callable[[], object]] = {
+            "encode": lambda count=count: codec.encode(wav, rate_hz, stages=count).to_bytes(),  # type: ignore[misc]
+            "decode": lambda data=data: codec.decode(data),  # type: ignore[misc]
+        }
+        found[f"siren-{count}"] = {
+            side: len(wav) / rate_hz / statistics.median([_seconds(work) for _ in range(repeats + 1)][1:])
+            for side, work in sides.items()
+        }
+    return found
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started_s = perf_counter()
+    work()
+    return perf_counter() - started_s
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(json.dumps(siren_speeds(**json.loads(Path(sys.argv[1]).read_text()))))

@@ -1,0 +1,139 @@
+"""The same words by different speakers: where they are, and how far apart their indices lie."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_cli.config import FRAME_SAMPLES, FSQ_LEVELS, SAMPLE_RATE_HZ
+from siren_cli.evaluation.words import normalised
+
+FEWEST_PHONES = 4
+"""Words of fewer phones are left out: they last hardly longer than a frame."""
+
+_LOOK_AHEAD = 12
+_POINTS = 4
+_TRACK_HZ = 100
+
+Pronunciations = Mapping[str, set[tuple[str, ...]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """A word that somebody said: digits at four moments of it, [4, 4 Q], from -1 to 1."""
+
+    word: str
+    speaker: str
+    digits: NDArray[np.float64]
+
+
+def pronunciations() -> Pronunciations:
+    """Word to its pronunciations, from PocketSphinx's dictionary: the alignments were made with it."""
+    from pocketsphinx import get_model_path
+
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    with open(get_model_path("en-us/cmudict-en-us.dict"), encoding="utf-8") as file:
+        for line in file:
+            word, *phones = line.split()
+            found[word.partition("(")[0]].add(tuple(phones))
+    return found
+
+
+def words_in(text: str, phones: str, dictionary: Pronunciations) -> list[tuple[str, float, float]]:
+    """Finds words in an alignment.
+
+    Args:
+        text: What is said.
+        phones: `"SIL:52 T:7 ..."`, durations in frames of 10 ms.
+        dictionary: Word to pronunciations.
+
+    Returns:
+        Words of at least `FEWEST_PHONES`, whose phones stand in the alignment where the text has them, with start
+        and end, s.
+    """
+    names, starts, ends = [], [], []
+    clock = 0
+    for item in phones.split():
+        name, _, length = item.partition(":")
+        if name != "SIL":
+            names.append(name)
+            starts.append(clock)
+            ends.append(clock + int(length))
+        clock += int(length)
+    found = []
+    position = 0
+    for word in normalised(text).split():
+        best: tuple[int, int] | None = None
+        for phones_of in dictionary.get(word, ()):
+            size = len(phones_of)
+            for start in range(position, min(position + _LOOK_AHEAD, len(names) - size + 1)):
+                if size >= FEWEST_PHONES and tuple(names[start : start + size]) == phones_of:
+                    best = min(best or (start, size), (start, size))
+                    break
+        if best is not None:
+            position = best[0] + best[1]
+            found.append((word, starts[best[0]] / _TRACK_HZ, ends[position - 1] / _TRACK_HZ))
+    return found
+
+
+def digits_of(indices: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Indices [F, Q] as digits [F, 4 Q], each from -1 to 1."""
+    columns = []
+    for stage in indices.T.astype(np.int64):
+        rest = stage
+        for levels in FSQ_LEVELS:
+            columns.append(2.0 * (rest % levels) / (levels - 1) - 1.0)
+            rest = rest // levels
+    return np.stack(columns, axis=1)
+
+
+def said(word: str, speaker: str, indices: NDArray[np.int16], start_s: float, end_s: float) -> Spoken:
+    """A word of a recording: its digits at moments spread evenly over it, interpolated between frames.
+
+    Args:
+        word: The word.
+        speaker: Who says it.
+        indices: Of the whole recording [F, Q].
+        start_s: Where the word begins.
+        end_s: Where it ends.
+    """
+    digits = digits_of(indices)
+    centres_s = (np.arange(len(digits)) + 0.5) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+    moments_s = start_s + (np.arange(_POINTS) + 0.5) / _POINTS * (end_s - start_s)
+    at = np.stack([np.interp(moments_s, centres_s, column) for column in digits.T], axis=1)
+    return Spoken(word, speaker, at)
+
+
+def likeness(spoken: Iterable[Spoken]) -> list[tuple[float, float, float]]:
+    """Compares every two speakers' same word with different words of the same two speakers.
+
+    Args:
+        spoken: Words.
+
+    Returns:
+        For every pair of the same word by two speakers: its distance (root mean square over moments and digits),
+        the mean distance of the first to the second speaker's other words, and the share of these that are farther.
+    """
+    words = list(spoken)
+    found = []
+    for number, first in enumerate(words):
+        for second in words[number + 1 :]:
+            if first.word != second.word or first.speaker == second.speaker:
+                continue
+            own = _distance(first, second)
+            others = [
+                _distance(first, other)
+                for other in words
+                if other.speaker == second.speaker and other.word != first.word
+            ]
+            if others:
+                found.append((own, float(np.mean(others)), float(np.mean(np.array(others) > own))))
+    return found
+
+
+def _distance(first: Spoken, second: Spoken) -> float:
+    return float(np.sqrt(np.mean(np.square(first.digits - second.digits))))

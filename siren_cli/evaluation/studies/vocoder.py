@@ -1,0 +1,131 @@
+"""The vocoder alone: the true envelope, pitch and voicing of a recording, back to sound."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from siren_cli.evaluation.clip_work import Plan, worker
+from siren_cli.evaluation.columns import BY_NAME
+from siren_cli.evaluation.crew import crew
+from siren_cli.evaluation.figures import Pairs, clip_figures, row_figures
+from siren_cli.evaluation.intervals import estimate
+from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.studies.material import as_text
+from siren_cli.evaluation.systems import Recording, Samples, System, original, siren_identity, source_of
+from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
+from siren_cli.training.sources import Clip
+
+if TYPE_CHECKING:
+    from siren_cli.codec import Codec
+
+_COLUMNS = (
+    "phones", "similarity", "stoi", "estoi", "mel_distance", "f0_correlation", "voicing_error", "dnsmos_ovrl",
+    "dnsmos_sig",
+)  # fmt: skip
+_NOT_NEEDED = ("words", "pesq")
+_NOISE_SEED = 68
+
+
+def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Judges what the vocoder makes of the truth.
+
+    Args:
+        plan: The model.
+        clips: The material.
+        jobs: Processes.
+
+    Returns:
+        `{"clips", "original", "vocoder", "dnsmos_difference"}`: columns with intervals, and the vocoder's DNSMOS
+        less the original's, clip by clip.
+    """
+    with crew(replace(plan, skip=(*plan.skip, *_NOT_NEEDED)), jobs) as each:
+        found: list[tuple[Pairs, Pairs]] = list(each(_judged, clips))
+    differences = [
+        (after["dnsmos_ovrl"][0] - before["dnsmos_ovrl"][0], 1.0)
+        for before, after in found
+        if "dnsmos_ovrl" in after and "dnsmos_ovrl" in before
+    ]
+    difference = estimate(differences)
+    return {
+        "clips": len(clips),
+        "original": row_figures([before for before, _ in found]),
+        "vocoder": row_figures([after for _, after in found]),
+        "dnsmos_difference": None if difference is None else asdict(difference),
+    }
+
+
+def vocoder_alone(codec: Codec, weights: str) -> System:
+    """The vocoder, given what it would get from a decoder that knew the recording."""
+    from siren_cli.training import envelope
+
+    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
+        del file, stranger
+        return Recording(vocoded(codec, wav), 0)
+
+    identity = f"{siren_identity(weights)} {source_of(vocoded)} {source_of(envelope)}"
+    return System("vocoder", "", identity, run)
+
+
+def vocoded(codec: Codec, wav: Samples) -> Samples:
+    """Envelope, pitch and voicing of a recording, and from them sound of its level.
+
+    Args:
+        codec: The model.
+        wav: Samples [T] at 16 kHz.
+
+    Returns:
+        Samples [T].
+    """
+    import torch
+
+    from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+    from siren_cli.pitch import log_pitch
+    from siren_cli.training.envelope import mel_envelope
+    from siren_cli.training.vocoder_stage import true_speech
+
+    networks, hop = codec.networks, codec.config.mel_hop_samples
+    level_db = speech_level_db(wav)
+    padded = np.pad(wav * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)), (0, -len(wav) % FRAME_SAMPLES))
+    with torch.inference_mode():
+        pitch = torch.from_numpy(log_pitch(padded, len(padded) // hop))
+        envelope = mel_envelope(torch.from_numpy(padded), pitch, networks.mel)
+        speech = true_speech(envelope[None], pitch[None])
+        turns = pitch_to_turns(speech.pitch, hop)
+        source = Source(
+            harmonics_of(speech.pitch, (speech.voicing > 0).float(), turns, hop),
+            fixed_noise(0, len(padded), _NOISE_SEED),
+        )
+        decoded = networks.vocoder(speech, source)[0].numpy()
+    made: Samples = (decoded[: len(wav)] / gain_to(NOMINAL_LEVEL_DB, level_db)).astype(np.float32)
+    return made
+
+
+def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
+    """The figures for a person: headings, rows, notes."""
+    names = [name for name in _COLUMNS if name in figures["vocoder"]]
+    rows = [
+        [label, *(as_text(figures[key].get(name), BY_NAME[name].decimals) for name in names)]
+        for key, label in (("original", "Original"), ("vocoder", "Vocoder, true envelope and pitch"))
+    ]
+    notes = [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
+    if figures["dnsmos_difference"] is not None:
+        notes.append(f"DNSMOS, vocoder less original: {as_text(figures['dnsmos_difference'], 2)}")
+    return ["", *(BY_NAME[name].label for name in names)], rows, notes
+
+
+def _judged(clip: Clip) -> tuple[Pairs, Pairs]:
+    own = worker()
+    wav = read_clip(clip)
+    pairs = []
+    before: dict[str, Any] = {}
+    for system in (original(), vocoder_alone(own.codec, own.weights)):
+        decoded, coded = own.store.coded(system, wav, None)
+        heard = own.hear(decoded, wav, clip.phones)
+        before = before or heard
+        pairs.append(clip_figures(heard, before, coded, len(wav) / SAMPLE_RATE_HZ, clip.text))
+    return pairs[0], pairs[1]

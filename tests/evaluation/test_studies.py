@@ -1,0 +1,189 @@
+"""The studies of `siren eval --study`: known answers of their measures, and each of them on real recordings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from siren_cli.__main__ import main
+from siren_cli.codec import Codec
+from siren_cli.errors import DataError, ExitStatus
+from siren_cli.evaluation.clip_work import Plan
+from siren_cli.evaluation.studies import levels, rates, robustness, speakers
+from siren_cli.evaluation.studies.alike import digits_of, likeness, pronunciations, said, words_in
+from siren_cli.evaluation.studies.levels import block_levels_db, with_silence
+from siren_cli.evaluation.studies.robustness import spoilt
+from siren_cli.evaluation.studies.speakers import digit_shares
+from siren_cli.evaluation.studies.vocoder import vocoded
+from siren_cli.loudness import speech_level_db
+from siren_cli.packets import encode_packets
+from siren_cli.training.sources import Clip
+
+MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.jsonl"
+
+
+def test_the_command_answers_and_prints_what_it_records(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["eval", MANIFEST, "--study", "rates,vocoder,levels", "--limit", "2", "--model", tiny_model,
+             "--threads", "1", "--cache", tmp_path / "store", "--skip", "dnsmos,voice",
+             "--json", tmp_path / "s.json"]  # fmt: skip
+    assert main([str(word) for word in words]) == ExitStatus.OK
+    printed = capsys.readouterr()
+    record = json.loads((tmp_path / "s.json").read_text())
+    assert list(record["studies"]) == ["rates", "vocoder", "levels"]
+    assert record["material"] == {"clips": 2, "speakers": 2}
+    assert record["model"]["parameters"] > 0
+    one = record["studies"]["rates"]["stages"]["1"]
+    assert (one["pieces"], one["packet_pieces"]) == (1, 1)
+    assert f"{one['file_bps_median']:.1f}" in printed.out
+    assert record["studies"]["vocoder"]["original"]["stoi"]["value"] == pytest.approx(1.0)
+    assert record["studies"]["vocoder"]["vocoder"]["stoi"]["count"] == 2
+    assert set(record["studies"]["levels"]["systems"]) == {"siren-1", "siren-2"}
+    assert "study vocoder, 2 clips" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--study", "rates,taste"], "--study names 'taste', expected some of rates, robustness, speakers"),
+        (["--study", "rates", "--csv", "x.csv"], "--study writes tables and --json alone"),
+    ],
+)
+def test_wrong_studies_are_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(MANIFEST), *words]) == ExitStatus.USAGE
+    assert message in capsys.readouterr().err
+
+
+def test_rates_are_those_of_the_files_and_packets(
+    plan: Plan, codec: Codec, clips: list[Clip], speech: np.ndarray, tmp_path: Path
+) -> None:
+    long = np.resize(speech, 23 * 16_000)
+    soundfile.write(tmp_path / "a.wav", long[: 15 * 16_000], 16_000)
+    soundfile.write(tmp_path / "b.wav", long[15 * 16_000 :], 16_000)
+    own = [replace(clips[0], clip_id=name, file=tmp_path / f"{name}.wav") for name in ("a", "b")]
+    found = rates.measure(replace(plan, packet_bytes=51), own, 1)
+    one = found["stages"]["1"]
+    assert (one["pieces"], one["packet_pieces"]) == (2, 3)
+    sizes = [len(codec.encode(long[start : start + 160_000], 16_000).to_bytes()) for start in (0, 160_000)]
+    assert one["file_bps_median"] == pytest.approx(8 * np.mean(sizes) / 10, rel=0.02)
+    assert one["file_bps_largest"] == pytest.approx(8 * max(sizes) / 10, rel=0.02)
+    packets = encode_packets(codec, long[:96_000], 16_000, stages=1, max_bytes=51, voice="each")
+    assert one["one_packet_share"] == (1.0 if len(packets) == 1 else 0.0)
+    assert found["stages"]["2"]["one_packet_share"] == 0.0
+    assert "3 pieces of 6 s, packets of at most 51 bytes" in rates.table(found)[2][0]
+    with pytest.raises(DataError, match="no speaker has 10 s"):
+        rates.measure(plan, clips[:1], 1)
+
+
+def test_spoilt_recordings_are_as_spoilt_as_they_say(speech: np.ndarray, short_clips: list[Path]) -> None:
+    others = [soundfile.read(path, dtype="float32")[0] for path in (short_clips[0], short_clips[2])]
+    for condition in ("babble", "white"):
+        noise = (spoilt(speech, condition, others) - speech).astype(np.float64)
+        assert speech_level_db(speech) - 10 * np.log10(np.mean(noise**2)) == pytest.approx(15.0, abs=0.05)
+    narrow = np.abs(np.fft.rfft(spoilt(speech, "low-pass", []))) ** 2
+    edge = round(len(narrow) * 3_600 / 8_000)
+    assert narrow[edge:].sum() < 1e-5 * narrow.sum()
+    assert np.allclose(spoilt(speech, "louder", []), speech * 10 ** (12 / 20))
+    assert np.allclose(spoilt(speech, "softer", []), speech * 10 ** (-12 / 20))
+    assert np.array_equal(spoilt(speech, "clean", []), speech)
+
+
+def test_robustness_compares_each_system_with_itself(plan: Plan, clips: list[Clip]) -> None:
+    found = robustness.measure(replace(plan, stages=(1,)), clips, 1)
+    assert list(found["systems"]) == ["original", "siren-1"]
+    own = found["systems"]["original"]
+    assert list(own) == list(robustness.CONDITIONS)
+    assert own["clean"]["of_clean"]["value"] == 1.0
+    assert own["clean"]["phones"]["value"] > own["babble"]["phones"]["value"] > 0.2
+    assert own["softer"]["of_clean"]["value"] == pytest.approx(1.0, abs=0.02)
+    headings, rows, _ = robustness.table(found)
+    assert len(rows) == 6 and {len(row) for row in rows} == {len(headings)}
+    with pytest.raises(DataError, match="none of 1 clips has an alignment"):
+        robustness.measure(plan, [replace(clips[0], phones=None)], 1)
+
+
+def test_words_are_found_where_they_are_said(clips: list[Clip]) -> None:
+    text, phones = clips[0].text, clips[0].phones
+    assert text == "he seemed born to please without being conscious of the power he possessed"
+    found = words_in(text, str(phones), pronunciations())
+    assert [word for word, _, _ in found][:2] == ["seemed", "born"]
+    assert {"please", "conscious"} <= {word for word, _, _ in found} <= set(text.split())
+    times = [time for _, start_s, end_s in found for time in (start_s, end_s)]
+    assert times == sorted(times)
+    assert 0.0 < times[0] < times[-1] < 4.49
+
+
+def test_digits_run_from_minus_one_to_one() -> None:
+    assert digits_of(np.array([[0, 999], [7, 8]], np.int16)).tolist() == [
+        [-1, -1, -1, -1, 1, 1, 1, 1], [1, -1, -1, -1, -1, -0.5, -1, -1],
+    ]  # fmt: skip
+    shares = digit_shares(np.array([[0], [0], [7], [999]], np.int16))
+    assert shares[:8].tolist() == [0.5, 0, 0, 0, 0, 0, 0, 0.5]
+    assert shares.sum() == 4.0
+
+
+def test_same_words_are_closer_when_indices_follow_the_words_and_not_when_they_do_not() -> None:
+    rng = np.random.default_rng(0)
+    texts = ["one", "two", "three"]
+    model = {word: rng.integers(0, 1_000, (5, 1)).astype(np.int16) for word in texts}
+    words = [said(word, speaker, model[word], 0.0, 0.8) for word in texts for speaker in "ab"]
+    found = likeness(words)
+    assert len(found) == 3
+    assert all(same == 0.0 < different and farther == 1.0 for same, different, farther in found)
+    noise = [said(w, s, rng.integers(0, 1_000, (5, 1)).astype(np.int16), 0.0, 0.8) for w in texts * 9 for s in "ab"]
+    assert np.mean([farther for _, _, farther in likeness(noise)]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_probe_names_speakers_by_what_gives_them_away(
+    plan: Plan, speech: np.ndarray, short_clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips, phones = [], "SIL:9 HH:9 AH:9 L:9 OW:9"
+    for speaker in "ab":
+        for number in range(4):
+            file = tmp_path / f"{speaker}{number}.wav"
+            soundfile.write(file, speech[number * 8_000 : number * 8_000 + 16_000], 16_000)
+            clips.append(Clip(f"{speaker}{number}", speaker, file=file, text="hello", phones=phones))
+
+    def coded(clip: Clip) -> Any:
+        return np.full((7, 2), int(clip.clip_id[1]), np.int16), [3 * (clip.speaker == "a")] * 28
+
+    monkeypatch.setattr(speakers, "_coded", coded)
+    found = speakers.measure(plan, clips, 1)
+    assert found["probe"]["chance"] == 0.5
+    assert found["probe"]["voice"]["value"] == 1.0
+    assert found["probe"]["indices_1"]["value"] <= 0.5  # the same in both speakers' clips
+    assert found["probe"]["words"]["value"] == 0.5
+    assert found["words"]["1"]["pairs"] == 0  # no other word to compare with
+    headings, rows, notes = speakers.table(found)
+    assert [row[0] for row in rows][-1] == "voice code"
+    assert {len(row) for row in rows} == {len(headings)}
+    assert "no word of four phones" in notes[1]
+    with pytest.raises(DataError, match="1 speakers have 4 clips"):
+        speakers.measure(plan, clips[:4], 1)
+
+
+def test_silence_is_put_into_the_middle_and_measured_there(plan: Plan, clips: list[Clip], speech: np.ndarray) -> None:
+    holed, silence = with_silence(speech)
+    assert len(holed) == len(speech) + 32_000
+    assert not holed[silence].any()
+    assert silence.stop - silence.start == round(1.36 * 16_000)
+    assert block_levels_db(holed[silence]).tolist() == [-120.0] * 68
+    assert block_levels_db(np.full(320, 0.1, np.float32))[0] == pytest.approx(-20.0, abs=1e-3)
+    found = levels.measure(replace(plan, stages=(1,)), clips[:1], 1)
+    own = found["systems"]["siren-1"]
+    assert -120.0 <= own["silence_db_median"] <= own["silence_db_loudest"] <= 0.0
+    assert own["level_change_size_db"]["value"] == abs(own["level_change_db"]["value"])
+
+
+def test_the_vocoder_alone_gives_sound_of_the_same_length(codec: Codec, speech: np.ndarray) -> None:
+    made = vocoded(codec, speech)
+    assert made.shape == speech.shape
+    assert np.isfinite(made).all() and made.any()
+    assert np.array_equal(made, vocoded(codec, speech))
