@@ -95,7 +95,9 @@ def require_packet_folder(folder: str, *, force: bool) -> None:
 
 
 def write_packet_folder(folder: str, packets: Sequence[bytes], *, force: bool) -> None:
-    """Writes every packet as a file of its own, `0000.pkt` and on; the folder appears as a whole or not at all.
+    """Writes every packet as a file of its own, `0000.pkt` and on.
+
+    A new folder appears as a whole or not at all; in one that is there the packets that it held go first.
 
     Args:
         folder: Path; packets that are there are replaced with `force`.
@@ -116,20 +118,23 @@ def write_packet_folder(folder: str, packets: Sequence[bytes], *, force: bool) -
                 with open(os.path.join(temporary, f"{number:04}{PACKET_SUFFIX}"), "xb") as file:
                     file.write(packet)
             if os.path.isdir(target):
-                _remove(target)
-            os.rename(temporary, target)
+                _empty(target)
+                for name in sorted(os.listdir(temporary)):
+                    os.replace(os.path.join(temporary, name), os.path.join(target, name))
+            else:
+                os.rename(temporary, target)
         finally:  # an interruption, too, must leave no temporary folder
             if os.path.isdir(temporary):
-                _remove(temporary)
+                _empty(temporary)
+                os.rmdir(temporary)
     except OSError as error:
         raise OutputUnwritable(f"{folder}: cannot be written ({reason_of(error)}); write elsewhere") from error
 
 
-def _remove(folder: str) -> None:
-    """Removes a folder of packets."""
+def _empty(folder: str) -> None:
+    """Removes the packets of a folder."""
     for name in os.listdir(folder):
         os.remove(os.path.join(folder, name))
-    os.rmdir(folder)
 
 
 def packet_file_facts(source: str, data: bytes) -> dict[str, Any]:

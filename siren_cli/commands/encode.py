@@ -74,10 +74,11 @@ def encode(
     model: ModelOption = None,
 ) -> None:
     """Encode a recording to a .srn file, or to packets."""
+    import os
     from dataclasses import replace
     from time import perf_counter
 
-    from siren_cli.files import require_writable, write_bytes
+    from siren_cli.files import STREAM, require_writable, write_bytes
     from siren_cli.packet_files import require_packet_folder, write_packet_folder
 
     is_packets = profile == Profile.PACKET
@@ -91,6 +92,8 @@ def encode(
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
     if packet_folder is not None:
+        if destination != STREAM and os.path.dirname(os.path.realpath(destination)) == os.path.realpath(packet_folder):
+            raise UsageError(f"{destination}: lies in the packet folder, which holds packets alone; write it elsewhere")
         require_packet_folder(packet_folder, force=force)
 
     from siren_cli.audio import conversion_notes, read_audio

@@ -39,7 +39,7 @@ def indices_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device
 def shifted_indices(
     model: SirenModel, wav: NDArray[np.float32], device: torch.device, *, bf16: bool
 ) -> list[NDArray[np.int16]]:
-    """Indices [F, Q] of one recording begun 0, 40, 80 and 120 ms late, for little more than the cost of one.
+    """Indices [F, Q] of one recording begun 0, 40, 80 and 120 ms late, for about the time of one.
 
     Nothing aligns speech to frames of 160 ms, so all of them are what the recording might have been. They share what
     comes before the last two halvings of the rate; each of these takes every second step, and is done twice, from the
@@ -53,31 +53,28 @@ def shifted_indices(
         bf16: Whether to multiply matrices in bfloat16; 998 of 1000 indices are the same.
 
     Returns:
-        One array for each beginning; a late one may lack the last frame, and one of no frames is left out.
+        One array for each beginning; the late ones lack the last frame, and are left out if it is the only one.
     """
     branch = model.factorizer.semantic
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         features = _features(model, wav, device)
         if branch.remove_mean:
             features = features - features.mean(dim=1, keepdim=True)
-        found = [branch.stacks[0](branch.stem(features))]
+        steps = branch.stacks[0](branch.stem(features))
         levels = list(zip(branch.downs, list(branch.stacks)[1:], strict=True))
         for level, (down, stack) in enumerate(levels, 1):
-            starts = (0, 1) if level > len(levels) - _SHIFTED_LEVELS else (0,)
-            halves = [_even(steps[:, start:]) for steps in found for start in starts]
-            found = [stack(down(half)) for half in halves if half.shape[1]]
-    return [_quantised(model, latents.float()) for latents in found]
+            if level > len(levels) - _SHIFTED_LEVELS:
+                late = torch.cat([steps[:, 1:], steps[:, -1:]], dim=1)  # the last step twice keeps the length
+                steps = torch.cat([steps, late])
+            steps = stack(down(steps))
+    first, *others = (_quantised(model, latents[None]) for latents in steps.float())
+    return [first, *(indices[:-1] for indices in others if len(indices) > 1)]
 
 
 def _features(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> Tensor:
     samples = torch.from_numpy(np.pad(wav, (0, -len(wav) % FRAME_SAMPLES)))[None].to(device)
     features: Tensor = model.mel(samples) if model.front_end is None else model.front_end(samples)
     return features
-
-
-def _even(steps: Tensor) -> Tensor:
-    """Steps [B, F, D] without the last one if their number is odd."""
-    return steps[:, : steps.shape[1] // 2 * 2]
 
 
 def _quantised(model: SirenModel, latents: Tensor) -> NDArray[np.int16]:

@@ -144,6 +144,8 @@ def test_packets_as_files_of_their_own(siren: Siren, long_recording: Path, tmp_p
     (folder / "9999.pkt").write_bytes(packets[0])
     assert (siren(*words).status, siren(*words, "--force").status) == (6, 0)
     assert len(list(folder.iterdir())) == len(packets)
+    outcome = siren(*words, "-o", folder / "all.srp")
+    assert outcome.status == 2 and "lies in the packet folder" in outcome.err
     (folder / "notes.txt").write_text("mine")
     outcome = siren(*words, "--force")
     assert outcome.status == 7 and "holds notes.txt, expected nothing but packets" in outcome.err

@@ -33,7 +33,7 @@ def test_the_first_beginning_is_the_recordings_own(model: SirenModel) -> None:
     assert [len(indices) for indices in found] == [20, 19, 19, 19]
 
 
-@pytest.mark.parametrize(("number", "late_ms"), [(1, 80), (2, 40), (3, 120)])
+@pytest.mark.parametrize(("number", "late_ms"), [(1, 40), (2, 80), (3, 120)])
 def test_the_others_are_those_of_recordings_that_begin_later(
     model: SirenModel, monkeypatch: pytest.MonkeyPatch, number: int, late_ms: int
 ) -> None:
