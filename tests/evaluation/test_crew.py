@@ -1,0 +1,47 @@
+"""The processes that share the work: on one thread each, and gone when the work is, however it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from siren_cli.errors import DataError
+from siren_cli.evaluation.clip_work import Plan
+from siren_cli.evaluation.crew import crew
+
+
+def no_child_is_left() -> bool:
+    for _ in range(100):
+        if not multiprocessing.active_children():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    seen: list[str] = []
+
+    def be_interrupted() -> None:
+        with crew(plan, 2) as each:
+            seen.extend(each(os.getenv, ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+    assert seen == ["1", "1"]
+    assert no_child_is_left()
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_a_process_that_is_killed_is_told_and_the_others_end(plan: Plan) -> None:
+    with pytest.raises(DataError, match=r"ended from outside.*what was done is kept"), crew(plan, 2) as each:
+        list(each(os._exit, [1, 1]))
+    assert no_child_is_left()
