@@ -8,10 +8,10 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser voices vectors wheel-check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV_READY) ## Make .venv with SIREN and everything its development needs
 
@@ -81,11 +81,21 @@ studies: $(DEV_READY) ## Answer the questions beside the table: rates, robustnes
 	$(BIN)/siren eval $(DATA) --study rates,robustness,speakers,vocoder,levels --jobs 2 --cache cache/eval \
 		--json eval/studies.json --force $(ARGS)
 
+eval-voices: $(DEV_READY) ## Measure voices: conversion, averaging, anonymity (DATA and ARGS as for eval); leaves eval/voices.json
+	@mkdir -p eval
+	$(BIN)/siren eval $(DATA) --voices --cache cache/eval --json eval/voices.json --force $(ARGS)
+
+readme-voices: $(DEV_READY) ## Paste the figures of the last make eval-voices into README.md, and record them
+	$(BIN)/python -m siren_cli.evaluation.readme eval/voices.json
+
 readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
 	$(BIN)/python -m siren_cli.evaluation.readme eval/evaluation.json
 
 recogniser: $(DEV_READY) ## Train the phone recogniser anew (CACHE=what siren train prepared), ten minutes
 	$(BIN)/python -m siren_cli.evaluation.recogniser_training $(CACHE) weights/siren_weights/recogniser.safetensors
+
+voices: $(DEV_READY) ## Make the packaged voices anew, after new weights (DATA=LibriSpeech, or a manifest of it)
+	$(BIN)/python -m siren_cli.training.packaged_voices $(DATA)
 
 vectors: $(DEV_READY) ## Write formats/vectors anew (the tests compare them with the committed ones)
 	$(BIN)/python -m tests.formats.make_vectors

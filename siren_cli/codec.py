@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage
 from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
-from siren_format.voice import coarse_level_db, voice_digits, voice_level_db, voice_to_bytes
+from siren_format.voice import coarse_level_db, codes_to_digits, voice_digits, voice_level_db, voice_to_bytes
 from siren_format.writer import StreamWriter
 
 
@@ -79,14 +80,21 @@ class Codec:
         return self._tables if self._prior is None else self._prior
 
     def coded(
-        self, indices: NDArray[np.int16], voice: bytes | None, sample_count: int, source_rate_hz: int = SAMPLE_RATE_HZ
+        self,
+        indices: NDArray[np.int16],
+        voice: bytes | None,
+        sample_count: int,
+        source_rate_hz: int = SAMPLE_RATE_HZ,
+        voice_id: bytes | None = None,
     ) -> Coded:
         """Indices [F, Q] of this model, of whatever origin, ready for `decode` and `to_bytes`."""
-        return Coded(indices, voice, sample_count, source_rate_hz, self.model_id, self._tables, self._prior)
+        return Coded(
+            indices, voice, sample_count, source_rate_hz, self.model_id, self._tables, self._prior, voice_id=voice_id
+        )
 
-    def writer(self, voice: bytes | None, source_rate_hz: int) -> StreamWriter:
+    def writer(self, voice: bytes | None, source_rate_hz: int, voice_id: bytes | None = None) -> StreamWriter:
         """Writes a file of this model group by group."""
-        return StreamWriter(self.model_id, voice, source_rate_hz, self._tables, self._prior)
+        return StreamWriter(self.model_id, voice, source_rate_hz, self._tables, self._prior, voice_id)
 
     def reader(self) -> StreamReader:
         """Reads a file of this model group by group."""
@@ -139,12 +147,21 @@ class Codec:
         return self.coded(np.concatenate(indices), voice, len(samples), sample_rate_hz)
 
     def encode_stream(
-        self, blocks: Iterable[ArrayLike], sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None
+        self,
+        blocks: Iterable[ArrayLike],
+        sample_rate_hz: int,
+        *,
+        stages: int = 1,
+        level_db: float | None = None,
+        has_voice: bool = True,
+        voice_id: bytes | None = None,
     ) -> Iterator[bytes]:
         """Encodes a recording of any length in little memory: see `siren_cli.streaming.encode_stream`."""
         from siren_cli.streaming import encode_stream  # which knows this class
 
-        return encode_stream(self, blocks, sample_rate_hz, stages=stages, level_db=level_db)
+        return encode_stream(
+            self, blocks, sample_rate_hz, stages=stages, level_db=level_db, has_voice=has_voice, voice_id=voice_id
+        )
 
     def from_bytes(self, data: bytes) -> Coded:
         """Reads a `.srn` file.
@@ -156,7 +173,28 @@ class Codec:
             FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
         """
         stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
-        return self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
+        coded = self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
+        return replace(coded, voice_id=stream.voice_id)
+
+    @torch.inference_mode()
+    def voice_codes(self, wav: ArrayLike, sample_rate_hz: int) -> tuple[NDArray[np.float32], float, int]:
+        """What is heard of a speaker, not rounded yet, so that it can be averaged (see `siren_cli.voice_mix`).
+
+        Args:
+            wav: Samples [T] or [T, C], full scale at 1.
+            sample_rate_hz: Their rate.
+
+        Returns:
+            Codes [28] in -1 to 1, level in dBFS, and how many samples at 16 kHz they rest on.
+
+        Raises:
+            AudioEmpty: If there are no samples.
+            AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+        """
+        samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        level_db = speech_level_db(samples)
+        heard = samples[: CHUNK_FRAMES * FRAME_SAMPLES]
+        return self._samples_to_voice_codes(heard, level_db).cpu().numpy(), level_db, len(heard)
 
     def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:
         """Decodes to speech; the same bytes give the same samples on the same machine.
@@ -169,20 +207,24 @@ class Codec:
 
         Raises:
             FormatError: If bytes are given that are not a readable `.srn`.
+            VoiceMissing: If the recording only names its voice; say which it is with `Coded.spoken_by`.
         """
         coded = self.from_bytes(coded) if isinstance(coded, bytes) else coded
+        voice = coded.voice_to_speak()
         pieces = []
         turns = 0.0
         for chunk, shown in self.decoding.cut(coded.indices, 1):
-            piece, turns = self.indices_to_samples(shown, chunk, coded.voice, turns)
+            piece, turns = self.indices_to_samples(shown, chunk, voice, turns)
             pieces.append(piece)
         return np.concatenate(pieces)[: coded.sample_count]
 
-    def decode_stream(self, pieces: Iterable[bytes]) -> Iterator[NDArray[np.float32]]:
+    def decode_stream(
+        self, pieces: Iterable[bytes], *, spoken_by: Callable[[Coded], Coded] | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         """Decodes a file of any length in little memory: see `siren_cli.streaming.decode_stream`."""
         from siren_cli.streaming import decode_stream  # which knows this class
 
-        return decode_stream(self, pieces)
+        return decode_stream(self, pieces, spoken_by=spoken_by)
 
     @torch.inference_mode()
     def mel_distance_db(self, decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
@@ -227,9 +269,14 @@ class Codec:
     @torch.inference_mode()
     def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:
         """The voice of samples [T] at 16 kHz and their level, 8 bytes."""
-        encoder = self._model.factorizer.voice
-        codes = encoder(self._model.mel(self._at_nominal_level(samples, level_db)))
-        return voice_to_bytes(coarse_level_db(level_db), encoder.fsq.codes_to_digits(codes)[0].tolist())
+        codes = self._samples_to_voice_codes(samples, level_db)
+        return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes.tolist()))
+
+    def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
+        """Samples [T] at 16 kHz → the voice, not rounded, [28]."""
+        mel = self._model.mel(self._at_nominal_level(samples, level_db))
+        codes: Tensor = self._model.factorizer.voice(mel, rounded=False)[0]
+        return codes
 
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] → as many as fill the last frame [1, T'], as loud as the model is used to."""

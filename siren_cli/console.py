@@ -34,6 +34,18 @@ def show_rows(rows: Rows, *, as_talk: bool = False, blank_before: bool = False) 
         _print(text)
 
 
+def show_line(text: str) -> None:
+    """Prints one line of standard output.
+
+    Args:
+        text: The line.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    _print(f"{text}\n")
+
+
 def show_json(facts: dict[str, Any]) -> None:
     """Prints one JSON object on one line of standard output.
 

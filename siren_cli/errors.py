@@ -19,6 +19,7 @@ class ExitStatus(IntEnum):
     AUDIO = 5
     OUTPUT_EXISTS = 6
     OUTPUT_UNWRITABLE = 7
+    VOICE = 8
     PARTLY_LOST = 9
     INTERRUPTED = 130
 
@@ -75,6 +76,18 @@ class AudioInvalid(SirenError):
     """The samples or the sample rate cannot be coded (NaN, infinity, rate out of range)."""
 
     exit_status = ExitStatus.AUDIO
+
+
+class VoiceMissing(SirenError):
+    """A voice is not where it was looked for, or a recording names one that nobody has."""
+
+    exit_status = ExitStatus.VOICE
+
+
+class VoiceUnusable(SirenError):
+    """A voice is damaged, of another version or of another model."""
+
+    exit_status = ExitStatus.VOICE
 
 
 class DataError(SirenError):

@@ -15,13 +15,15 @@ from siren_cli.commands.tokens import tokens
 from siren_cli.commands.train import train_app
 from siren_cli.commands.trim import trim
 from siren_cli.commands.verify import verify
+from siren_cli.commands.voice import voice_app
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.options import ModelOption
 
 _EPILOG = (
     "Exit statuses: 0 done; 1 unexpected error; 2 wrong usage; 3 not a readable .srn file (damaged or "
     "unsupported); 4 weights missing or other than the file's; 5 audio unreadable; 6 output exists; "
-    "7 output cannot be written; 9 decoded with --ignore-damage, and part of it is lost; 130 interrupted."
+    "7 output cannot be written; 8 voice missing, damaged or of another model; 9 decoded with --ignore-damage, and "
+    "part of it is lost; 130 interrupted."
 )
 
 # Newer Typers carry a Click of their own, older ones import the real one; this is the UsageError of either.
@@ -62,6 +64,7 @@ app.command()(trim)
 app.command()(verify)
 app.command()(tokens)
 app.add_typer(train_app, name="train")
+app.add_typer(voice_app, name="voice")
 app.command("eval")(evaluate)
 
 

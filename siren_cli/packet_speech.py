@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siren_cli.codec import Codec
+    from siren_cli.coded import Coded
 
 HELD_FRAMES = 2
 """Frames for which the last one before a gap sounds on, fading."""
@@ -91,7 +92,9 @@ def decoded_packet_rows(facts: dict[str, Any]) -> Rows:
     return rows
 
 
-def decode_packets(codec: Codec, packets: Sequence[bytes]) -> PacketSpeech:
+def decode_packets(
+    codec: Codec, packets: Sequence[bytes], speak: Callable[[Coded], Coded] = lambda coded: coded
+) -> PacketSpeech:
     """Decodes packets in the order in which they were sent.
 
     In a gap the last frame before it sounds on, fading, and the rest is silence. How long a missing packet was is not
@@ -100,6 +103,7 @@ def decode_packets(codec: Codec, packets: Sequence[bytes]) -> PacketSpeech:
     Args:
         codec: The model that they were made with.
         packets: The packets that arrived.
+        speak: Gives a piece the voice it is to be heard in; its own if not given.
 
     Returns:
         The speech and what was missing.
@@ -131,7 +135,7 @@ def decode_packets(codec: Codec, packets: Sequence[bytes]) -> PacketSpeech:
         nonlocal samples
         held = min(HELD_FRAMES, gap_frames) if run.indices else 0
         if run.indices:
-            pieces.append(_speech(codec, run, held, fade_in=samples > 0))
+            pieces.append(_speech(codec, run, speak, held, fade_in=samples > 0))
         pieces.append(np.zeros((gap_frames - held) * FRAME_SAMPLES, np.float32))
         samples = sum(map(len, pieces))
 
@@ -158,10 +162,12 @@ def _gap_facts(gap: Gap, start_samples: int, end_samples: int) -> dict[str, floa
     }
 
 
-def _speech(codec: Codec, run: _Run, held_frames: int, *, fade_in: bool) -> NDArray[np.float32]:
+def _speech(
+    codec: Codec, run: _Run, speak: Callable[[Coded], Coded], held_frames: int, *, fade_in: bool
+) -> NDArray[np.float32]:
     """Samples of a run and of its last frame held; it fades in where it follows silence, so that it does not click."""
     indices = np.concatenate([*run.indices, np.repeat(run.indices[-1][-1:], held_frames, axis=0)])
-    wav = codec.decode(codec.coded(indices, run.voice, len(indices) * FRAME_SAMPLES))
+    wav = codec.decode(speak(codec.coded(indices, run.voice, len(indices) * FRAME_SAMPLES)))
     if fade_in:
         wav[:_FADE_SAMPLES] *= np.linspace(0.0, 1.0, _FADE_SAMPLES, dtype=np.float32)
     held_samples = held_frames * FRAME_SAMPLES

@@ -80,10 +80,9 @@ def speak_salvage(
     Yields:
         The next samples [T] at 16 kHz, full scale at 1.
     """
-    voice = left.voice
-    if spoken_by is not None:
-        first = next(part for part in left.parts if part.indices is not None)
-        voice = spoken_by(codec.coded(first.require_indices(), voice, first.sample_count)).voice
+    first = next(part for part in left.parts if part.indices is not None)
+    coded = codec.coded(first.require_indices(), left.voice, first.sample_count, voice_id=left.header.voice_id)
+    voice = (coded if spoken_by is None else spoken_by(coded)).voice_to_speak()
     runs = [list(run) for _, run in groupby(left.parts, key=lambda part: part.indices is None)]
     for number, run in enumerate(runs):
         sample_count = sum(part.sample_count for part in run)

@@ -92,8 +92,9 @@ def header_facts(header: Header) -> dict[str, Any]:
     return {
         "format_version": VERSION,
         "stages": header.stages,
-        "voice": _voice_kind(header.voice is not None, header.has_coded_voice),
+        "voice": _voice_kind(header),
         "voice_level_db": None if header.voice is None else voice_level_db(header.voice),
+        "voice_id": None if header.voice_id is None else header.voice_id.hex(),
         "model_id": header.model_id.hex(),
         "model_name": name,
         "model_release": release,
@@ -154,11 +155,15 @@ def voice_text(facts: dict[str, Any]) -> str:
         return "none (default voice)"
     if facts["voice"] == "coded":
         return "coded with the payload"
+    if facts["voice"] == "named":
+        return f"named {facts['voice_id']}, not in the file"
     return f"inline, level {facts['voice_level_db']:.1f} dBFS"
 
 
-def _voice_kind(is_inline: bool, is_coded: bool) -> str:
-    return "inline" if is_inline else "coded" if is_coded else "none"
+def _voice_kind(header: Header) -> str:
+    if header.voice_id is not None:
+        return "named"
+    return "inline" if header.voice is not None else "coded" if header.has_coded_voice else "none"
 
 
 def refusal(source: str, error: FormatError) -> SirenError:

@@ -106,6 +106,8 @@ def encode_stream(
     *,
     stages: int = 1,
     level_db: float | None = None,
+    has_voice: bool = True,
+    voice_id: bytes | None = None,
 ) -> Iterator[bytes]:
     """Encodes a recording of any length group by group (60 s), as its samples arrive.
 
@@ -118,6 +120,8 @@ def encode_stream(
         sample_rate_hz: Their rate; anything but 16 kHz is resampled.
         stages: 1 (about 68 bps) or 2 (about twice that).
         level_db: Level of the speech; None to find it in the first minute.
+        has_voice: Whether the file carries the speaker's voice; it is decoded with the default voice if not.
+        voice_id: Name of a voice, 2 bytes, to say instead of one.
 
     Yields:
         The next bytes of the file.
@@ -127,7 +131,9 @@ def encode_stream(
         AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
         UsageError: If the model has fewer stages.
     """
-    encoder = StreamEncoder(codec, sample_rate_hz, stages=stages, level_db=level_db)
+    encoder = StreamEncoder(
+        codec, sample_rate_hz, stages=stages, level_db=level_db, has_voice=has_voice, voice_id=voice_id
+    )
     for block in blocks:
         if data := encoder.push(np.asarray(block, np.float32)):
             yield data
@@ -186,17 +192,30 @@ class StreamEncoder:
         level_db: Level of the recording's speech; None to take that of its first minute, or of all of it up to 62 s.
             A first minute in which nobody speaks decides nothing: the file then carries no voice, so that it is decoded
             with the default voice at the usual level.
+        has_voice: As for `encode_stream`.
+        voice_id: As for `encode_stream`.
 
     Raises:
         UsageError: If the model has fewer stages.
     """
 
-    def __init__(self, codec: Codec, sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        sample_rate_hz: int,
+        *,
+        stages: int = 1,
+        level_db: float | None = None,
+        has_voice: bool = True,
+        voice_id: bytes | None = None,
+    ) -> None:
         codec.require_stages(stages)
         self._codec = codec
         self._sample_rate_hz = sample_rate_hz
         self._stages = stages
         self._level_db = level_db
+        self._has_voice = has_voice and voice_id is None
+        self._voice_id = voice_id
         self._intake = Intake(sample_rate_hz)
         self._cutter = Cutter(codec.encoding, FRAME_SAMPLES)
         self._writer: StreamWriter | None = None
@@ -243,8 +262,10 @@ class StreamEncoder:
         if self._level_db is None:
             level_db = speech_level_db(shown if is_all else first_minute)
             self._level_db = level_db if is_all or level_db > NO_SPEECH_DB else None
-        voice = None if self._level_db is None else self._codec.samples_to_voice(first_minute, self._level_db)
-        self._writer = self._codec.writer(voice, self._sample_rate_hz)
+        voice = None
+        if self._has_voice and self._level_db is not None:
+            voice = self._codec.samples_to_voice(first_minute, self._level_db)
+        self._writer = self._codec.writer(voice, self._sample_rate_hz, self._voice_id)
 
     def _require_writer(self) -> StreamWriter:
         if self._writer is None:
@@ -337,8 +358,9 @@ class StreamDecoder:
                 yield from self._count(self._speaker.finish())
 
     def _voice_for(self, first: Group) -> bytes | None:
-        coded = self._codec.coded(first.indices, self._reader.voice, first.sample_count)
-        return (coded if self.spoken_by is None else self.spoken_by(coded)).voice
+        reader = self._reader
+        coded = self._codec.coded(first.indices, reader.voice, first.sample_count, voice_id=reader.voice_id)
+        return (coded if self.spoken_by is None else self.spoken_by(coded)).voice_to_speak()
 
     def _count(self, pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Lets no more samples through than the groups say."""

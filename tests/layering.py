@@ -32,7 +32,8 @@ class Rule:
 
 _FORMAT_PLAIN = tuple(
     f"siren_format.{name}"
-    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice")
+    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice",
+                 "voice_file")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -45,7 +46,7 @@ _BATCH = ("siren_cli.batch", "siren_cli.files", "siren_cli.manifest", "siren_cli
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
            "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
-           "siren_cli.training.probe")
+           "siren_cli.training.probe", "siren_cli.voice_mix")
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -106,8 +107,8 @@ RULES = (
         "siren_cli.training.*",
         ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
          "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-         "siren_cli.pitch",
-         "siren_cli.training", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+         "siren_cli.pitch", "siren_cli.training", "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights",
+         "siren_format", *_CLI_PLAIN),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
@@ -118,8 +119,8 @@ RULES = (
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.packet_speech",
-         "siren_cli.packets",
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.coded",
+         "siren_cli.packet_speech", "siren_cli.packets",
          "siren_cli.training.envelope", "siren_cli.training.vocoder_stage", "siren_cli.weights", "siren_format",
          "speechmos", "torch", "transformers"),
     ),
@@ -135,7 +136,8 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
-    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_format", *_CLI_PLAIN), ("siren_cli.codec",))
+    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_format", *_CLI_PLAIN),
+            ("siren_cli.codec", "siren_cli.coded"))
       for name in ("packets", "packet_speech")),
     Rule(
         "siren_cli.packet_files",
@@ -144,7 +146,7 @@ RULES = (
     # Many files: the plan and the engines know of no sound; what is done with a file knows the codec.
     Rule("siren_cli.batch"),
     Rule("siren_cli.batch.plan", ("siren_cli.files", *_CLI_PLAIN)),
-    Rule("siren_cli.batch.work", _BATCH, ("siren_cli.codec",)),
+    Rule("siren_cli.batch.work", _BATCH, ("siren_cli.codec", "siren_cli.voices")),
     Rule(
         "siren_cli.batch.encoding",
         _BATCH,
@@ -153,7 +155,7 @@ RULES = (
     Rule(
         "siren_cli.batch.decoding",
         _BATCH,
-        ("numpy", "soundfile", "siren_cli.audio", "siren_cli.packet_speech", "siren_cli.salvaging",
+        ("numpy", "soundfile", "siren_cli.audio", "siren_cli.coded", "siren_cli.packet_speech", "siren_cli.salvaging",
          "siren_cli.streaming"),
     ),
     Rule("siren_cli.batch.ray_engine", ("siren_cli.batch", *_CLI_PLAIN), ("ray",)),
@@ -171,6 +173,18 @@ RULES = (
         ("numpy", "siren_cli.files", "siren_cli.tokens", "siren_format", *_CLI_PLAIN),
         ("pyarrow",),
     ),
+    Rule(
+        "siren_cli.srn_rewrite",
+        ("siren_cli.manifest", "siren_cli.srn_file", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+    ),
+    Rule("siren_cli.voice_mix", (*_CLI_PLAIN, *_FORMAT_PLAIN)),
+    Rule(
+        "siren_cli.voices",
+        ("siren_cli.files", "siren_cli.srn_file", "siren_cli.voice_mix", "siren_cli.weights", *_CLI_PLAIN,
+         *_FORMAT_PLAIN),
+        ("siren_cli.audio", "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_format",
+         "siren_weights"),
+    ),
     Rule("siren_cli.commands"),
     Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
          ("siren_cli.bit_report", "siren_cli.listing", "siren_cli.packet_files")),
@@ -179,15 +193,19 @@ RULES = (
         ("typer", *_TERMINAL, *_CLI_PLAIN),
         ("numpy", "torch", "torchaudio", "yaml", "siren_cli.codec", "siren_cli.training", "siren_cli.weights"),
     ),
-    Rule("siren_cli.commands.eval", ("typer", *_TERMINAL, *_CLI_PLAIN), ("siren_cli.evaluation",)),
+    Rule(
+        "siren_cli.commands.eval", ("typer", *_TERMINAL, *_CLI_PLAIN),
+        ("siren_cli.evaluation", "siren_cli.training.sources"),
+    ),
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
         ("numpy", "pystoi", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.codec",
-         "siren_cli.loudness", "siren_cli.manifest", "siren_cli.evaluation.single",
+         "siren_cli.coded", "siren_cli.loudness", "siren_cli.manifest", "siren_cli.evaluation.single",
          "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
-         "siren_cli.pcm", "siren_cli.salvaging", "siren_cli.shelf", "siren_cli.srn_source", "siren_cli.streaming",
-         "siren_cli.tokens", "siren_cli.weights", "siren_format"),
+         "siren_cli.pcm", "siren_cli.salvaging", "siren_cli.shelf", "siren_cli.srn_rewrite", "siren_cli.srn_source",
+         "siren_cli.streaming", "siren_cli.tokens", "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights",
+         "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

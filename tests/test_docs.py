@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ import pytest
 import soundfile
 
 import siren_cli
+from siren_cli.__main__ import main
+from siren_cli.codec import load_codec
 from siren_cli.errors import ExitStatus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,7 +161,8 @@ def test_the_readmes_exit_statuses_are_those_of_the_program() -> None:
 def test_the_readmes_first_commands_work(tmp_path: Path, demo_clip: Path) -> None:
     wav, sample_rate_hz = soundfile.read(demo_clip, dtype="int16")
     soundfile.write(tmp_path / "talk.wav", wav, sample_rate_hz)
-    lines = [line for line in README.partition("## Sixty seconds")[2].splitlines() if line.startswith("siren ")]
+    section = README.partition("## Sixty seconds")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("siren ")]
     assert len(lines) == 4
     for line in lines:
         (tmp_path / "again.wav").unlink(missing_ok=True)
@@ -167,6 +172,27 @@ def test_the_readmes_first_commands_work(tmp_path: Path, demo_clip: Path) -> Non
         )
         assert result.returncode == 0, f"{line}: {result.stderr}"
     assert soundfile.info(tmp_path / "again.wav").frames == len(wav)
+
+
+def test_the_readmes_voice_commands_work(
+    tmp_path: Path, short_clips: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = re.search(r"^## Voices$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    assert section
+    lines = [line for line in section[1].splitlines() if line.startswith("siren ")]
+    assert len(lines) == 14
+    for name, clip in zip(("talk", "anna1", "anna2"), short_clips, strict=True):
+        soundfile.write(tmp_path / f"{name}.wav", *soundfile.read(clip, dtype="int16"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("siren_cli.codec.load_codec", functools.lru_cache(load_codec))
+    handler = signal.getsignal(signal.SIGTERM)
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
+    signal.signal(signal.SIGTERM, handler)
+    assert (tmp_path / "stripped.srn").read_bytes() == (tmp_path / "anonymous.srn").read_bytes()
+    assert (tmp_path / "anna.voice").stat().st_size == 45
+    frames = {path.name: soundfile.info(path).frames for path in tmp_path.glob("*.wav")}
+    assert {frames[f"by-{name}.wav"] for name in ("anna", "anna1", "oak")} == {frames["talk.wav"]}
 
 
 def test_the_readmes_python_works(tmp_path: Path, demo_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from siren_format.entropy import decode_indices, encode_indices
     from siren_format.errors import (
         BadPayload,
+        BadVoice,
         CheckFailed,
         FormatError,
         LimitExceeded,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
     from siren_format.tables import Tables, cross_entropy_bits, table_digit_bits
     from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+    from siren_format.voice_file import VoiceFile, bytes_to_voice, text_to_voice, voice_id
     from siren_format.writer import StreamWriter
 
 _MODULE_OF_NAME = {
@@ -43,6 +45,7 @@ _MODULE_OF_NAME = {
     **dict.fromkeys(
         (
             "BadPayload",
+            "BadVoice",
             "CheckFailed",
             "FormatError",
             "LimitExceeded",
@@ -69,10 +72,12 @@ _MODULE_OF_NAME = {
     **dict.fromkeys(("Tables", "cross_entropy_bits", "table_digit_bits"), "tables"),
     **dict.fromkeys(("voice_digits", "voice_level_db", "voice_to_bytes"), "voice"),
     "StreamWriter": "writer",
+    **dict.fromkeys(("VoiceFile", "bytes_to_voice", "text_to_voice", "voice_id"), "voice_file"),
 }
 
 __all__ = [
     "BadPayload",
+    "BadVoice",
     "CheckFailed",
     "Coder",
     "FormatError",
@@ -95,7 +100,9 @@ __all__ = [
     "TrailingBytes",
     "TruncatedFile",
     "UnsupportedVersion",
+    "VoiceFile",
     "bytes_to_stream",
+    "bytes_to_voice",
     "cross_entropy_bits",
     "decode_indices",
     "digits_to_indices",
@@ -109,8 +116,10 @@ __all__ = [
     "salvage",
     "stream_to_bytes",
     "table_digit_bits",
+    "text_to_voice",
     "unpack_indices",
     "voice_digits",
+    "voice_id",
     "voice_level_db",
     "voice_to_bytes",
 ]

@@ -60,6 +60,10 @@ class NeedsTables(FormatError):
     """
 
 
+class BadVoice(Exception):
+    """A text that is not a voice of ``VOICE1.md``. The message is one line: what was found, expected, to do."""
+
+
 class OtherModel(FormatError):
     """The file was made with other weights than those at hand.
 

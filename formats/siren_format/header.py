@@ -19,12 +19,14 @@ from siren_format.limits import (
     SOURCE_RATES_HZ,
     VERSION,
     VOICE_BYTES,
+    VOICE_ID_BYTES,
     Coder,
     Record,
 )
 
 _VOICE_INLINE = 1
 _VOICE_CODED = 2
+_VOICE_NAMED = 3
 _FLAG_SOURCE_RATE = 0x20
 _FLAG_GROUPED = 0x40
 _FLAG_LATER_VERSION = 0x80
@@ -45,6 +47,7 @@ class Header(Record):
         source_rate_hz: Sample rate of the recording before it was brought to 16 kHz.
         grouped: Whether the file is a sequence of groups.
         has_coded_voice: Whether the voice is at the start of the payload.
+        voice_id: Name of a voice that the receiver has, 2 bytes (``voice_file.voice_id``); None if none is named.
     """
 
     model_id: bytes
@@ -55,6 +58,7 @@ class Header(Record):
     source_rate_hz: int
     grouped: bool
     has_coded_voice: bool
+    voice_id: bytes | None
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Header(Record):
         source_rate_hz: int = SAMPLE_RATE_HZ,
         grouped: bool = False,
         has_coded_voice: bool = False,
+        voice_id: bytes | None = None,
     ) -> None:
         self._keep(
             model_id=model_id,
@@ -76,6 +81,7 @@ class Header(Record):
             source_rate_hz=source_rate_hz,
             grouped=grouped,
             has_coded_voice=has_coded_voice,
+            voice_id=voice_id,
         )
 
     def to_bytes(self) -> bytes:
@@ -90,7 +96,7 @@ class Header(Record):
         self._require_sayable()
         has_rate = self.source_rate_hz != SAMPLE_RATE_HZ
         flags = (self.stages - 1) | self.coder << 1 | (self.voice is not None) * _VOICE_INLINE << 3
-        flags |= self.has_coded_voice * _VOICE_CODED << 3
+        flags |= self.has_coded_voice * _VOICE_CODED << 3 | (self.voice_id is not None) * _VOICE_NAMED << 3
         flags |= has_rate * _FLAG_SOURCE_RATE | self.grouped * _FLAG_GROUPED
         parts = [bytes((MAGIC_BYTE, flags)), self.model_id]
         if self.sample_count is not None:
@@ -99,6 +105,8 @@ class Header(Record):
             parts.append(_rate_to_bytes(self.source_rate_hz))
         if self.voice is not None:
             parts.append(self.voice)
+        if self.voice_id is not None:
+            parts.append(self.voice_id)
         return b"".join(parts)
 
     def _require_sayable(self) -> None:
@@ -123,6 +131,11 @@ class Header(Record):
             (
                 self.has_coded_voice and (self.voice is not None or self.coder != Coder.NEURAL),
                 "a coded voice beside another one or without coder 2",
+            ),
+            (self.voice_id is not None and len(self.voice_id) != VOICE_ID_BYTES, "a voice's name is not 2 bytes long"),
+            (
+                self.voice_id is not None and (self.voice is not None or self.has_coded_voice),
+                "a named voice beside another one",
             ),
         )
         for is_fault, message in faults:
@@ -214,8 +227,6 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         )
     coder = parse_coder(flags >> 1 & 3, offset=1, field="flags")
     voice_kind = flags >> 3 & 3
-    if voice_kind > _VOICE_CODED:
-        raise ReservedBits(f"voice kind {voice_kind} is reserved, expected 0 to 2; {DAMAGED}", offset=1, field="flags")
     if voice_kind == _VOICE_CODED and coder != Coder.NEURAL:
         raise ReservedBits(
             f"the voice is said to be in a payload of coder {int(coder)}, expected coder 2; {DAMAGED}",
@@ -238,6 +249,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         voice=reader.take(VOICE_BYTES, "voice") if voice_kind == _VOICE_INLINE else None,
         grouped=grouped,
         has_coded_voice=voice_kind == _VOICE_CODED,
+        voice_id=reader.take(VOICE_ID_BYTES, "voice name") if voice_kind == _VOICE_NAMED else None,
     )
     return header, reader.position
 

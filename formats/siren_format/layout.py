@@ -23,6 +23,7 @@ from siren_format.limits import (
     MAX_GROUPS,
     SAMPLE_RATE_HZ,
     VOICE_BYTES,
+    VOICE_ID_BYTES,
     Coder,
     Record,
     frames_for,
@@ -107,7 +108,9 @@ class Layout(Record):
 
     @property
     def voice_bytes(self) -> int:
-        """Size of the voice, 0 if there is none or it is part of the payload."""
+        """Size of the voice or of its name, 0 if there is none or it is part of the payload."""
+        if self.header.voice_id is not None:
+            return VOICE_ID_BYTES
         return 0 if self.header.voice is None else VOICE_BYTES
 
     @property

@@ -47,11 +47,13 @@ class StreamReader:
     Attributes:
         header: The header, once it has arrived.
         voice: Voice field of 8 bytes, once the first group has come out; None means the default voice.
+        voice_id: Name of a voice that the receiver has, once the header has arrived; None if none is named.
     """
 
     def __init__(self, model_id: bytes, tables: Tables | None = None, prior: NeuralPrior | None = None) -> None:
         self.header: Header | None = None
         self.voice: bytes | None = None
+        self.voice_id: bytes | None = None
         self._model_id = model_id
         self._tables = tables
         self._prior = prior
@@ -107,6 +109,7 @@ class StreamReader:
         self.header, self._header_length = parse_header(self._data)
         self._position = self._header_length
         self.voice = self.header.voice
+        self.voice_id = self.header.voice_id
         if self.header.model_id != self._model_id:
             raise OtherModel(self.header.model_id, self._model_id, offset=MODEL_ID_OFFSET)
 

@@ -41,8 +41,9 @@ class Stream:
         model_id: Leading 2 bytes of the sha256 of the model's weights file.
         indices: Indices [F, Q], 0..999 each, of Q = 1 or 2 stages; kept as int16.
         sample_count: Samples at 16 kHz; F is this divided by 2560, rounded up.
-        voice: Voice field of 8 bytes; None means the default voice.
+        voice: Voice field of 8 bytes; None means the default voice, or one that is named.
         source_rate_hz: Sample rate of the recording before it was brought to 16 kHz.
+        voice_id: Name of a voice that the receiver has, 2 bytes; None if none is named.
 
     Raises:
         ValueError: The indices are not integers, out of range or not of the shape that the sample count asks
@@ -54,6 +55,7 @@ class Stream:
     sample_count: int
     voice: bytes | None = None
     source_rate_hz: int = SAMPLE_RATE_HZ
+    voice_id: bytes | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.sample_count <= MAX_GROUPS * MAX_GROUP_SAMPLES:
@@ -104,6 +106,7 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
         source_rate_hz=stream.source_rate_hz,
         grouped=grouped,
         has_coded_voice=has_coded_voice,
+        voice_id=stream.voice_id,
     ).to_bytes()
     if not grouped:
         voice = stream.voice if has_coded_voice else None
@@ -142,6 +145,7 @@ def bytes_to_stream(
         sample_count=layout.sample_count,
         voice=groups[0][1] if header.has_coded_voice else header.voice,
         source_rate_hz=header.source_rate_hz,
+        voice_id=header.voice_id,
     )
 
 

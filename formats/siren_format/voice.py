@@ -44,6 +44,32 @@ def voice_to_bytes(level_db: float, digits: Sequence[int]) -> bytes:
     return bytes(field)
 
 
+def codes_to_digits(codes: Sequence[float]) -> list[int]:
+    """Round what a voice encoder says, or a mean of it, to digits; halves go to the even digit.
+
+    Args:
+        codes: 28 numbers of -1..0.5; the digit d stands for (d - 2) / 2.
+
+    Returns:
+        28 digits of 0..3.
+    """
+    half = VOICE_DIGIT_LEVELS // 2
+    return [min(max(round(code * half) + half, 0), VOICE_DIGIT_LEVELS - 1) for code in codes]
+
+
+def digits_to_codes(digits: Sequence[int]) -> list[float]:
+    """The inverse of ``codes_to_digits``.
+
+    Args:
+        digits: 28 digits of 0..3.
+
+    Returns:
+        28 codes.
+    """
+    half = VOICE_DIGIT_LEVELS // 2
+    return [(digit - half) / half for digit in digits]
+
+
 def coarse_level_db(level_db: float) -> float:
     """Round a level to one of those that neural priors code in few bits; nobody hears a decibel.
 

@@ -25,6 +25,7 @@ class StreamWriter:
         source_rate_hz: Sample rate of the recording before it was brought to 16 kHz.
         tables: Tables of the model; None to do without.
         prior: Neural prior of the model; None to do without.
+        voice_id: Name of a voice that the receiver has, 2 bytes; None to name none.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class StreamWriter:
         source_rate_hz: int = SAMPLE_RATE_HZ,
         tables: Tables | None = None,
         prior: NeuralPrior | None = None,
+        voice_id: bytes | None = None,
     ) -> None:
         self._model_id = model_id
+        self._voice_id = voice_id
         self._voice = voice
         self._source_rate_hz = source_rate_hz
         self._tables = tables
@@ -87,7 +90,9 @@ class StreamWriter:
                 "give one row per 2560 samples"
             )
         if self._groups == 0:
-            stream = Stream(self._model_id, self._waiting, sample_count, self._voice, self._source_rate_hz)
+            stream = Stream(
+                self._model_id, self._waiting, sample_count, self._voice, self._source_rate_hz, self._voice_id
+            )
             return stream_to_bytes(stream, self._tables, self._prior)
         return self._group(self._waiting, left)
 
@@ -102,6 +107,7 @@ class StreamWriter:
                 coder=Coder.PACKED,
                 sample_count=None,
                 voice=self._voice,
+                voice_id=self._voice_id,
                 source_rate_hz=self._source_rate_hz,
                 grouped=True,
             ).to_bytes()

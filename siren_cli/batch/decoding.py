@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from siren_cli.batch.plan import Task
-from siren_cli.batch.work import PARTLY_LOST, codec_of
+from siren_cli.batch.work import PARTLY_LOST, codec_of, voices_of
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import SirenError
 from siren_cli.manifest import model_for
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from siren_cli.coded import Coded
+
 
 @dataclass(frozen=True)
 class DecodeWork:
@@ -32,6 +34,7 @@ class DecodeWork:
     threads: int | None
     rate_hz: int | None
     ignore_damage: bool = False
+    voice: str | None = None
     force: bool = False
     resume: bool = False
     suffix: str = ".wav"
@@ -75,31 +78,37 @@ class DecodeWork:
         data = read_srn(task.source)
         started_s = perf_counter()
         make = self._packets if data.startswith(PACKET_FILE_MAGIC) else self._file
-        facts, notes = make(data, task.destination, force=force)
+        facts, notes = make(data, task.source, task.destination, force=force)
         elapsed_s = perf_counter() - started_s
         timing = {"decode_s": elapsed_s, "decode_real_time_factor": facts["duration_s"] / elapsed_s}
         return {**facts, "file_bytes": len(data), **timing}, notes
 
-    def _file(self, data: bytes, destination: str, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _file(
+        self, data: bytes, source: str, destination: str, *, force: bool
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
         from siren_cli.audio import resampled_count
         from siren_cli.salvaging import loss_facts, speak_salvage
 
         facts = header_facts(parse_header(data)[0]) if self.ignore_damage else facts_of(data)
         codec = codec_of(model_for(facts["model_id"], self.model), self.device, self.threads)
+        spoken_by = self._spoken_by(facts["model_id"], source)
         rate_hz = self._rate_hz(facts["source_rate_hz"])
-        notes = ("the file carries no voice; decoded with the default voice",) * (facts["voice"] == "none")
+        is_default = facts["voice"] == "none" and self.voice is None
+        notes = ("the file carries no voice; decoded with the default voice",) * is_default
         if self.ignore_damage:
             left = codec.salvage(data)
-            sample_count, pieces = left.sample_count, speak_salvage(codec, left)
+            sample_count, pieces = left.sample_count, speak_salvage(codec, left, spoken_by)
             facts = {**facts, **loss_facts(left)}
             notes += (PARTLY_LOST,) * left.is_lossy
         else:
-            sample_count, pieces = facts["sample_count"], codec.decode_stream([data])
+            sample_count, pieces = facts["sample_count"], codec.decode_stream([data], spoken_by=spoken_by)
         wanted = resampled_count(sample_count, SAMPLE_RATE_HZ, rate_hz)
         written = _write(destination, pieces, rate_hz, wanted, force=force)
         return {**facts, "output_rate_hz": rate_hz, "output_samples": written}, notes
 
-    def _packets(self, data: bytes, destination: str, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _packets(
+        self, data: bytes, source: str, destination: str, *, force: bool
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
         from siren_cli.audio import resampled_count
         from siren_cli.packet_speech import decode_packets, speech_facts
 
@@ -107,12 +116,17 @@ class DecodeWork:
         codec = codec_of(model_for(model_id.hex(), self.model), self.device, self.threads)
         if model_id != codec.model_id:
             raise OtherModel(model_id, codec.model_id, offset=MODEL_ID_OFFSET)
-        speech = decode_packets(codec, packets)
+        speech = decode_packets(codec, packets, self._spoken_by(model_id.hex(), source))
         facts, rate_hz = speech_facts(speech), self._rate_hz(SAMPLE_RATE_HZ)
         wanted = resampled_count(len(speech.wav), SAMPLE_RATE_HZ, rate_hz)
         written = _write(destination, [speech.wav], rate_hz, wanted, force=force)
         notes = ("packets are missing or damaged",) * bool(facts["missing"] or facts["refused"])
         return {**facts, "output_rate_hz": rate_hz, "output_samples": written}, notes
+
+    def _spoken_by(self, model_id: str, source: str) -> Callable[[Coded], Coded]:
+        """Gives a recording the voice that it is to be heard in."""
+        voices = voices_of(model_for(model_id, self.model), self.device, self.threads)
+        return lambda coded: voices.speak(coded, self.voice, source)
 
     def _rate_hz(self, source_rate_hz: int) -> int:
         from siren_cli.audio import MAX_RATE_HZ, MIN_RATE_HZ

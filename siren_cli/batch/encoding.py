@@ -30,6 +30,7 @@ class EncodeWork:
     stages: int
     max_bytes: int | None = None
     voice: str = "each"
+    voice_id: bytes | None = None
     force: bool = False
     resume: bool = False
 
@@ -93,7 +94,10 @@ class EncodeWork:
 
         rate_hz = recording.rate_hz
         level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
-        coded = codec.encode_stream(recording.blocks(), rate_hz, stages=self.stages, level_db=level_db)
+        coded = codec.encode_stream(
+            recording.blocks(), rate_hz, stages=self.stages, level_db=level_db,
+            has_voice=self.voice != "none", voice_id=self.voice_id,
+        )  # fmt: skip
         return facts_of(write_pieces(destination, coded, force=force))
 
     def _packets(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:

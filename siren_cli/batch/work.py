@@ -16,6 +16,7 @@ from siren_format.errors import FormatError
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
+    from siren_cli.voices import Voices
 
 _OLDER = "the output is older than the input and was kept; give --force to renew it"
 
@@ -176,6 +177,14 @@ def codec_of(model: str | None, device: str, threads: int | None) -> Codec:
     from siren_cli import codec
 
     return codec.load_codec(model, device=device, threads=threads)
+
+
+@lru_cache(maxsize=4)
+def voices_of(model: str | None, device: str, threads: int | None) -> Voices:
+    """The voices that the codec of this process can speak with; those found are kept. Arguments as for `codec_of`."""
+    from siren_cli.voices import voices_for
+
+    return voices_for(codec_of(model, device, threads), model, lambda text: None)
 
 
 def _is_older(destination: str, source: str) -> bool:

@@ -25,6 +25,7 @@ from siren_cli.options import (
 )
 
 if TYPE_CHECKING:
+    from siren_cli.coded import Coded
     from siren_cli.pcm import PcmFormat
     from siren_cli.srn_source import SrnSource
 
@@ -73,6 +74,15 @@ def decode(
             help="Decode what is undamaged of a long file; the rest is silent and listed, and the exit status is 9.",
         ),
     ] = False,
+    voice: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--voice",
+            metavar="VOICE",
+            help="Speak with another voice: a .voice file, its text, a packaged voice's name, a recording, a .srn "
+            "file, or default.",
+        ),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -102,7 +112,7 @@ def decode(
         from siren_cli.batch.decoding import DecodeWork
 
         rate_hz = None if sample_rate == "source" else _rate_hz(sample_rate, source_rate_hz=0)
-        work = DecodeWork(model, device.value, threads, rate_hz, ignore_damage, force=force, resume=resume)
+        work = DecodeWork(model, device.value, threads, rate_hz, ignore_damage, voice, force=force, resume=resume)
         raise typer.Exit(run_batch(work, sources or [], CODED_SUFFIXES, SrnUnreadable, batch))
     (source,) = sources or []
     destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
@@ -110,20 +120,20 @@ def decode(
     pcm = None if raw is None else parse_pcm(raw)
     if source != STREAM and os.path.isdir(source):
         _decode_packets(
-            source, b"", destination, sample_rate, pcm, model, device.value, threads,
+            source, b"", destination, sample_rate, voice, pcm, model, device.value, threads,
             force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
         return
     with open_srn(source, is_whole=ignore_damage) as srn:
         if not srn.is_live and is_packets(source, srn.data):
             _decode_packets(
-                source, srn.data, destination, sample_rate, pcm, model, device.value, threads,
+                source, srn.data, destination, sample_rate, voice, pcm, model, device.value, threads,
                 force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
             )  # fmt: skip
             return
         is_lossy = _decode_file(
-            source, srn, destination, sample_rate, pcm, model, device.value, threads, ignore_damage=ignore_damage,
-            force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
+            source, srn, destination, sample_rate, voice, pcm, model, device.value, threads,
+            ignore_damage=ignore_damage, force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
     if is_lossy:
         raise typer.Exit(ExitStatus.PARTLY_LOST)
@@ -134,6 +144,7 @@ def _decode_file(
     srn: SrnSource,
     destination: str,
     sample_rate: str,
+    voice: str | None,
     pcm: PcmFormat | None,
     model: str | None,
     device: str,
@@ -163,21 +174,32 @@ def _decode_file(
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=int(facts["source_rate_hz"]))
     require_audio_destination(destination, force=force, source=source, raw=pcm)
-    if facts["voice"] == "none":
+    if facts["voice"] == "none" and voice is None:
         note("the file carries no voice; decoding with the default voice", quiet=quiet)
 
     from siren_cli.codec import load_codec
     from siren_cli.salvaging import loss_facts, loss_rows, speak_salvage
     from siren_cli.streaming import resampled
+    from siren_cli.voices import voices_for
 
     with working("decoding", quiet=quiet):
-        codec = load_codec(model_for(str(facts["model_id"]), model), device=device, threads=threads)
+        chosen = model_for(str(facts["model_id"]), model)
+        codec = load_codec(chosen, device=device, threads=threads)
+        voices = voices_for(codec, chosen, lambda text: note(text, quiet=quiet))
+
+        def spoken_by(coded: Coded) -> Coded:
+            return voices.speak(coded, voice, source)
+
         started_s = perf_counter()
         try:
             left = codec.salvage(srn.data) if ignore_damage else None
             sample_count = facts.get("sample_count") if left is None else left.sample_count
             wanted = None if sample_count is None else resampled_count(sample_count, codec.sample_rate_hz, rate_hz)
-            pieces = codec.decode_stream(srn.pieces()) if left is None else speak_salvage(codec, left)
+            pieces = (
+                codec.decode_stream(srn.pieces(), spoken_by=spoken_by)
+                if left is None
+                else speak_salvage(codec, left, spoken_by)
+            )
             with open_audio_output(destination, rate_hz, wanted, raw=pcm, force=force) as writer:
                 written = 0
                 for wav in resampled(pieces, codec.sample_rate_hz, rate_hz):
@@ -194,14 +216,14 @@ def _decode_file(
         facts, lost = {**facts, **losses, "file_bytes": len(srn.data)}, loss_rows(losses)
     duration_s = float(facts["duration_s"])
     if as_json:
-        sound = {"output_rate_hz": rate_hz, "output_samples": written}
+        sound = {"output_rate_hz": rate_hz, "output_samples": written, "spoken_by": voice}
         timing = {"decode_s": elapsed_s, "decode_real_time_factor": duration_s / elapsed_s}
         show_json({"input": source, "output": destination, **facts, **sound, **timing})
     elif not quiet:
         rows = [
             ("duration", f"{duration_s:.3f} s, {written} samples at {rate_hz} Hz"),
             *lost,
-            ("voice", voice_text(facts)),
+            ("voice", voice_text(facts) + ("" if voice is None else f"; spoken by {voice}")),
             ("decoding", speed(duration_s, elapsed_s)),
         ]
         show_rows(rows, as_talk=as_talk)
@@ -213,6 +235,7 @@ def _decode_packets(
     data: bytes,
     destination: str,
     sample_rate: str,
+    voice: str | None,
     pcm: PcmFormat | None,
     model: str | None,
     device: str,
@@ -236,6 +259,7 @@ def _decode_packets(
     from siren_cli.packet_files import read_packets
     from siren_cli.packet_speech import decode_packets, decoded_packet_rows, speech_facts
     from siren_cli.srn_file import refusal
+    from siren_cli.voices import voices_for
     from siren_format.errors import FormatError, OtherModel
     from siren_format.packet_file import MODEL_ID_OFFSET
 
@@ -246,7 +270,8 @@ def _decode_packets(
             codec = load_codec(wanted, device=device, threads=threads)
             if model_id is not None and model_id != codec.model_id:
                 raise OtherModel(model_id, codec.model_id, offset=MODEL_ID_OFFSET)
-            speech = decode_packets(codec, packets)
+            voices = voices_for(codec, wanted, lambda text: note(text, quiet=quiet))
+            speech = decode_packets(codec, packets, lambda coded: voices.speak(coded, voice, source))
         except FormatError as error:
             raise refusal(source, error) from error
     wav = resample(speech.wav, SAMPLE_RATE_HZ, rate_hz)

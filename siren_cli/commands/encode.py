@@ -62,6 +62,17 @@ def encode(
     resume: ResumeOption = False,
     engine: EngineOption = Engine.LOCAL,
     ray_address: RayAddressOption = None,
+    no_voice: Annotated[
+        bool, typer.Option("--no-voice", help="Leave the voice out: heard in the default voice, and anonymous.")
+    ] = False,
+    voice_ref: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--voice-ref",
+            metavar="VOICE",
+            help="Name a voice that the receiver has (2 bytes): a .voice file, its text or a packaged voice's name.",
+        ),
+    ] = None,
     packet_folder: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--packet-folder", metavar="DIR", help="Write every packet as a file of its own in DIR, too."),
@@ -89,10 +100,16 @@ def encode(
     from siren_cli.batch.run import BatchOptions, is_batch
     from siren_cli.files import STREAM, require_writable, write_bytes, write_pieces
     from siren_cli.packet_files import require_packet_folder, write_packet_folder
+    from siren_cli.voices import name_of_voice
 
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_bytes is not None or voice is not None or packet_folder is not None):
         raise UsageError("--max-bytes, --voice and --packet-folder are about packets; give --profile packet as well")
+    if no_voice + (voice_ref is not None) + (voice is not None) > 1:
+        raise UsageError("--no-voice, --voice-ref and --voice exclude each other; give one of them")
+    if is_packets and voice_ref is not None:
+        raise UsageError("--voice-ref is about files, packets name no voice; give --no-voice or --voice")
+    named = None if voice_ref is None else name_of_voice(voice_ref, model)
     batch = BatchOptions(output, files_from, jobs, engine.value, ray_address, as_json=as_json, quiet=quiet)
     if is_batch(sources or [], batch, resume=resume):
         for name, value in (("--raw", raw), ("--packet-folder", packet_folder)):
@@ -106,7 +123,8 @@ def encode(
 
         work = EncodeWork(
             model, find_model(model).model_id, device.value, threads, stages,
-            (max_bytes or _LORAWAN_BYTES) if is_packets else None, voice or "each", force=force, resume=resume,
+            (max_bytes or _LORAWAN_BYTES) if is_packets else None, "none" if no_voice else voice or "each", named,
+            force=force, resume=resume,
         )  # fmt: skip
         raise typer.Exit(run_batch(work, sources or [], AUDIO_SUFFIXES, AudioUnreadable, batch))
     (source,) = sources or []
@@ -144,15 +162,19 @@ def encode(
             started_s = perf_counter()
             if is_packets:
                 packets = encode_packets(
-                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
-                )
+                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES,
+                    voice="none" if no_voice else voice or "each",
+                )  # fmt: skip
                 data = packets_to_file(packets, codec.model_id)
                 elapsed_s = perf_counter() - started_s
                 if packet_folder is not None:
                     write_packet_folder(packet_folder, packets, force=force)
                 write_bytes(destination, data, force=force)
             else:
-                coded = codec.encode_stream(recording.blocks(), rate_hz, stages=stages, level_db=level_db)
+                coded = codec.encode_stream(
+                    recording.blocks(), rate_hz, stages=stages, level_db=level_db,
+                    has_voice=not no_voice and named is None, voice_id=named,
+                )  # fmt: skip
                 data = write_pieces(destination, coded, force=force)
                 elapsed_s = perf_counter() - started_s
 

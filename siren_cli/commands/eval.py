@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -11,6 +11,10 @@ from siren_cli.console import note, progress_line, show_json, show_table
 from siren_cli.errors import AudioUnreadable, OutputExists, OutputUnwritable, UsageError
 from siren_cli.files import STREAM, require_writable, write_bytes
 from siren_cli.options import Device, DeviceOption, ForceOption, ModelOption, QuietOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from siren_cli.evaluation.clip_work import Plan
+    from siren_cli.training.sources import Clip
 
 
 def evaluate(
@@ -100,6 +104,9 @@ def evaluate(
             "--cache", metavar="DIR", help="Where results are kept, by content; ~/.cache/siren if not given."
         ),
     ] = None,
+    voices: Annotated[
+        bool, typer.Option("--voices", help="Measure voices instead: conversion, averaging, anonymity, bytes.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to share the work.")
     ] = 1,
@@ -135,6 +142,10 @@ def evaluate(
     studies = _studies(study)
     if studies and (csv_file is not None or html is not None or plots is not None):
         raise UsageError("--study writes tables and --json alone; leave out --csv, --html and --plots")
+    if voices and (studies or html is not None or csv_file is not None or plots is not None or ber or drop):
+        raise UsageError(
+            "--voices has a table and --json alone; leave out --study, --html, --csv, --plots, --ber and --drop"
+        )
     there, absent = installed([] if baselines == "none" else [name.strip() for name in baselines.split(",")])
     plan = Plan(
         model=model,
@@ -154,6 +165,9 @@ def evaluate(
         skip=_judges(skip),
     )
     clips = list_material(data, split, limit, audio)
+    if voices:
+        _evaluate_voices(plan, clips, json_file, force=force, quiet=quiet)
+        return
 
     def report(text: str) -> None:
         progress_line(text, quiet=quiet)
@@ -190,6 +204,26 @@ def evaluate(
         raise AudioUnreadable(
             f"{left_out} clips left out and {missing} programs or packages missing, --strict expects none; see above"
         )
+
+
+def _evaluate_voices(plan: Plan, clips: list[Clip], json_file: str | None, *, force: bool, quiet: bool) -> None:
+    import json
+    from dataclasses import replace
+
+    from siren_cli.evaluation.voice_report import voice_notes, voice_table
+    from siren_cli.evaluation.voice_run import measure_voices
+
+    plan = replace(plan, stages=(), baselines=(), has_strangers=False, damages=())
+    record = measure_voices(plan, clips, lambda text: progress_line(text, quiet=quiet))
+    if json_file == STREAM:
+        show_json(record)
+    elif json_file is not None:
+        write_bytes(json_file, (json.dumps(record, indent=1) + "\n").encode(), force=force)
+    for line in [*record["missing"], *(f"{clip['id']} left out: {clip['left_out']}" for clip in record["left_out"])]:
+        note(line, quiet=quiet)
+    if json_file != STREAM and not quiet:
+        headings, rows = voice_table(record)
+        show_table(headings, rows, voice_notes(record))
 
 
 def _stages(text: str) -> tuple[int, ...]:

@@ -27,32 +27,22 @@ def trim(
     from dataclasses import replace
 
     from siren_cli.files import require_writable, write_bytes
-    from siren_cli.manifest import model_for
-    from siren_cli.srn_file import cost_rows, facts_of, read_srn, refusal
-    from siren_cli.weights import find_model, read_prior, read_tables
-    from siren_format.errors import FormatError
-    from siren_format.stream import bytes_to_stream, stream_to_bytes
+    from siren_cli.srn_file import cost_rows, facts_of
+    from siren_cli.srn_rewrite import take_apart
 
     if output is None:
         raise UsageError("trim writes a file beside the one it reads; name it with -o OUT.srn, or give -o -")
     as_talk = is_report_talk([output], as_json=as_json)
     require_writable(output, force=force, source=source)
-    data = read_srn(source)
-    try:
-        before = facts_of(data)
-        files = find_model(model_for(str(before["model_id"]), model))
-        tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-        stream = bytes_to_stream(data, tables, files.model_id, prior)
-    except FormatError as error:
-        raise refusal(source, error) from error
-    if stages > stream.indices.shape[1]:
+    file = take_apart(source, model)
+    if stages > file.stream.indices.shape[1]:
         raise UsageError(f"{source}: has 1 stage, {stages} were asked for; give --stages 1")
-    trimmed = stream_to_bytes(replace(stream, indices=stream.indices[:, :stages]), tables, prior)
+    trimmed = file.put_together(replace(file.stream, indices=file.stream.indices[:, :stages]))
     write_bytes(output, trimmed, force=force)
 
     facts = facts_of(trimmed)
     if as_json:
-        show_json({"input": source, "output": output, "input_bytes": before["file_bytes"], **facts})
+        show_json({"input": source, "output": output, "input_bytes": file.facts["file_bytes"], **facts})
     elif not quiet:
-        stage_row = ("stages", f"{facts['stages']} of {before['stages']}")
+        stage_row = ("stages", f"{facts['stages']} of {file.facts['stages']}")
         show_rows([stage_row, *cost_rows(facts)], as_talk=as_talk)

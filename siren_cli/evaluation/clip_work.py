@@ -135,20 +135,23 @@ class Worker:
                 found[system.name] = {"file_bps_10s": (8.0 * coded["file_bytes"], RATE_S)}
         return found
 
-    def hear(self, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
-        """What all judges say, or said before.
+    def hear(
+        self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None
+    ) -> dict[str, Any]:
+        """What the judges say of a decoded clip, or said of it before.
 
         Args:
             decoded: Samples [T] at 16 kHz.
             wav: The original [T].
-            phones: Its alignment, if known.
+            phones: Its alignment; None where unknown.
+            names: Of the judges to ask; None for all.
 
         Returns:
-            Figures by name (see `siren_cli.evaluation.judges`).
+            Their figures by name.
         """
         heard: dict[str, Any] = {}
         for judge in self.judges:
-            if not judge.needs_phones or phones is not None:
+            if (names is None or judge.name in names) and (not judge.needs_phones or phones is not None):
                 heard.update(self._ask(judge, decoded, wav, phones))
         return heard
 

@@ -1,7 +1,7 @@
 """Pastes the recorded figures into README.md: `python -m siren_cli.evaluation.readme EVALUATION.json`.
 
-The record goes without its clips to `weights/evaluation.json`, the table between two marks of `README.md`. A test fails
-when the two disagree.
+The record goes without its clips to `weights/evaluation.json`, the table between two marks of `README.md`; that of
+`siren eval --voices` to `weights/voice_evaluation.json` and between two others. A test fails when they disagree.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from siren_cli.errors import UsageError
 from siren_cli.evaluation.columns import BY_NAME, HEADLINE
 from siren_cli.evaluation.report import cost_note_of, cost_table_of, notes_of
 from siren_cli.evaluation.systems import label_of
+from siren_cli.evaluation.voice_report import voice_markdown
 from siren_cli.files import write_bytes_atomic
 
+VOICE_BEGIN = "<!-- voice figures: written by make readme-voices -->"
 BEGIN = "<!-- figures: written by make readme-table -->"
 END = "<!-- end of figures -->"
 RECORD = Path("weights", "evaluation.json")
+VOICE_RECORD = Path("weights", "voice_evaluation.json")
 
 
 def markdown_of(record: dict[str, Any]) -> str:
@@ -43,12 +46,13 @@ def markdown_of(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def paste(readme: str, table: str) -> str:
+def paste(readme: str, table: str, begin_mark: str = BEGIN) -> str:
     """Puts a table between the marks.
 
     Args:
         readme: Text of README.md.
         table: Markdown.
+        begin_mark: The mark before it.
 
     Returns:
         The new text.
@@ -56,11 +60,11 @@ def paste(readme: str, table: str) -> str:
     Raises:
         UsageError: If the marks are not there.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = readme.partition(begin_mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise UsageError(f"README.md lacks the marks {BEGIN} and {END}; put them back where the table goes")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+        raise UsageError(f"README.md lacks the marks {begin_mark} and {END}; put them back where the table goes")
+    return f"{before}{begin_mark}\n\n{table}\n\n{END}{after}"
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> list[str]:
@@ -82,10 +86,12 @@ def _cell(figure: dict[str, float] | None, name: str) -> str:
 def main(arguments: list[str]) -> None:
     """Records and pastes, in the project's folder."""
     record = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    del record["clips"]
-    write_bytes_atomic(str(RECORD), (json.dumps(record, indent=1) + "\n").encode())
+    is_voices = "pairs" in record
+    del record["pairs" if is_voices else "clips"]
+    write_bytes_atomic(str(VOICE_RECORD if is_voices else RECORD), (json.dumps(record, indent=1) + "\n").encode())
     readme = Path("README.md").read_text(encoding="utf-8")
-    write_bytes_atomic("README.md", paste(readme, markdown_of(record)).encode())
+    table, mark = (voice_markdown(record), VOICE_BEGIN) if is_voices else (markdown_of(record), BEGIN)
+    write_bytes_atomic("README.md", paste(readme, table, mark).encode())
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,15 @@ class Store:
         return decoded, {
             **facts, "file": str(coded_file) if system.suffix else None, "decoded": str(decoded_file),
         }  # fmt: skip
+
+    def kept(self, kind: str, measure: Callable[[NDArray[np.float32]], Any], wav: NDArray[np.float32]) -> Any:
+        """What a function makes of a recording, or made of it before; its source is part of the key."""
+        key = digest_of(inspect.getsource(measure), wav.tobytes())
+        found = self.read(kind, key)
+        if found is None:
+            found = measure(wav)
+            self.write(kind, key, found)
+        return found
 
     def read(self, kind: str, key: str) -> Any:
         """What was kept under a key; None if nothing was."""

@@ -280,7 +280,7 @@ def siren_identity(weights: str) -> str:
     import siren_format
 
     program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
-    files = [program / f"{name}.py" for name in ("codec", "audio", "chunks", "loudness")]
+    files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness")]
     files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
     return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
 

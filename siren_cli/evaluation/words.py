@@ -33,12 +33,13 @@ def normalised(text: str) -> str:
     return " ".join(words)
 
 
-def edit_distance(found: Sequence[str], wanted: Sequence[str]) -> int:
+def edit_distance(found: Sequence[str], wanted: Sequence[str], *, substitution: int = 1) -> int:
     """Least number of insertions, deletions and substitutions (Levenshtein 1966).
 
     Args:
         found: Words or letters.
         wanted: Words or letters.
+        substitution: What one substitution counts.
 
     Returns:
         How many make the one into the other.
@@ -49,7 +50,7 @@ def edit_distance(found: Sequence[str], wanted: Sequence[str]) -> int:
         for place, other in enumerate(wanted, 1):
             diagonal, row[place] = (
                 row[place],
-                min(row[place] + 1, row[place - 1] + 1, diagonal + (item != other)),
+                min(row[place] + 1, row[place - 1] + 1, diagonal + substitution * (item != other)),
             )
     return row[-1]
 

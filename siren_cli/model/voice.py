@@ -33,13 +33,13 @@ class VoiceEncoder(nn.Module):
         self.widen = nn.Sequential(nn.Linear(config.voice_dims, width), nn.GELU(), nn.Linear(width, width))
         self.absent = nn.Parameter(torch.zeros(width))
 
-    def forward(self, mel: Tensor) -> Tensor:
+    def forward(self, mel: Tensor, *, rounded: bool = True) -> Tensor:
         """Log-mel [B, F100, M], F100 a multiple of 4 → codes [B, 28] in [-1, 1], gradient passed through."""
         x = self.coarse(self.down(self.fine(self.stem(mel))))
         weights = self.weigh(x).float().softmax(dim=1)
         mean = (weights * x).sum(1)
         deviation = ((weights * (x - mean[:, None]) ** 2).sum(1) + 1e-5).sqrt()
-        return self.fsq(self.narrow(torch.cat([mean, deviation], dim=-1)))
+        return self.fsq(self.narrow(torch.cat([mean, deviation], dim=-1)), rounded=rounded)
 
     def codes_to_voice(self, codes: Tensor, absent: Tensor | None = None) -> Tensor:
         """Codes [B, 28] → voice [B, V]; items with `absent` [B] true get the learned default voice."""

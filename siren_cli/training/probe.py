@@ -52,14 +52,14 @@ def speaker_leakage(model: SirenModel, cache: Cache, device: torch.device) -> di
     ]
     facts: dict[str, Any] = {"speakers": len(chosen), "clips": len(spans)}
     for stages in range(1, model.config.stages + 1):
-        seen = np.stack([_statistics(clip[:, :stages]) for clip in indices])
+        seen = np.stack([digit_statistics(clip[:, :stages]) for clip in indices])
         facts[f"indices_{stages}"] = _accuracy(seen, who, tested)
     facts["mel"] = _accuracy(np.stack([np.r_[mel.mean(0), mel.std(0)] for mel in mels]), who, tested)
     facts["chance"] = float(np.bincount(who[tested]).max() / tested.sum())
     return facts
 
 
-def _statistics(indices: NDArray[np.int16]) -> NDArray[np.float32]:
+def digit_statistics(indices: NDArray[np.int16]) -> NDArray[np.float32]:
     """Shares of all values of all digits, and of all pairs of neighbours in time, of indices [F, Q]."""
     shares = []
     radix = 1

@@ -68,7 +68,7 @@ def read_source(source: str) -> Iterator[tuple[Clip, Audio]]:
     elif path.is_file() and path.suffix == ".tar":
         yield from _read_tar(path)
     else:
-        yield from _read_clips(list_clips(path))
+        yield from read_clips(list_clips(path))
 
 
 def clip_of(entry: dict[str, Any], clip_id: str, speaker: str, phones: str | None = None) -> Clip:
@@ -187,8 +187,15 @@ def _clips_of_manifest(manifest: Path) -> list[Clip]:
     return clips
 
 
-def _read_clips(clips: list[Clip]) -> Iterator[tuple[Clip, Audio]]:
-    """Plain files as they come, then shard by shard, each read once."""
+def read_clips(clips: list[Clip]) -> Iterator[tuple[Clip, Audio]]:
+    """Yields recordings: plain files as they come, then shard by shard, each read once.
+
+    Args:
+        clips: From `list_clips`.
+
+    Yields:
+        Every recording, or what is wrong with it.
+    """
     shards: dict[Path, dict[str, Clip]] = {}
     for clip in clips:
         if clip.shard is None:

@@ -82,7 +82,6 @@ def _headers() -> dict[str, Refused]:
         "reserved-coder": Refused(flags(0x06), "ReservedBits", "flags", 1),
         "voice-coded-in-packed": Refused(flags(0x10), "ReservedBits", "flags", 1),
         "voice-coded-in-tables": Refused(flags(0x12), "ReservedBits", "flags", 1),
-        "reserved-voice-3": Refused(flags(0x18), "ReservedBits", "flags", 1),
         "other-model": Refused(changed(START + PACKED + b"\xa1\xb3" + SAMPLES), "OtherModel", "model id", 2),
         "no-samples": Refused(changed(START + PACKED + MODEL_ID + bytes(3)), "LimitExceeded", "sample count", 4),
         "too-many-samples": Refused(
@@ -103,7 +102,20 @@ def _headers() -> dict[str, Refused]:
         "cut-in-voice": Refused(
             changed(START + b"\x08" + MODEL_ID + SAMPLES + VOICE)[:14], "TruncatedFile", "voice", 7
         ),
+        "cut-in-voice-name": Refused(
+            changed(START + b"\x18" + MODEL_ID + SAMPLES + b"\xf0\x9c")[:8], "TruncatedFile", "voice name", 7
+        ),
+        "voice-name-changed": Refused(
+            _with_bytes(changed(START + b"\x18" + MODEL_ID + SAMPLES + b"\xf0\x9c"), 7, b"\xf3\x9c"),
+            "CheckFailed",
+            "check",
+            11,
+        ),
     }
+
+
+def _with_bytes(data: bytes, offset: int, field: bytes) -> bytes:
+    return data[:offset] + field + data[offset + len(field) :]
 
 
 def _payloads(tables: Tables) -> dict[str, Refused]:

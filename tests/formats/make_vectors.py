@@ -14,6 +14,7 @@ from tests.formats.invalid_vectors import Refused, invalid_files
 from tests.formats.packet_vectors import packet_vectors
 from tests.formats.valid_vectors import valid_files, valid_streams
 from tests.formats.vector_material import MODEL_ID, VECTORS, vector_prior, vector_tables
+from tests.formats.voice_vectors import voice_vectors
 
 MOST_INDICES_SPELLED_OUT = 40
 
@@ -32,11 +33,14 @@ def build_vectors() -> dict[str, bytes]:
     files["prior.safetensors"] = save(prior.to_arrays())
     packets = packet_vectors(prior)
     files.update({f"packets/{name}.srp": data for name, (data, _) in packets.items()})
+    voices = voice_vectors()
+    files.update({f"voices/{name}.voice": data for name, (data, _) in voices.items()})
     manifest = {
         "model_id": MODEL_ID.hex(),
         "valid": {name: _facts(valid[name], stream) for name, (stream, *_) in valid_streams(tables, prior).items()},
         "invalid": {name: _reason(refused) for name, refused in invalid.items()},
         "packets": {name: facts for name, (_, facts) in packets.items()},
+        "voices": {name: facts for name, (_, facts) in voices.items()},
     }
     files["MANIFEST.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
     return files
@@ -45,7 +49,7 @@ def build_vectors() -> dict[str, bytes]:
 def main() -> None:
     """Replace the committed vectors, and remove those that are no longer made."""
     files = build_vectors()
-    for folder, suffix in (("valid", "srn"), ("invalid", "srn"), ("packets", "srp")):
+    for folder, suffix in (("valid", "srn"), ("invalid", "srn"), ("packets", "srp"), ("voices", "voice")):
         (VECTORS / folder).mkdir(parents=True, exist_ok=True)
         for path in (VECTORS / folder).glob(f"*.{suffix}"):
             if f"{folder}/{path.name}" not in files:
@@ -67,6 +71,8 @@ def _facts(data: bytes, stream: Stream) -> dict[str, Any]:
         "voice": None if stream.voice is None else stream.voice.hex(),
         "indices_sha256": hashlib.sha256(stream.indices.astype("<u2").tobytes()).hexdigest(),
     }
+    if stream.voice_id is not None:
+        facts["voice_id"] = stream.voice_id.hex()
     if stream.indices.size <= MOST_INDICES_SPELLED_OUT:
         facts["indices"] = stream.indices.ravel().tolist()
     return facts

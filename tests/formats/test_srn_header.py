@@ -106,7 +106,7 @@ def test_header_is_a_value() -> None:
     assert copy.deepcopy(header) == header
     assert repr(Header(ID, 2, Coder.PACKED, None, grouped=True)) == (
         r"Header(model_id=b'\xa1\xb2', stages=2, coder=<Coder.PACKED: 0>, sample_count=None, voice=None, "
-        "source_rate_hz=16000, grouped=True, has_coded_voice=False)"
+        "source_rate_hz=16000, grouped=True, has_coded_voice=False, voice_id=None)"
     )
 
 

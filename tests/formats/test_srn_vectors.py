@@ -62,6 +62,7 @@ def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables, pri
     layout = parse_layout(data)
     stream = bytes_to_stream(data, tables, MODEL_ID, prior)
     flat = stream.indices.ravel()
+    assert (None if stream.voice_id is None else stream.voice_id.hex()) == expected.get("voice_id")
     assert hashlib.sha256(data).hexdigest() == expected["sha256"]
     assert {
         "file_bytes": layout.file_bytes,

@@ -12,6 +12,7 @@ from tests.formats.vector_material import (
     MODEL_ID,
     UNLIKELY_VOICE,
     VOICE,
+    VOICE_ID,
     likely_indices,
     likely_to_prior,
     likely_voice_to_prior,
@@ -75,6 +76,12 @@ def valid_streams(
         "one-frame-and-a-sample": (Stream(MODEL_ID, hard_1[:2], 2_561), None),
         "one-minute": (Stream(MODEL_ID, minute_1, MINUTE_SAMPLES), tables),
         "voice": (Stream(MODEL_ID, clip_1, clip_samples, VOICE), tables),
+        "voice-named": (Stream(MODEL_ID, hard_1[:2], 5_000, voice_id=VOICE_ID), None),
+        "voice-named-and-neural": (Stream(MODEL_ID, neural_1, clip_samples, voice_id=VOICE_ID), tables, prior),
+        "groups-voice-named": (
+            Stream(MODEL_ID, np.concatenate([minute_1, zeros[:1]]), MINUTE_SAMPLES + 1, None, 44_100, VOICE_ID),
+            tables,
+        ),
         "source-rate-in-list": (Stream(MODEL_ID, hard_1[:1], 2_000, None, 44_100), None),
         "source-rate-written-out": (Stream(MODEL_ID, hard_1[:1], 2_000, None, 37_800), None),
         "groups-one-minute-and-a-sample": (

@@ -19,6 +19,7 @@ from siren_format.tables import TOTAL, Tables, array_name, array_shape
 VECTORS = Path(__file__).parents[2] / "formats" / "vectors"
 MODEL_ID = bytes.fromhex("a1b2")
 VOICE = bytes.fromhex("2f1be40027ff5aa5")
+VOICE_ID = bytes.fromhex("f09c")
 UNLIKELY_VOICE = bytes.fromhex("ff00000000000000")
 MINUTE_SAMPLES = 960_000
 

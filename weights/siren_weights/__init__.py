@@ -24,5 +24,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 MANIFEST_PATH = os.path.join(FOLDER, "manifest.json")
 """The list of the models."""
 
+VOICES_PATH = os.path.join(FOLDER, "voices.json")
+"""What the packaged voices are made from: `make voices` reads it and writes `<model>/voices/NAME.voice`."""
+
 IDS_PATH = os.path.join(FOLDER, "ids.txt")
 """Id, name and release of every model, a line each: what `siren info` reads, which has no time for JSON."""

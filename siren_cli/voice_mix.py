@@ -1,0 +1,88 @@
+"""Voices as numbers: the mean of what is heard of a speaker, a voice between two, how alike two are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from siren_cli.errors import UsageError
+from siren_format.limits import SAMPLE_RATE_HZ
+from siren_format.voice import (
+    VOICE_DIGIT_LEVELS,
+    VOICE_DIGITS,
+    coarse_level_db,
+    codes_to_digits,
+    voice_digits,
+    voice_level_db,
+    voice_to_bytes,
+)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one recording says of a speaker: 28 codes, not rounded, the level in dBFS, and its length in samples."""
+
+    codes: Sequence[float]
+    level_db: float
+    samples: int
+
+
+def average(heard: Sequence[Heard]) -> bytes:
+    """The voice of a speaker over several recordings.
+
+    What the encoder said is averaged before it is rounded, each recording counting as much as it is long, up to the
+    minute that is heard of it; so is the level. Of one recording it is the voice that `siren encode` codes.
+
+    Args:
+        heard: At least one recording.
+
+    Returns:
+        Voice field, 8 bytes.
+    """
+    total = sum(one.samples for one in heard)
+    shares = [one.samples / total for one in heard]
+    codes = [sum(s * one.codes[i] for s, one in zip(shares, heard, strict=True)) for i in range(VOICE_DIGITS)]
+    level_db = sum(share * one.level_db for share, one in zip(shares, heard, strict=True))
+    return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes))
+
+
+def blend(first: bytes, second: bytes, mix: float) -> bytes:
+    """A voice between two.
+
+    Digits are coarse: rounding each would jump from the one voice to the other. So what rounding takes from the way of
+    one digit is given to the next (error diffusion, Floyd and Steinberg 1976): of all steps between the two voices a
+    share of `mix` is taken.
+
+    Args:
+        first: Voice field, 8 bytes.
+        second: Voice field, 8 bytes.
+        mix: How much of the second, 0..1.
+
+    Returns:
+        Voice field, 8 bytes; the first for 0, the second for 1.
+
+    Raises:
+        UsageError: If `mix` is not 0..1.
+    """
+    if not 0.0 <= mix <= 1.0:
+        raise UsageError(f"--mix is {mix}, expected a number from 0 (the first voice) to 1 (the second)")
+    digits, owed = [], 0.0
+    for one, other in zip(voice_digits(first), voice_digits(second), strict=True):
+        steps = abs(other - one)
+        wanted = mix * steps + owed
+        taken = min(max(round(wanted), 0), steps)
+        digits.append(one + taken if other > one else one - taken)
+        owed = wanted - taken
+    level_db = (1 - mix) * voice_level_db(first) + mix * voice_level_db(second)
+    return voice_to_bytes(level_db, digits)
+
+
+def likeness(first: bytes, second: bytes) -> float:
+    """How alike two voices are: 1 less the mean difference of their digits, as a share of the largest possible."""
+    pairs = zip(voice_digits(first), voice_digits(second), strict=True)
+    return 1.0 - sum(abs(one - other) for one, other in pairs) / (VOICE_DIGITS * (VOICE_DIGIT_LEVELS - 1))
+
+
+def heard_s(heard: Sequence[Heard]) -> float:
+    """Seconds of sound that a voice rests on."""
+    return sum(one.samples for one in heard) / SAMPLE_RATE_HZ
