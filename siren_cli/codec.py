@@ -21,11 +21,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from siren_cli.audio import mix_down, resample
 from siren_cli.chunks import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
-from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
+from siren_cli.errors import UsageError, WeightsDamaged
+from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.synthesis import speech_to_wav
@@ -80,13 +80,9 @@ class Codec:
         return self._tables if self._prior is None else self._prior
 
     def coded(
-        self,
-        indices: NDArray[np.int16],
-        voice: bytes | None,
-        sample_count: int,
-        source_rate_hz: int = SAMPLE_RATE_HZ,
-        voice_id: bytes | None = None,
-    ) -> Coded:
+        self, indices: NDArray[np.int16], voice: bytes | None, sample_count: int,
+        source_rate_hz: int = SAMPLE_RATE_HZ, voice_id: bytes | None = None,
+    ) -> Coded:  # fmt: skip
         """Indices [F, Q] of this model, of whatever origin, ready for `decode` and `to_bytes`."""
         return Coded(
             indices, voice, sample_count, source_rate_hz, self.model_id, self._tables, self._prior, voice_id=voice_id
@@ -137,7 +133,7 @@ class Codec:
             UsageError: If the model has fewer stages.
         """
         self.require_stages(stages)
-        samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        samples = mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
         level_db = speech_level_db(samples)
         indices = [
             self.samples_to_indices(shown, chunk, level_db, stages)
@@ -147,15 +143,9 @@ class Codec:
         return self.coded(np.concatenate(indices), voice, len(samples), sample_rate_hz)
 
     def encode_stream(
-        self,
-        blocks: Iterable[ArrayLike],
-        sample_rate_hz: int,
-        *,
-        stages: int = 1,
-        level_db: float | None = None,
-        has_voice: bool = True,
-        voice_id: bytes | None = None,
-    ) -> Iterator[bytes]:
+        self, blocks: Iterable[ArrayLike], sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None,
+        has_voice: bool = True, voice_id: bytes | None = None,
+    ) -> Iterator[bytes]:  # fmt: skip
         """Encodes a recording of any length in little memory: see `siren_cli.streaming.encode_stream`."""
         from siren_cli.streaming import encode_stream  # which knows this class
 
@@ -191,7 +181,7 @@ class Codec:
             AudioEmpty: If there are no samples.
             AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
         """
-        samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        samples = mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
         level_db = speech_level_db(samples)
         heard = samples[: CHUNK_FRAMES * FRAME_SAMPLES]
         return self._samples_to_voice_codes(heard, level_db).cpu().numpy(), level_db, len(heard)
@@ -316,18 +306,6 @@ class Codec:
         return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
 
 
-def _mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-    if wav.ndim not in (1, 2):
-        raise AudioInvalid(
-            f"samples have shape {list(wav.shape)}, expected [T] or [T, C]; give one recording at a time"
-        )
-    if wav.size == 0:
-        raise AudioEmpty("there are no samples, expected at least one; check the recording")
-    if not np.isfinite(wav).all():
-        raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
-    return resample(mix_down(wav), sample_rate_hz, SAMPLE_RATE_HZ)
-
-
 def load_codec(
     model: str | os.PathLike[str] | None = None, *, device: str = "auto", threads: int | None = None
 ) -> Codec:
@@ -348,9 +326,7 @@ def load_codec(
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"device {device!r} is not known, expected auto, cpu or cuda; give one of them")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "device cuda was asked for and torch finds none; use --device cpu or install torch with CUDA"
-        )
+        raise UsageError("device cuda was asked for and torch finds none; use --device cpu or install torch with CUDA")
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
@@ -369,6 +345,4 @@ def _read_tensors(path: Path) -> dict[str, Any]:
             if not name.startswith((TABLES_PREFIX, PRIOR_PREFIX))
         }
     except (SafetensorError, OSError) as error:
-        raise WeightsDamaged(
-            f"{path}: not readable as safetensors ({error}); restore the model's files"
-        ) from error
+        raise WeightsDamaged(f"{path}: not readable as safetensors ({error}); restore the model's files") from error

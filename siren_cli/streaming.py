@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from siren_cli.audio import MAX_DURATION_S, Resampler, mix_down
+from siren_cli.audio import Resampler
 from siren_cli.chunks import CHUNK_FRAMES, Chunk, Cutter
-from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.errors import AudioEmpty, AudioInvalid
+from siren_cli.config import FRAME_SAMPLES
+from siren_cli.errors import AudioEmpty
+from siren_cli.intake import Intake
 from siren_cli.loudness import NOMINAL_LEVEL_DB, LevelMeter, speech_level_db
 from siren_format.reader import Group
 from siren_format.writer import StreamWriter
@@ -29,53 +30,6 @@ if TYPE_CHECKING:
 
 NO_SPEECH_DB = -60.0
 """If the first minute of a stream is no louder, nobody has spoken yet, and it says nothing of the voice to come."""
-
-
-class Intake:
-    """Brings blocks of a recording to one channel at 16 kHz.
-
-    Args:
-        sample_rate_hz: Rate of the blocks.
-    """
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        self._resampler = Resampler(sample_rate_hz, SAMPLE_RATE_HZ)
-        self.sample_count = 0
-
-    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Takes a block.
-
-        Args:
-            block: Samples [T] or [T, C], full scale at 1.
-
-        Returns:
-            The samples [T'] at 16 kHz that are certain.
-
-        Raises:
-            AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
-        """
-        if block.ndim not in (1, 2):
-            raise AudioInvalid(f"samples have shape {list(block.shape)}, expected [T] or [T, C]; give one recording")
-        if not np.isfinite(block).all():
-            raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
-        return self._count(self._resampler.push(mix_down(block)))
-
-    def finish(self) -> NDArray[np.float32]:
-        """Ends the recording: the samples [T'] that were still to come.
-
-        Raises:
-            AudioEmpty: If there were no samples.
-        """
-        wav = self._count(self._resampler.finish())
-        if self.sample_count == 0:
-            raise AudioEmpty("there are no samples, expected at least one; check the recording")
-        return wav
-
-    def _count(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.sample_count += len(wav)
-        if self.sample_count > MAX_DURATION_S * SAMPLE_RATE_HZ:
-            raise AudioInvalid(f"longer than the {MAX_DURATION_S} s that a file can hold; split the recording")
-        return wav
 
 
 def level_db_of(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int) -> float:

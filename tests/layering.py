@@ -88,13 +88,15 @@ RULES = (
     Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.coded",
+        ("numpy", "safetensors", "torch", "siren_cli.chunks", "siren_cli.coded", "siren_cli.intake",
          "siren_cli.loudness", "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("siren_cli.streaming",),
     ),
+    Rule("siren_cli.intake", ("numpy", "siren_cli.audio", *_CLI_PLAIN)),
     Rule(
         "siren_cli.streaming",
-        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness", "siren_format", *_CLI_PLAIN),
+        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.intake", "siren_cli.loudness", "siren_format",
+         *_CLI_PLAIN),
         ("siren_cli.codec", "siren_cli.coded"),
     ),
     Rule(

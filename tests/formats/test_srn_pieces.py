@@ -61,7 +61,7 @@ def test_the_writer_writes_the_same(name: str, tables: Tables, prior: NeuralPrio
     for with_prior in (prior, None):
         whole = stream_to_bytes(stream, tables, with_prior)
         for rows in (1, 100, 1_000):
-            writer = StreamWriter(MODEL_ID, stream.voice, stream.source_rate_hz, tables, with_prior)
+            writer = StreamWriter(MODEL_ID, stream.voice, stream.source_rate_hz, tables, with_prior, stream.voice_id)
             starts = range(0, len(stream.indices), rows)
             parts = [writer.write(stream.indices[start : start + rows]) for start in starts]
             assert b"".join([*parts, writer.finish(stream.sample_count)]) == whole
