@@ -65,10 +65,9 @@ def open_input(source: str, error_class: type[SirenError]) -> AbstractContextMan
     from contextlib import nullcontext
 
     if source == STREAM:
-        if sys.stdin is None:
-            raise UsageError("standard input is closed, expected a file's bytes; pipe them in")
-        if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal, expected a file's bytes; pipe them in")
+        if sys.stdin is None or sys.stdin.isatty():
+            found = "closed" if sys.stdin is None else "a terminal"
+            raise UsageError(f"standard input is {found}, expected a file's bytes; pipe them in")
         return nullcontext(sys.stdin.buffer)
     require_file(source, error_class)
     try:
