@@ -65,8 +65,9 @@ def open_input(source: str, error_class: type[SirenError]) -> AbstractContextMan
     from contextlib import nullcontext
 
     if source == STREAM:
-        if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal, expected a file's bytes; pipe them in")
+        if sys.stdin is None or sys.stdin.isatty():
+            found = "closed" if sys.stdin is None else "a terminal"
+            raise UsageError(f"standard input is {found}, expected a file's bytes; pipe them in")
         return nullcontext(sys.stdin.buffer)
     require_file(source, error_class)
     try:
@@ -145,6 +146,8 @@ def require_writable(destination: str, *, force: bool, source: str = STREAM) -> 
         OutputUnwritable: If the output is a folder or its folder is missing or closed to us.
     """
     if destination == STREAM:
+        if sys.stdout is None:
+            raise UsageError("standard output is closed, expected a file or a pipe; give -o PATH or pipe it on")
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal, expected a file or a pipe; give -o PATH or pipe it on")
         return

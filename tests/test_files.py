@@ -88,6 +88,13 @@ def test_folder_that_is_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyP
         require_writable(str(tmp_path / "out"), force=False)
 
 
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_streams_that_are_closed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"sys.{name}", None)
+    with pytest.raises(UsageError, match="is closed, expected"):
+        read_bytes("-", SrnUnreadable) if name == "stdin" else require_writable("-", force=False)
+
+
 def test_reads_up_to_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "in"
     path.write_bytes(b"12345")
