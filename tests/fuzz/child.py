@@ -9,8 +9,8 @@ import atheris
 with atheris.instrument_imports(include=["siren_format"]):
     from tests.fuzz.targets import TARGETS, Target
 
-    if sys.argv[1] in ("packet", "stream"):  # the others do without NumPy
-        from siren_format import entropy, packet, stream  # noqa: F401 - what is imported here is instrumented
+    if sys.argv[1] not in ("layout", "packet-file"):  # the others do without NumPy
+        from siren_format import entropy, packet, reader, salvage, stream  # noqa: F401 - they are instrumented
 
 
 def main(name: str, options: list[str]) -> None:

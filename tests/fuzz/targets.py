@@ -14,13 +14,13 @@ from typing import Any
 
 from siren_format.check import check_value
 from siren_format.errors import FormatError
-from siren_format.header import Header
+from siren_format.header import MODEL_ID_OFFSET, Header
 from siren_format.layout import Layout, parse_layout
-from siren_format.limits import CHECK_BYTES, Coder
+from siren_format.limits import CHECK_BYTES, MODEL_ID_BYTES, Coder
 from siren_format.packet_file import file_to_packets, packets_to_file
 
 VECTORS = Path(__file__).resolve().parent.parent.parent / "formats" / "vectors"
-_FLAGS_BYTE = 2
+_FLAGS_BYTE = 1
 _GROUPED_BIT = 6
 
 
@@ -80,7 +80,7 @@ def stream(data: bytes) -> bool:
     from siren_format.stream import bytes_to_stream
 
     tables, prior = _coding()
-    model_id = data[3:5]
+    model_id = _model_id(data)
     try:
         found = bytes_to_stream(data, tables, model_id, prior)
     except FormatError as error:
@@ -88,7 +88,7 @@ def stream(data: bytes) -> bool:
         return False
     if data[: len(_header_bytes(data))] != _header_bytes(data):
         raise Finding("a header was read that nobody writes")
-    if found.indices.min() < 0 or found.indices.max() > 999 or len(found.indices) != -(-found.sample_count // 2_560):
+    if found.indices.min() < 0 or found.indices.max() > 999 or len(found.indices) != _frames(found.sample_count):
         raise Finding("indices are out of range or not as many as the samples ask for")
     _require_that_a_flipped_bit_is_refused(parse_layout(data), data)
     return True
@@ -106,6 +106,76 @@ def packet(data: bytes) -> bool:
         return False
     if found.to_bytes(prior) != data:
         raise Finding("a packet was read that nobody writes")
+    return True
+
+
+def reader(data: bytes) -> bool:
+    """A whole `.srn` file that arrives in pieces: what comes out is what `bytes_to_stream` makes of it, or refused."""
+    import numpy as np
+
+    from siren_format.reader import StreamReader
+    from siren_format.stream import bytes_to_stream
+
+    tables, prior = _coding()
+    piecewise = StreamReader(_model_id(data), tables, prior)
+    size = 1 + zlib.crc32(data) % 97
+    groups = []
+    try:
+        for start in range(0, len(data), size):
+            groups.extend(piecewise.feed(data[start : start + size]))
+        groups.extend(piecewise.finish())
+    except FormatError as error:
+        _require_one_line(error)
+        groups = []
+    try:
+        whole = bytes_to_stream(data, tables, _model_id(data), prior)
+    except FormatError:
+        if groups:
+            raise Finding("a file was read in pieces and refused as a whole") from None
+        return False
+    if not groups:
+        raise Finding("a file was refused in pieces and read as a whole")
+    sample_count = sum(group.sample_count for group in groups)
+    is_same = np.array_equal(np.concatenate([group.indices for group in groups]), whole.indices)
+    if not is_same or (sample_count, piecewise.voice) != (whole.sample_count, whole.voice):
+        raise Finding("a file says one thing in pieces and another as a whole")
+    return True
+
+
+def salvage(data: bytes) -> bool:
+    """What is left of a file: all of a sound one, and of any other stretches that follow each other."""
+    import numpy as np
+
+    from siren_format.salvage import salvage as salvage_file
+    from siren_format.stream import bytes_to_stream
+
+    tables, prior = _coding()
+    try:
+        left = salvage_file(data, tables, _model_id(data), prior)
+    except FormatError as error:
+        _require_one_line(error)
+        left = None
+    try:
+        whole = bytes_to_stream(data, tables, _model_id(data), prior)
+    except FormatError:
+        whole = None
+    if left is None:
+        if whole is not None:
+            raise Finding("nothing is left of a sound file")
+        return False
+    next_sample = 0
+    for part in left.parts:
+        is_whole = part.indices is None or len(part.indices) == _frames(part.sample_count)
+        if part.start_sample != next_sample or part.sample_count < 1 or not is_whole:
+            raise Finding("the stretches of a damaged file do not follow each other")
+        next_sample += part.sample_count
+    if whole is None:
+        if not left.is_lossy and not left.trailing_bytes:
+            raise Finding("a file was refused, and nothing of it is lost")
+        return True
+    indices = [part.indices for part in left.parts if part.indices is not None]
+    if left.is_lossy or left.trailing_bytes or not np.array_equal(np.concatenate(indices), whole.indices):
+        raise Finding("something of a sound file is lost")
     return True
 
 
@@ -139,6 +209,8 @@ TARGETS = {
     "packet-file": Target(packet_file, ("packets", "invalid"), 4_096, 128),
     "stream": Target(stream, ("valid", "invalid"), 512, 512, repaired),
     "packet": Target(packet, ("packets",), 255, 512),
+    "reader": Target(reader, ("valid", "invalid"), 4_096, 512),
+    "salvage": Target(salvage, ("valid", "invalid"), 4_096, 512),
 }
 """By name, as the command line and the report have it."""
 
@@ -169,6 +241,15 @@ def _canonical(payload: bytes, frames: int, header: Header, source: Any, start: 
     finally:
         entropy.encode_indices = encode
     return made[0], indices, voice
+
+
+def _model_id(data: bytes) -> bytes:
+    """The model id that a file names, whatever it is, so that no file is refused for that."""
+    return data[MODEL_ID_OFFSET : MODEL_ID_OFFSET + MODEL_ID_BYTES]
+
+
+def _frames(sample_count: int) -> int:
+    return -(-sample_count // 2_560)
 
 
 def _require_one_line(error: FormatError) -> None:
