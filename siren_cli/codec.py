@@ -32,7 +32,7 @@ from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
-from siren_format.salvage import Salvage, salvage
+from siren_format.salvage import Salvage, salvage_groups
 from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
 from siren_format.voice import coarse_level_db, codes_to_digits, voice_digits, voice_level_db, voice_to_bytes
@@ -105,7 +105,7 @@ class Codec:
         Raises:
             FormatError: If the header is damaged or no group is left undamaged.
         """
-        return salvage(data, self._tables, self.model_id, self._prior)
+        return salvage_groups(data, self._tables, self.model_id, self._prior)
 
     def require_stages(self, stages: int) -> None:
         """Refuses a number of stages that the model does not have.

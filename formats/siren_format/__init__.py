@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from siren_format.prior import NeuralPrior
     from siren_format.prior_rows import prior_digit_bits
     from siren_format.reader import Group, StreamReader
-    from siren_format.salvage import Part, Salvage, salvage
+    from siren_format.salvage import Part, Salvage, salvage_groups
     from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
     from siren_format.tables import Tables, cross_entropy_bits, table_digit_bits
     from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
@@ -67,7 +67,7 @@ _MODULE_OF_NAME = {
     "NeuralPrior": "prior",
     "prior_digit_bits": "prior_rows",
     **dict.fromkeys(("Group", "StreamReader"), "reader"),
-    **dict.fromkeys(("Part", "Salvage", "salvage"), "salvage"),
+    **dict.fromkeys(("Part", "Salvage", "salvage_groups"), "salvage"),
     **dict.fromkeys(("Stream", "bytes_to_stream", "stream_to_bytes"), "stream"),
     **dict.fromkeys(("Tables", "cross_entropy_bits", "table_digit_bits"), "tables"),
     **dict.fromkeys(("voice_digits", "voice_level_db", "voice_to_bytes"), "voice"),
@@ -113,7 +113,7 @@ __all__ = [
     "parse_header",
     "parse_layout",
     "prior_digit_bits",
-    "salvage",
+    "salvage_groups",
     "stream_to_bytes",
     "table_digit_bits",
     "text_to_voice",

@@ -89,7 +89,7 @@ class Salvage:
         return sum(part.sample_count for part in self.parts)
 
 
-def salvage(data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None) -> Salvage:
+def salvage_groups(data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None) -> Salvage:
     """Decode every group whose check matches.
 
     Args:

@@ -20,7 +20,7 @@ from siren_format.errors import FormatError
 from siren_format.header import Header
 from siren_format.layout import parse_layout
 from siren_format.limits import MAX_GROUP_SAMPLES, MAX_GROUPS, Coder
-from siren_format.salvage import salvage
+from siren_format.salvage import salvage_groups
 from siren_format.stream import bytes_to_stream, group_to_bytes
 
 
@@ -85,7 +85,7 @@ def run() -> list[Cost]:
         cost("longest file, 333 hours, structure", longest, parse_layout),
         cost("20,001 groups, structure", header + group * (MAX_GROUPS + 1), parse_layout),
         cost("20,000 empty groups", header + empty * MAX_GROUPS, whole),
-        cost("noise behind one group, salvaged", noise, lambda data: salvage(data, tables, model_id, prior)),
+        cost("noise behind one group, salvaged", noise, lambda data: salvage_groups(data, tables, model_id, prior)),
     ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from siren_format.errors import CheckFailed, FormatError, NeedsTables, OtherModel
 from siren_format.layout import GroupRecord, parse_layout
-from siren_format.salvage import Salvage, salvage
+from siren_format.salvage import Salvage, salvage_groups
 from siren_format.stream import Stream, stream_to_bytes
 from tests.formats.vector_material import MINUTE_SAMPLES, MODEL_ID, VECTORS, VOICE, likely_indices, vector_tables
 
@@ -26,7 +26,7 @@ RECORDS: tuple[GroupRecord, ...] = parse_layout(DATA).records
 
 def salvaged(data: bytes) -> Salvage:
     """What is left, after what must hold of anything that is."""
-    left = salvage(data, TABLES, MODEL_ID)
+    left = salvage_groups(data, TABLES, MODEL_ID)
     place = 0
     for part in left.parts:
         assert part.start_sample == place
@@ -124,16 +124,16 @@ def test_bytes_behind_the_end_are_counted() -> None:
 
 def test_what_cannot_be_helped_is_refused() -> None:
     with pytest.raises(FormatError):  # the header is covered by every check
-        salvage(flipped(DATA, 8 * 5), TABLES, MODEL_ID)
+        salvage_groups(flipped(DATA, 8 * 5), TABLES, MODEL_ID)
     with pytest.raises(OtherModel):
-        salvage(DATA, TABLES, b"\0\0")
+        salvage_groups(DATA, TABLES, b"\0\0")
     with pytest.raises(FormatError):
-        salvage(DATA[: RECORDS[0].payload_start + 9], TABLES, MODEL_ID)
+        salvage_groups(DATA[: RECORDS[0].payload_start + 9], TABLES, MODEL_ID)
     with pytest.raises(NeedsTables):
-        salvage(DATA, None, MODEL_ID)
+        salvage_groups(DATA, None, MODEL_ID)
     one = flipped((VECTORS / "valid" / "one-minute.srn").read_bytes(), 8 * 30)
     with pytest.raises(CheckFailed):
-        salvage(one, TABLES, MODEL_ID)
+        salvage_groups(one, TABLES, MODEL_ID)
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)

@@ -146,7 +146,7 @@ def salvage(data: bytes) -> bool:
     """What is left of a file: all of a sound one, and of any other stretches that follow each other."""
     import numpy as np
 
-    from siren_format.salvage import salvage as salvage_file
+    from siren_format.salvage import salvage_groups as salvage_file
     from siren_format.stream import bytes_to_stream
 
     tables, prior = _coding()
