@@ -68,8 +68,8 @@ _CODEC2_FRAMES = {
 def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> System:
     """SIREN in packets over a bad link; see `siren_cli.evaluation.systems.siren`."""
     from siren_cli import packets as profile
-    from siren_format import packet as packet_format
     from siren_format.errors import FormatError
+    from siren_format.packet_head import HEAD_BYTES
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
@@ -82,7 +82,7 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
             heard = profile.decode_packets(codec, arrived).wav if arrived else wav[:0]
         except FormatError:  # not one of them can be read
             heard = wav[:0]
-        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - packet_format.HEAD_BYTES * len(sent))
+        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
     return replace(
