@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +44,26 @@ types: $(DEV_READY) ## Check types
 bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--json" for machines)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+seams: $(DEV_READY) ## Measure what a boundary of groups does to the sound, beside a shift of the frames
+	$(BIN)/python -m tests.bench.seams $(ARGS)
+
+endurance: $(DEV_READY) ## Measure memory and speed of three hours beside ten minutes; takes ten minutes
+	$(BIN)/python -m tests.bench.endurance $(ARGS)
+
+limits: $(DEV_READY) ## Measure what the largest and the most deceitful files cost before they are refused
+	$(BIN)/python -m tests.bench.limits $(ARGS)
+
 bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
 	$(BIN)/python -m tests.bench.training $(ARGS)
+
+bench-batch: $(DEV_READY) ## Measure many files at once beside a shell loop, and how fast trees are looked through
+	$(BIN)/python -m tests.bench.batch $(ARGS)
+
+crash: $(DEV_READY) ## Kill batches at random, fill a disk, and report what was left (ARGS="--kills 200")
+	$(BIN)/python -m tests.crash $(ARGS)
+
+fuzz: $(DEV_READY) ## Fuzz the format's readers up to ten million executions; goes on where it left off, in cache/fuzz
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench-coding: $(DEV_READY) ## Compare the coders of the indices: rate, silence, time (DATA, ARGS="--audio DIR --cache RUN/cache")
 	$(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)

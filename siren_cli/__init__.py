@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from siren_cli.codec import Codec as Codec
-    from siren_cli.codec import Coded as Coded
     from siren_cli.codec import load_codec as load
+    from siren_cli.coded import Coded as Coded
 
 __version__ = "0.1.0"
 

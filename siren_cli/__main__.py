@@ -10,7 +10,7 @@ from types import FrameType
 from siren_cli.errors import ExitStatus, SirenError
 
 _DEBUG_VARIABLE = "SIREN_DEBUG"
-_INFO_OPTIONS = ("--json", "-q", "--quiet")
+_INFO_OPTIONS = ("--json", "-q", "--quiet", "-r", "--recursive")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,9 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A file's name may hold bytes that are no text; printing it must not fail.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A file's name may hold bytes that are no text; printing it must not fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except SirenError as error:
@@ -48,6 +49,7 @@ def _run(arguments: list[str]) -> int:
             [word for word in arguments[1:] if word not in _INFO_OPTIONS],
             as_json="--json" in arguments,
             quiet="-q" in arguments or "--quiet" in arguments,
+            recursive="-r" in arguments or "--recursive" in arguments,
         )
 
     import signal

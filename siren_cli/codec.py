@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,51 +21,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from siren_cli.audio import mix_down, resample
-from siren_cli.chunks import CHUNK_FRAMES, Chunk, chunks_of
+from siren_cli.chunks import CHUNK_FRAMES, Chunk, Chunking
+from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError, WeightsDamaged
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
-from siren_cli.model.decoder import Speech
-from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
 from siren_format.prior import NeuralPrior
-from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
+from siren_format.reader import StreamReader
+from siren_format.salvage import Salvage, salvage
+from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
 from siren_format.voice import coarse_level_db, voice_digits, voice_level_db, voice_to_bytes
-
-_NOISE_SEED = 68
-
-
-@dataclass(frozen=True, eq=False)
-class Coded:
-    """A recording as indices and voice: what a `.srn` file says.
-
-    Attributes:
-        indices: [F, Q] integers 0..999, one row per 160 ms, one column per stage.
-        voice: 8 bytes (level and timbre), or None for the default voice.
-        sample_count: Length at 16 kHz; F is this divided by 2,560, rounded up.
-        source_rate_hz: Sample rate of the recording that was encoded.
-        model_id: The model that gave the indices their meaning.
-    """
-
-    indices: NDArray[np.int16]
-    voice: bytes | None
-    sample_count: int
-    source_rate_hz: int
-    model_id: bytes
-    _tables: Tables | None = field(default=None, repr=False)
-    _prior: NeuralPrior | None = field(default=None, repr=False)
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.sample_count / SAMPLE_RATE_HZ
-
-    def to_bytes(self) -> bytes:
-        """The `.srn` file, entropy coded."""
-        stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz)
-        return stream_to_bytes(stream, self._tables, self._prior)
+from siren_format.writer import StreamWriter
 
 
 class Codec:
@@ -90,6 +60,8 @@ class Codec:
         self.config = model.config
         self.name = model.config.name
         self.stages = model.config.stages
+        self.encoding = Chunking.for_encoding(model.config)
+        self.decoding = Chunking.for_decoding(model.config)
 
     @property
     def networks(self) -> SirenModel:
@@ -112,7 +84,34 @@ class Codec:
         """Indices [F, Q] of this model, of whatever origin, ready for `decode` and `to_bytes`."""
         return Coded(indices, voice, sample_count, source_rate_hz, self.model_id, self._tables, self._prior)
 
-    @torch.inference_mode()
+    def writer(self, voice: bytes | None, source_rate_hz: int) -> StreamWriter:
+        """Writes a file of this model group by group."""
+        return StreamWriter(self.model_id, voice, source_rate_hz, self._tables, self._prior)
+
+    def reader(self) -> StreamReader:
+        """Reads a file of this model group by group."""
+        return StreamReader(self.model_id, self._tables, self._prior)
+
+    def salvage(self, data: bytes) -> Salvage:
+        """What is left of a damaged file; `siren_cli.streaming.speak_salvage` turns it into sound.
+
+        Args:
+            data: The bytes.
+
+        Raises:
+            FormatError: If the header is damaged or no group is left undamaged.
+        """
+        return salvage(data, self._tables, self.model_id, self._prior)
+
+    def require_stages(self, stages: int) -> None:
+        """Refuses a number of stages that the model does not have.
+
+        Raises:
+            UsageError: If it has fewer stages.
+        """
+        if not 1 <= stages <= self.stages:
+            raise UsageError(f"{stages} stages asked for, model {self.name} has {self.stages}; give 1..{self.stages}")
+
     def encode(self, wav: ArrayLike, sample_rate_hz: int, *, stages: int = 1) -> Coded:
         """Encodes a recording, on its own and in float32, so that its indices depend on nothing else.
 
@@ -129,31 +128,23 @@ class Codec:
             AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
             UsageError: If the model has fewer stages.
         """
-        if not 1 <= stages <= self.stages:
-            raise UsageError(
-                f"{stages} stages asked for, model {self.name} has {self.stages}; give 1..{self.stages}"
-            )
+        self.require_stages(stages)
         samples = _mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
         level_db = speech_level_db(samples)
-        frames = -(-len(samples) // FRAME_SAMPLES)
-        padded = np.pad(
-            samples * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)),
-            (0, frames * FRAME_SAMPLES - len(samples)),
-        )
-        wav_16k = torch.from_numpy(padded)[None]
+        indices = [
+            self.samples_to_indices(shown, chunk, level_db, stages)
+            for chunk, shown in self.encoding.cut(samples, FRAME_SAMPLES)
+        ]
+        voice = self.samples_to_voice(samples[: CHUNK_FRAMES * FRAME_SAMPLES], level_db)
+        return self.coded(np.concatenate(indices), voice, len(samples), sample_rate_hz)
 
-        indices = []
-        for chunk in chunks_of(frames):
-            latents = self._wav_to_latents(
-                wav_16k[:, chunk.start * FRAME_SAMPLES : chunk.stop * FRAME_SAMPLES]
-            )
-            indices.append(
-                self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep].cpu().numpy()
-            )
-        voice = voice_to_bytes(
-            coarse_level_db(level_db), self._wav_to_voice(wav_16k[:, : CHUNK_FRAMES * FRAME_SAMPLES])
-        )
-        return self.coded(np.concatenate(indices).astype(np.int16), voice, len(samples), sample_rate_hz)
+    def encode_stream(
+        self, blocks: Iterable[ArrayLike], sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None
+    ) -> Iterator[bytes]:
+        """Encodes a recording of any length in little memory: see `siren_cli.streaming.encode_stream`."""
+        from siren_cli.streaming import encode_stream  # which knows this class
+
+        return encode_stream(self, blocks, sample_rate_hz, stages=stages, level_db=level_db)
 
     def from_bytes(self, data: bytes) -> Coded:
         """Reads a `.srn` file.
@@ -167,7 +158,6 @@ class Codec:
         stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
         return self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
 
-    @torch.inference_mode()
     def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:
         """Decodes to speech; the same bytes give the same samples on the same machine.
 
@@ -181,18 +171,18 @@ class Codec:
             FormatError: If bytes are given that are not a readable `.srn`.
         """
         coded = self.from_bytes(coded) if isinstance(coded, bytes) else coded
-        voice = self._voice_to_vector(coded.voice)
-        indices = torch.from_numpy(coded.indices.astype(np.int64))[None].to(self._device)
         pieces = []
         turns = 0.0
-        for chunk in chunks_of(len(coded.indices)):
-            latents = self._model.quantizer.indices_to_latents(indices[:, chunk.start : chunk.stop])
-            _, speech = self._model.decoder(latents, voice)
-            piece, turns = self._speech_to_wav(speech, chunk, turns)
+        for chunk, shown in self.decoding.cut(coded.indices, 1):
+            piece, turns = self.indices_to_samples(shown, chunk, coded.voice, turns)
             pieces.append(piece)
-        level_db = NOMINAL_LEVEL_DB if coded.voice is None else voice_level_db(coded.voice)
-        wav = np.concatenate(pieces)[: coded.sample_count] * 10.0 ** ((level_db - NOMINAL_LEVEL_DB) / 20.0)
-        return np.clip(wav, -1.0, 1.0).astype(np.float32)
+        return np.concatenate(pieces)[: coded.sample_count]
+
+    def decode_stream(self, pieces: Iterable[bytes]) -> Iterator[NDArray[np.float32]]:
+        """Decodes a file of any length in little memory: see `siren_cli.streaming.decode_stream`."""
+        from siren_cli.streaming import decode_stream  # which knows this class
+
+        return decode_stream(self, pieces)
 
     @torch.inference_mode()
     def mel_distance_db(self, decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
@@ -213,20 +203,62 @@ class Codec:
         nats = float((mels[0] - mels[1]).abs().mean()) * self.config.mel_std
         return nats * 20.0 / float(np.log(10.0))
 
-    def _wav_to_latents(self, wav: Tensor) -> Tensor:
-        """Samples [1, T] at the nominal level → latents [1, F, D]."""
-        wav = wav.to(self._device)
+    @torch.inference_mode()
+    def samples_to_indices(
+        self, samples: NDArray[np.float32], chunk: Chunk, level_db: float, stages: int
+    ) -> NDArray[np.int16]:
+        """Encodes one chunk.
+
+        Args:
+            samples: Samples [T] of the chunk with its context, at 16 kHz; the last frame may be cut short.
+            chunk: Which frames to keep.
+            level_db: Level of the recording's speech.
+            stages: 1 or 2.
+
+        Returns:
+            Indices [F, stages] of the frames kept.
+        """
+        wav = self._at_nominal_level(samples, level_db)
         features = self._model.mel(wav) if self._model.front_end is None else self._model.front_end(wav)
         _, latents = self._model.factorizer.semantic(features)
-        return latents
+        indices = self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep]
+        return indices.cpu().numpy().astype(np.int16)
 
-    def _wav_to_voice(self, wav: Tensor) -> list[int]:
-        """Samples [1, T] → the 28 digits of the voice."""
+    @torch.inference_mode()
+    def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:
+        """The voice of samples [T] at 16 kHz and their level, 8 bytes."""
         encoder = self._model.factorizer.voice
-        digits: list[int] = encoder.fsq.codes_to_digits(encoder(self._model.mel(wav.to(self._device))))[
-            0
-        ].tolist()
-        return digits
+        codes = encoder(self._model.mel(self._at_nominal_level(samples, level_db)))
+        return voice_to_bytes(coarse_level_db(level_db), encoder.fsq.codes_to_digits(codes)[0].tolist())
+
+    def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
+        """Samples [T] → as many as fill the last frame [1, T'], as loud as the model is used to."""
+        padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
+        return torch.from_numpy(padded * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)))[None].to(self._device)
+
+    @torch.inference_mode()
+    def indices_to_samples(
+        self, indices: NDArray[np.int16], chunk: Chunk, voice: bytes | None, turns: float
+    ) -> tuple[NDArray[np.float32], float]:
+        """Decodes one chunk.
+
+        Args:
+            indices: Indices [F, Q] of the chunk with its context.
+            chunk: Which frames to keep.
+            voice: 8 bytes, or None for the default voice.
+            turns: Phase of the pitch at the end of the chunk before, in turns; 0 at the start.
+
+        Returns:
+            Samples [T] of the frames kept, and the phase at their end.
+        """
+        shown = torch.from_numpy(indices.astype(np.int64))[None].to(self._device)
+        latents = self._model.quantizer.indices_to_latents(shown)
+        _, speech = self._model.decoder(latents, self._voice_to_vector(voice))
+        own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
+        wav, turns = speech_to_wav(self._model.vocoder, speech, chunk.start * FRAME_SAMPLES, own, turns)
+        level_db = NOMINAL_LEVEL_DB if voice is None else voice_level_db(voice)
+        wav = wav * 10.0 ** ((level_db - NOMINAL_LEVEL_DB) / 20.0)
+        return np.clip(wav.cpu().numpy(), -1.0, 1.0).astype(np.float32), turns
 
     def _voice_to_vector(self, voice: bytes | None) -> Tensor:
         """The voice of a file → [1, V]; None gives the default voice."""
@@ -235,28 +267,6 @@ class Codec:
             return encoder.default_voice(1)
         digits = torch.tensor([voice_digits(voice)], device=self._device)
         return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
-
-    def _speech_to_wav(
-        self, speech: Speech, chunk: Chunk, turns: float
-    ) -> tuple[NDArray[np.float32], float]:
-        """Decoded speech of a chunk with its context → samples of the chunk, and the pitch's phase at its end.
-
-        Phase and noise go on from the chunk before, so that chunks meet without a seam.
-        """
-        hop = self.config.mel_hop_samples
-        own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
-        pitch = _hold_pitch(speech)
-        phase = pitch_to_turns(pitch, hop)
-        phase = phase + (turns - (float(phase[0, own.start - 1]) if own.start else 0.0))
-        noise = fixed_noise(chunk.start * FRAME_SAMPLES, chunk.stop * FRAME_SAMPLES, _NOISE_SEED)
-        source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
-        wav: Tensor = self._model.vocoder(speech._replace(pitch=pitch), source)
-        return wav[0, own].cpu().numpy(), float(phase[0, own.stop - 1]) % 1.0
-
-
-def _hold_pitch(speech: Speech) -> Tensor:
-    """Decoded pitch [B, F], within 50 to 550 Hz whatever the network says."""
-    return speech.pitch.clamp(float(np.log(50.0)), float(np.log(550.0)))
 
 
 def _mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:

@@ -48,6 +48,27 @@ def show_json(facts: dict[str, Any]) -> None:
     _print(json.dumps(facts) + "\n")
 
 
+def show_columns(
+    columns: tuple[tuple[str, int], ...], cells: list[str], last: str, *, with_headings: bool
+) -> None:
+    """Prints one line of a long table at once, without waiting for the others.
+
+    Args:
+        columns: Headings and widths.
+        cells: One for each column, set to the right.
+        last: A cell of any width at the end, such as a path.
+        with_headings: Whether to print the headings first.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    lines = [[name for name, _ in columns] + ["file"]] if with_headings else []
+    lines.append([*cells, last])
+    for line in lines:
+        aligned = [cell.rjust(width) for cell, (_, width) in zip(line[:-1], columns, strict=True)]
+        _print("  ".join([*aligned, line[-1]]) + "\n")
+
+
 def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str]) -> None:
     """Prints a table and lines below it; columns shrink to the terminal, or take what they need in a pipe.
 
@@ -125,6 +146,60 @@ def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
     from rich.console import Console
 
     return Console(stderr=True).status(text)
+
+
+class BatchDisplay:
+    """How far a batch of files is: a bar where a person watches, nothing elsewhere.
+
+    Args:
+        files: Files in the batch.
+        quiet: Whether to show nothing.
+    """
+
+    def __init__(self, files: int, *, quiet: bool) -> None:
+        self._files = files
+        self._progress: Any = None
+        self._bar: Any = None
+        self._is_shown = not quiet and sys.stderr.isatty()
+
+    def __enter__(self) -> BatchDisplay:
+        if self._is_shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            text = TextColumn("files, {task.description}")
+            columns = (BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
+            self._progress = Progress(*columns, console=Console(stderr=True))
+            self._bar = self._progress.add_task("starting", total=self._files)
+            self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def show(self, ended: int, facts: dict[str, Any]) -> None:
+        """Moves the bar.
+
+        Args:
+            ended: Files that are done, skipped or failed.
+            facts: The totals so far, by the names of `siren_cli.batch.report`.
+        """
+        if self._progress is not None:
+            text = (
+                f"{facts['audio_s'] / 3600:.2f} h, {facts['real_time_factor']:.0f} times real time, "
+                f"{facts['mean_file_bps']:.1f} file bps, {facts['failed']} failed"
+            )
+            self._progress.update(self._bar, completed=ended, description=text)
+
+    def error(self, text: str) -> None:
+        """Says one error on a line of its own, above the bar if there is one."""
+        if self._progress is None:
+            error(text)
+        else:
+            line = f"siren: error: {' '.join(text.split())}"
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class TrainingDisplay:

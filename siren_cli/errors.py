@@ -19,6 +19,7 @@ class ExitStatus(IntEnum):
     AUDIO = 5
     OUTPUT_EXISTS = 6
     OUTPUT_UNWRITABLE = 7
+    PARTLY_LOST = 9
     INTERRUPTED = 130
 
 

@@ -11,15 +11,17 @@ from siren_cli.commands.decode import decode
 from siren_cli.commands.encode import encode
 from siren_cli.commands.eval import evaluate
 from siren_cli.commands.roundtrip import roundtrip
+from siren_cli.commands.tokens import tokens
 from siren_cli.commands.train import train_app
 from siren_cli.commands.trim import trim
+from siren_cli.commands.verify import verify
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.options import ModelOption
 
 _EPILOG = (
     "Exit statuses: 0 done; 1 unexpected error; 2 wrong usage; 3 not a readable .srn file (damaged or "
     "unsupported); 4 weights missing or other than the file's; 5 audio unreadable; 6 output exists; "
-    "7 output cannot be written; 130 interrupted."
+    "7 output cannot be written; 9 decoded with --ignore-damage, and part of it is lost; 130 interrupted."
 )
 
 # Newer Typers carry a Click of their own, older ones import the real one; this is the UsageError of either.
@@ -57,6 +59,8 @@ app.command()(encode)
 app.command()(decode)
 app.command()(roundtrip)
 app.command()(trim)
+app.command()(verify)
+app.command()(tokens)
 app.add_typer(train_app, name="train")
 app.command("eval")(evaluate)
 
@@ -64,6 +68,9 @@ app.command("eval")(evaluate)
 @app.command()
 def info(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, or - for standard input.")],
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Folders too: a line for each file in them, and totals.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no notes.")] = False,
     bits: Annotated[
@@ -74,7 +81,9 @@ def info(
     """Tell what .srn files say of themselves and what they cost. Needs no torch."""
     from siren_cli.commands.info import run_info
 
-    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet, bits=bits, model=model))
+    if recursive and bits:
+        raise UsageError("--bits is about single files, --recursive about many; give one of them")
+    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet, recursive=recursive, bits=bits, model=model))
 
 
 def run_command_line(arguments: list[str]) -> int:

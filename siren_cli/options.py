@@ -27,8 +27,41 @@ class Profile(str, Enum):
     PACKET = "packet"
 
 
+class Engine(str, Enum):
+    """Who does the work on many files."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 AudioInput = Annotated[
     str, typer.Argument(metavar="IN", help="Recording: whatever soundfile reads, or - for standard input.")
+]
+ManyInputs = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Argument(
+        metavar="IN...", help="Recordings (whatever soundfile reads), folders of them, or - for standard input."
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Of many files, leave those alone whose output is there and whole.")
+]
+FilesFromOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--files-from", metavar="LIST", help="File with one input a line, or NUL between them; - for standard input."
+    ),
+]
+JobsOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes for many files; one a core if not given."),
+]
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="Who does many files: this machine, or a Ray cluster.")
+]
+RayAddressOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--ray-address", metavar="HOST:PORT", help="Running Ray cluster; one of this machine if not given."),
 ]
 StagesOption = Annotated[
     int,

@@ -10,6 +10,7 @@ from siren_cli.errors import SirenError, SrnUnreadable, WeightsMissing
 from siren_cli.files import read_bytes
 from siren_cli.manifest import model_release_of
 from siren_format.errors import FormatError, OtherModel
+from siren_format.header import Header
 from siren_format.layout import parse_layout
 from siren_format.limits import FRAME_SAMPLES, SAMPLE_RATE_HZ, VERSION
 from siren_format.voice import voice_level_db
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _FRAME_MS = 1_000 * FRAME_SAMPLES // SAMPLE_RATE_HZ
 
 # 20,000 groups of 1,032 bytes are the most that version 1 allows; more is not worth reading into memory.
-_MAX_FILE_BYTES = 32 * 2**20
+MAX_FILE_BYTES = 32 * 2**20
 
 
 def read_srn(source: str) -> bytes:
@@ -37,7 +38,7 @@ def read_srn(source: str) -> bytes:
         SrnUnreadable: If there is no such file or it cannot be read.
         UsageError: If the source is standard input and that is a terminal.
     """
-    return read_bytes(source, SrnUnreadable, limit_bytes=_MAX_FILE_BYTES)
+    return read_bytes(source, SrnUnreadable, limit_bytes=MAX_FILE_BYTES)
 
 
 def facts_of(data: bytes) -> dict[str, Any]:
@@ -54,23 +55,16 @@ def facts_of(data: bytes) -> dict[str, Any]:
         WeightsDamaged: If the list of packaged models cannot be read.
     """
     layout = parse_layout(data)
-    header = layout.header
-    packaged = model_release_of(header.model_id)
-    name, release = (None, None) if packaged is None else packaged
+    said = header_facts(layout.header)
     return {
-        "format_version": VERSION,
+        "format_version": said.pop("format_version"),
         "duration_s": layout.duration_s,
         "sample_count": layout.sample_count,
         "frames": layout.frames,
         "groups": len(layout.records),
-        "stages": header.stages,
+        "stages": said.pop("stages"),
         "coder": "+".join(sorted({record.coder.name.lower() for record in layout.records})),
-        "voice": _voice_kind(header.voice is not None, header.has_coded_voice),
-        "voice_level_db": None if header.voice is None else voice_level_db(header.voice),
-        "model_id": header.model_id.hex(),
-        "model_name": name,
-        "model_release": release,
-        "source_rate_hz": header.source_rate_hz,
+        **said,
         "header_bytes": layout.header_bytes,
         "voice_bytes": layout.voice_bytes,
         "payload_bytes": layout.payload_bytes,
@@ -78,6 +72,32 @@ def facts_of(data: bytes) -> dict[str, Any]:
         "file_bytes": layout.file_bytes,
         "payload_bps": layout.payload_bps,
         "file_bps": layout.file_bps,
+    }
+
+
+def header_facts(header: Header) -> dict[str, Any]:
+    """What the header of a file says.
+
+    Args:
+        header: The header.
+
+    Returns:
+        Plain values by name, units in the names: the part of `facts_of` that the header knows.
+
+    Raises:
+        WeightsDamaged: If the list of packaged models cannot be read.
+    """
+    packaged = model_release_of(header.model_id)
+    name, release = (None, None) if packaged is None else packaged
+    return {
+        "format_version": VERSION,
+        "stages": header.stages,
+        "voice": _voice_kind(header.voice is not None, header.has_coded_voice),
+        "voice_level_db": None if header.voice is None else voice_level_db(header.voice),
+        "model_id": header.model_id.hex(),
+        "model_name": name,
+        "model_release": release,
+        "source_rate_hz": header.source_rate_hz,
     }
 
 

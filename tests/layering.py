@@ -39,6 +39,9 @@ _FORMAT_PLAIN = tuple(
 _CLI_PLAIN = ("siren_cli.config", "siren_cli.errors", "siren_cli.__version__")
 _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren_cli.srn_file")
 
+_BATCH = ("siren_cli.batch", "siren_cli.files", "siren_cli.manifest", "siren_cli.srn_file", *_CLI_PLAIN, *_FORMAT_PLAIN)
+"""What is done with one file of many may import this at once; what it is done with, inside a function."""
+
 _JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
            "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
            "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
@@ -53,16 +56,25 @@ RULES = (
     Rule("siren_format.*", ("numpy", "siren_format")),
     Rule("siren_weights"),
     # The program's plain parts.
-    Rule("siren_cli", inside=("siren_cli.codec",)),
+    Rule("siren_cli", inside=("siren_cli.codec", "siren_cli.coded")),
     Rule("siren_cli.errors"),
     Rule("siren_cli.config", ("siren_cli.errors",)),
-    Rule("siren_cli.files", _CLI_PLAIN),
+    Rule("siren_cli.temporary"),
+    Rule("siren_cli.files", ("siren_cli.temporary", *_CLI_PLAIN)),
     Rule("siren_cli.manifest", _CLI_PLAIN, ("siren_weights",)),
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
     Rule("siren_cli.phones", ("numpy",)),
     Rule("siren_cli.pitch", ("numpy", *_CLI_PLAIN), ("pysptk",)),
-    Rule("siren_cli.chunks"),
-    Rule("siren_cli.audio", ("numpy", "soundfile", "soxr", "siren_cli.files", *_CLI_PLAIN)),
+    Rule("siren_cli.chunks", ("numpy", "siren_cli.config")),
+    Rule("siren_cli.pcm", ("numpy", *_CLI_PLAIN)),
+    Rule("siren_cli.wav_stream", ("siren_cli.pcm", *_CLI_PLAIN)),
+    *(Rule(f"siren_cli.audio_{way}put", ("numpy", "soundfile", "siren_cli.files", "siren_cli.pcm",
+                                         "siren_cli.wav_stream", *_CLI_PLAIN)) for way in ("in", "out")),
+    Rule(
+        "siren_cli.audio",
+        ("numpy", "soundfile", "soxr", "siren_cli.audio_input", "siren_cli.audio_output", "siren_cli.files",
+         "siren_cli.pcm", *_CLI_PLAIN),
+    ),
     Rule(
         "siren_cli.weights",
         ("siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN),
@@ -72,10 +84,22 @@ RULES = (
     Rule("siren_cli.model", ("siren_cli.model",)),
     Rule("siren_cli.model.*", ("numpy", "torch", "siren_cli.model", *_CLI_PLAIN), ("transformers",)),
     # Where the two meet.
+    Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness",
-         "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("numpy", "safetensors", "torch", "siren_cli.audio", "siren_cli.chunks", "siren_cli.coded",
+         "siren_cli.loudness", "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.streaming",),
+    ),
+    Rule(
+        "siren_cli.streaming",
+        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.loudness", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.codec", "siren_cli.coded"),
+    ),
+    Rule(
+        "siren_cli.salvaging",
+        ("numpy", "siren_cli.chunks", "siren_cli.console", "siren_cli.streaming", "siren_format", *_CLI_PLAIN),
+        ("siren_cli.codec", "siren_cli.coded"),
     ),
     Rule("siren_cli.training"),
     Rule(
@@ -94,7 +118,8 @@ RULES = (
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.packets",
+        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.packet_speech",
+         "siren_cli.packets",
          "siren_cli.training.envelope", "siren_cli.training.vocoder_stage", "siren_cli.weights", "siren_format",
          "speechmos", "torch", "transformers"),
     ),
@@ -105,6 +130,7 @@ RULES = (
         "siren_cli.srn_file",
         ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
+    Rule("siren_cli.srn_source", ("siren_cli.files", "siren_cli.srn_file", *_CLI_PLAIN, *_FORMAT_PLAIN)),
     Rule(
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
@@ -115,9 +141,39 @@ RULES = (
         "siren_cli.packet_files",
         ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
     ),
+    # Many files: the plan and the engines know of no sound; what is done with a file knows the codec.
+    Rule("siren_cli.batch"),
+    Rule("siren_cli.batch.plan", ("siren_cli.files", *_CLI_PLAIN)),
+    Rule("siren_cli.batch.work", _BATCH, ("siren_cli.codec",)),
+    Rule(
+        "siren_cli.batch.encoding",
+        _BATCH,
+        ("siren_cli.audio", "siren_cli.codec", "siren_cli.packets", "siren_cli.streaming"),
+    ),
+    Rule(
+        "siren_cli.batch.decoding",
+        _BATCH,
+        ("numpy", "soundfile", "siren_cli.audio", "siren_cli.packet_speech", "siren_cli.salvaging",
+         "siren_cli.streaming"),
+    ),
+    Rule("siren_cli.batch.ray_engine", ("siren_cli.batch", *_CLI_PLAIN), ("ray",)),
+    Rule(
+        "siren_cli.batch.*",
+        ("siren_cli.batch", "siren_cli.console", "siren_cli.files", "siren_cli.temporary", *_CLI_PLAIN),
+    ),
+    # Whole trees of coded files, without torch.
+    Rule("siren_cli.listing", ("siren_cli.batch.plan", "siren_cli.console", "siren_cli.packet_files", *_BATCH[3:])),
+    Rule("siren_cli.checking", ("siren_cli.shelf", *_BATCH[3:]), ("siren_format",)),
+    Rule("siren_cli.shelf", ("siren_cli.manifest", *_CLI_PLAIN), ("siren_cli.weights", "siren_format")),
+    Rule("siren_cli.tokens"),
+    Rule(
+        "siren_cli.tokens.*",
+        ("numpy", "siren_cli.files", "siren_cli.tokens", "siren_format", *_CLI_PLAIN),
+        ("pyarrow",),
+    ),
     Rule("siren_cli.commands"),
     Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-         ("siren_cli.bit_report", "siren_cli.packet_files")),
+         ("siren_cli.bit_report", "siren_cli.listing", "siren_cli.packet_files")),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),
@@ -127,9 +183,11 @@ RULES = (
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-        ("numpy", "pystoi", "siren_cli.audio", "siren_cli.codec", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
-         "siren_cli.weights", "siren_format"),
+        ("numpy", "pystoi", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.codec",
+         "siren_cli.loudness", "siren_cli.manifest", "siren_cli.evaluation.single",
+         "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
+         "siren_cli.pcm", "siren_cli.salvaging", "siren_cli.shelf", "siren_cli.srn_source", "siren_cli.streaming",
+         "siren_cli.tokens", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

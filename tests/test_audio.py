@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -142,16 +143,15 @@ def test_refuses_what_the_format_cannot_hold(tmp_path: Path, monkeypatch: pytest
         write_audio(str(tmp_path / "out.txt"), sine(100, 16_000), 16_000)
     with pytest.raises(OutputUnwritable, match="FLAC cannot hold 768000 Hz"):
         write_audio(str(tmp_path / "out.flac"), sine(100, 16_000), 768_000)
-    monkeypatch.setattr("siren_cli.audio._WAV_MAX_BYTES", 198)
+    monkeypatch.setattr("siren_cli.audio_output.MAX_DATA_BYTES", 198)
     with pytest.raises(OutputUnwritable, match="more than WAV holds"):
         write_audio(str(tmp_path / "out.wav"), sine(100, 16_000), 16_000)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_device_takes_wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = BytesIO()
-    monkeypatch.setattr(
-        "siren_cli.audio.write_bytes", lambda destination, data, *, force: written.write(data) and None
-    )
-    write_audio("/dev/null", sine(100, 16_000), 16_000)
-    assert soundfile.info(BytesIO(written.getvalue())).format == "WAV"
+def test_a_named_pipe_takes_wav(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.flac")
+    reader = os.open(tmp_path / "out.flac", os.O_RDONLY | os.O_NONBLOCK)
+    write_audio(str(tmp_path / "out.flac"), sine(100, 16_000), 16_000)
+    assert soundfile.info(BytesIO(os.read(reader, 1_000))).format == "WAV"
+    os.close(reader)

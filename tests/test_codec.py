@@ -12,9 +12,9 @@ import torch
 from safetensors.numpy import load_file
 
 import siren_cli
-from siren_cli.chunks import CHUNK_FRAMES, CONTEXT_FRAMES, chunks_of
+from siren_cli.chunks import Chunking, Cutter
 from siren_cli.codec import Codec
-from siren_cli.config import FRAME_SAMPLES
+from siren_cli.config import FRAME_SAMPLES, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError
 from siren_cli.loudness import speech_level_db
 from siren_cli.weights import find_model, save_model
@@ -138,24 +138,41 @@ def test_impossible_devices_are_refused(tiny_model: Path) -> None:
         siren_cli.load(tiny_model, device="abacus")
 
 
-@pytest.mark.parametrize("frames", [1, CHUNK_FRAMES, CHUNK_FRAMES + 1, 3 * CHUNK_FRAMES + 7])
-def test_chunks_keep_every_frame_once(frames: int) -> None:
-    kept = [f for chunk in chunks_of(frames) for f in range(chunk.start, chunk.stop)[chunk.keep]]
+CONFIG = ModelConfig()
+
+
+@pytest.mark.parametrize(
+    "chunking", [Chunking.for_encoding(CONFIG), Chunking.for_decoding(CONFIG), Chunking(7, 20, 3)]
+)
+@pytest.mark.parametrize("frames", [1, 358, 359, 375, 376, 391, 392, 3 * 375 + 7])
+def test_chunks_keep_every_frame_once(chunking: Chunking, frames: int) -> None:
+    chunks = list(chunking.chunks_of(frames))
+    kept = [frame for chunk in chunks for frame in range(chunk.start, chunk.stop)[chunk.keep]]
     assert kept == list(range(frames))
-    assert all(chunk.stop - chunk.start <= CHUNK_FRAMES + 2 * CONTEXT_FRAMES for chunk in chunks_of(frames))
+    most = chunking.chunk_frames + 2 * chunking.context_frames
+    assert all(chunk.stop - chunk.start <= most for chunk in chunks)
+    assert all(chunk.start == max(0, kept_from - chunking.context_frames) and chunk.stop <= frames
+               for chunk in chunks for kept_from in [chunk.start + chunk.keep.start])
+
+
+@pytest.mark.parametrize("piece_rows", [1, 7, 100, 5_000])
+def test_what_arrives_piece_by_piece_is_cut_the_same(piece_rows: int) -> None:
+    rows, chunking = np.arange(1_001), Chunking(7, 20, 3)
+    whole = [(chunk, list(shown)) for chunk, shown in chunking.cut(rows, 4)]
+    cutter = Cutter(chunking, 4)
+    pushed = [cut for start in range(0, 1_001, piece_rows) for cut in cutter.push(rows[start : start + piece_rows])]
+    assert [(chunk, list(shown)) for chunk, shown in [*pushed, *cutter.finish()]] == whole
 
 
 def test_chunks_meet_without_a_seam(codec: Codec, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     coded = codec.encode(speech, 16000, stages=2)
     whole = codec.decode(coded)
-    monkeypatch.setattr("siren_cli.chunks.CHUNK_FRAMES", 20)
-    pieces = codec.decode(coded)
-    assert pieces.shape == whole.shape
-    assert codec.mel_distance_db(pieces, whole) < 0.5
-    # Phase and noise go on: no step at a boundary stands out from the steps of the speech around it.
-    steps = np.abs(np.diff(pieces))
-    for boundary in range(20 * FRAME_SAMPLES, len(pieces), 20 * FRAME_SAMPLES):
-        assert steps[boundary - 1] <= np.quantile(steps[boundary - 1600 : boundary + 1600], 0.999)
+    context = codec.decoding.context_frames
+    monkeypatch.setattr(codec, "decoding", Chunking(5, 10, context))
+    np.testing.assert_allclose(codec.decode(coded), whole, atol=1e-3)
+    # Without the context they would not: what is compared can tell.
+    monkeypatch.setattr(codec, "decoding", Chunking(5, 10, 1))
+    assert np.abs(codec.decode(coded) - whole).max() > 1e-2
 
 
 def test_long_recordings_become_groups(codec: Codec, speech: np.ndarray) -> None:

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from siren_format.packing import digits_to_indices, indices_to_digits, pack_indices, unpack_indices
     from siren_format.prior import NeuralPrior
     from siren_format.prior_rows import prior_digit_bits
+    from siren_format.reader import Group, StreamReader
+    from siren_format.salvage import Part, Salvage, salvage
     from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
     from siren_format.tables import Tables, cross_entropy_bits, table_digit_bits
     from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
+    from siren_format.writer import StreamWriter
 
 _MODULE_OF_NAME = {
     **dict.fromkeys(("decode_indices", "encode_indices"), "entropy"),
@@ -60,9 +63,12 @@ _MODULE_OF_NAME = {
     **dict.fromkeys(("digits_to_indices", "indices_to_digits", "pack_indices", "unpack_indices"), "packing"),
     "NeuralPrior": "prior",
     "prior_digit_bits": "prior_rows",
+    **dict.fromkeys(("Group", "StreamReader"), "reader"),
+    **dict.fromkeys(("Part", "Salvage", "salvage"), "salvage"),
     **dict.fromkeys(("Stream", "bytes_to_stream", "stream_to_bytes"), "stream"),
     **dict.fromkeys(("Tables", "cross_entropy_bits", "table_digit_bits"), "tables"),
     **dict.fromkeys(("voice_digits", "voice_level_db", "voice_to_bytes"), "voice"),
+    "StreamWriter": "writer",
 }
 
 __all__ = [
@@ -70,6 +76,7 @@ __all__ = [
     "CheckFailed",
     "Coder",
     "FormatError",
+    "Group",
     "GroupRecord",
     "Header",
     "Layout",
@@ -78,8 +85,12 @@ __all__ = [
     "NotSirenFile",
     "NeuralPrior",
     "OtherModel",
+    "Part",
     "ReservedBits",
+    "Salvage",
     "Stream",
+    "StreamReader",
+    "StreamWriter",
     "Tables",
     "TrailingBytes",
     "TruncatedFile",
@@ -95,6 +106,7 @@ __all__ = [
     "parse_header",
     "parse_layout",
     "prior_digit_bits",
+    "salvage",
     "stream_to_bytes",
     "table_digit_bits",
     "unpack_indices",

@@ -79,6 +79,11 @@ class GroupRecord(Record):
         """Frames of the group."""
         return frames_for(self.sample_count)
 
+    @property
+    def end(self) -> int:
+        """The byte after the record."""
+        return self.payload_end + CHECK_BYTES
+
 
 class Layout(Record):
     """The outline of a whole file.
@@ -170,16 +175,28 @@ def parse_layout(data: bytes) -> Layout:
         records = _take_groups(ByteReader(data, header_length), header.stages)
     else:
         records = (_whole_file_record(data, header, header_length, header.sample_count),)
-    header_field = data[:header_length]
     for record in records:
-        end = record.payload_end + CHECK_BYTES
-        if not is_parity_even(header_field, data[record.start : end]):
-            raise CheckFailed(
-                "the number of one bits is odd, expected even; the file is damaged, fetch it again",
-                offset=record.payload_end,
-                field="check",
-            )
+        require_parity(data, header_length, record)
     return Layout(header=header, header_length=header_length, records=records, file_bytes=len(data))
+
+
+def require_parity(data: bytes, header_length: int, record: GroupRecord) -> None:
+    """Check the parity of a group.
+
+    Args:
+        data: The file, or its beginning with the whole group.
+        header_length: Bytes before the payload or the first group.
+        record: The group.
+
+    Raises:
+        CheckFailed: The number of one bits is odd.
+    """
+    if not is_parity_even(data[:header_length], data[record.start : record.end]):
+        raise CheckFailed(
+            "the number of one bits is odd, expected even; the file is damaged, fetch it again",
+            offset=record.payload_end,
+            field="check",
+        )
 
 
 def _whole_file_record(data: bytes, header: Header, start: int, sample_count: int) -> GroupRecord:
@@ -217,7 +234,8 @@ def _take_groups(reader: ByteReader, stages: int) -> tuple[GroupRecord, ...]:
                 offset=reader.position,
                 field="group head",
             )
-        is_last = _take_group(reader, stages, records)
+        record, is_last = take_group(reader, stages, len(records))
+        records.append(record)
     if reader.position != len(reader.data):
         raise TrailingBytes(
             f"bytes after the last group: {len(reader.data) - reader.position}, expected: 0; "
@@ -228,7 +246,23 @@ def _take_groups(reader: ByteReader, stages: int) -> tuple[GroupRecord, ...]:
     return tuple(records)
 
 
-def _take_group(reader: ByteReader, stages: int, records: list[GroupRecord]) -> bool:
+def take_group(reader: ByteReader, stages: int, number: int) -> tuple[GroupRecord, bool]:
+    """Take one group of a grouped file, without its parity being looked at.
+
+    Args:
+        reader: Reader that stands before it; behind it afterwards.
+        stages: Stages of the file.
+        number: Number of the group, from 0.
+
+    Returns:
+        Where it lies, and whether it says that it is the last one.
+
+    Raises:
+        ReservedBits: A reserved bit or value is in use.
+        LimitExceeded: A count is out of range.
+        TruncatedFile: The file ends early.
+        BadPayload: The payload cannot be as long as it says.
+    """
     start = reader.position
     head = reader.take_int(1, "group head")
     if head & _HEAD_RESERVED:
@@ -261,5 +295,4 @@ def _take_group(reader: ByteReader, stages: int, records: list[GroupRecord]) -> 
     reader.take(size_bytes, "payload")
     check = reader.take_int(CHECK_BYTES, "check")
     payload_end = payload_start + size_bytes
-    records.append(GroupRecord(len(records), sample_count, coder, start, payload_start, payload_end, check))
-    return is_last
+    return GroupRecord(number, sample_count, coder, start, payload_start, payload_end, check), is_last

@@ -26,6 +26,9 @@ MAX_GROUPS = 20_000
 MAX_GROUP_PAYLOAD_BYTES = 1_024
 MAX_SOURCE_RATE_HZ = 1_000_000
 
+MAX_HEADER_BYTES = 19
+"""Bytes after which a header has surely ended: 4, a sample count of 3, a source rate of 4 and a voice of 8."""
+
 # The code of a rate is its position, counted from 1; code 0 announces a rate that is not in this list.
 SOURCE_RATES_HZ = (
     8_000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000,

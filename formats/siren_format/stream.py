@@ -239,6 +239,23 @@ def decode_group(
         BadPayload: No encoder writes this payload.
         CheckFailed: The check does not match the bytes and the indices.
     """
+    indices, voice = decode_unchecked(data, layout, record, tables, prior)
+    expected = expected_check(data, layout, record, indices, voice)
+    if record.check != expected:
+        raise CheckFailed(
+            f"check {record.check:#06x}, expected {expected:#06x}; the file is damaged, fetch it again",
+            offset=record.payload_end,
+            field="check",
+        )
+    return indices, voice
+
+
+def decode_unchecked(
+    data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None, prior: NeuralPrior | None = None
+) -> tuple[NDArray[np.int16], bytes | None]:
+    """Decode one group without comparing its check; arguments, result and the other errors are those of
+    ``decode_group``.
+    """
     payload = data[record.payload_start : record.payload_end]
     stages = layout.header.stages
     voice = None
@@ -256,16 +273,27 @@ def decode_group(
             offset=record.payload_start,
             has_voice=layout.header.has_coded_voice,
         )
-    covered = data[record.start : record.payload_end]
-    expected = _check_bytes(data[: layout.header_length], record.number, covered, indices, voice)
-    if record.check != int.from_bytes(expected, "little"):
-        raise CheckFailed(
-            f"check {record.check:#06x}, expected {int.from_bytes(expected, 'little'):#06x}; "
-            "the file is damaged, fetch it again",
-            offset=record.payload_end,
-            field="check",
-        )
     return indices, voice
+
+
+def expected_check(
+    data: bytes, layout: Layout, record: GroupRecord, indices: NDArray[np.int16], voice: bytes | None = None
+) -> int:
+    """Compute the check that a group of these indices should have.
+
+    Args:
+        data: The file.
+        layout: Its outline.
+        record: The group; its number is covered.
+        indices: Its decoded indices.
+        voice: The voice if it is coded in the payload.
+
+    Returns:
+        The check, 0..65535.
+    """
+    covered = data[record.start : record.payload_end]
+    found = _check_bytes(data[: layout.header_length], record.number, covered, indices, voice)
+    return int.from_bytes(found, "little")
 
 
 def _needs(record: GroupRecord, model_id: bytes) -> NeedsTables:

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from siren_cli.console import note, show_json, show_rows, working
-from siren_cli.errors import UsageError
+from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.options import (
     Device,
     DeviceOption,
+    FilesFromOption,
     ForceOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     QuietOption,
+    ResumeOption,
     ThreadsOption,
     default_output,
     is_report_talk,
     speed,
 )
 
+if TYPE_CHECKING:
+    from siren_cli.pcm import PcmFormat
+    from siren_cli.srn_source import SrnSource
+
 
 def decode(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="IN.srn", help="File to decode, file or folder of packets, or - for standard input."),
-    ],
+    sources: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="IN.srn...",
+            help="File to decode, file or folder of packets, folders of .srn files, or - for standard input.",
+        ),
+    ] = None,
     output: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--output",
             "-o",
-            metavar="OUT.wav",
-            help="Where to write: .wav, .flac or .ogg, - for WAV on standard output; IN.wav if not given.",
+            metavar="OUT.wav|DIR",
+            help="Where to write: .wav, .flac or .ogg, - for WAV on standard output, a folder for many files; "
+            "IN.wav if not given.",
         ),
     ] = None,
     sample_rate: Annotated[
@@ -44,6 +55,24 @@ def decode(
             help="Rate of the output: the model's 16000 Hz, that of the encoded recording, or a number.",
         ),
     ] = "model",
+    files_from: FilesFromOption = None,
+    jobs: JobsOption = None,
+    resume: ResumeOption = False,
+    raw: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--raw",
+            metavar="FORMAT",
+            help="Write bare samples without a header: u8, s16le, s16be, s24le, s32le, f32le or f64le.",
+        ),
+    ] = None,
+    ignore_damage: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-damage",
+            help="Decode what is undamaged of a long file; the rest is silent and listed, and the exit status is 9.",
+        ),
+    ] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -51,63 +80,132 @@ def decode(
     threads: ThreadsOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Decode a .srn file to a recording of exactly the same duration, or packets to what of it arrived."""
+    """Decode a .srn file to a recording of exactly the same duration, or packets to what of it arrived; or a folder of
+    .srn files, keeping its tree.
+    """
     import os
-    from time import perf_counter
 
+    from siren_cli.batch.plan import CODED_SUFFIXES, holds_coded_files
+    from siren_cli.batch.run import BatchOptions, is_batch, run_batch
+    from siren_cli.errors import SrnUnreadable
     from siren_cli.files import STREAM
-    from siren_cli.manifest import model_for
     from siren_cli.packet_files import is_packets
-    from siren_cli.srn_file import facts_of, read_srn, refusal, voice_text
-    from siren_format.errors import FormatError
+    from siren_cli.pcm import parse_pcm
+    from siren_cli.srn_source import open_srn
 
+    batch = BatchOptions(output, files_from, jobs, as_json=as_json, quiet=quiet)
+    # One folder is a recording in packets, unless there are .srn or .srp files in it.
+    packets = [folder for folder in (sources or [])[:1] if os.path.isdir(folder) and not holds_coded_files(folder)]
+    if is_batch(sources or [], batch, resume=resume, folder_is_one=bool(packets)):
+        if raw is not None:
+            raise UsageError("--raw is about one file, many were given; leave it out or decode them one by one")
+        from siren_cli.batch.decoding import DecodeWork
+
+        rate_hz = None if sample_rate == "source" else _rate_hz(sample_rate, source_rate_hz=0)
+        work = DecodeWork(model, device.value, threads, rate_hz, ignore_damage, force=force, resume=resume)
+        raise typer.Exit(run_batch(work, sources or [], CODED_SUFFIXES, SrnUnreadable, batch))
+    (source,) = sources or []
     destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
-    data = b"" if source != STREAM and os.path.isdir(source) else read_srn(source)
-    if is_packets(source, data):
+    pcm = None if raw is None else parse_pcm(raw)
+    if source != STREAM and os.path.isdir(source):
         _decode_packets(
-            source, data, destination, sample_rate, model, device.value, threads,
+            source, b"", destination, sample_rate, pcm, model, device.value, threads,
             force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
         return
+    with open_srn(source, is_whole=ignore_damage) as srn:
+        if not srn.is_live and is_packets(source, srn.data):
+            _decode_packets(
+                source, srn.data, destination, sample_rate, pcm, model, device.value, threads,
+                force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
+            )  # fmt: skip
+            return
+        is_lossy = _decode_file(
+            source, srn, destination, sample_rate, pcm, model, device.value, threads, ignore_damage=ignore_damage,
+            force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
+        )  # fmt: skip
+    if is_lossy:
+        raise typer.Exit(ExitStatus.PARTLY_LOST)
+
+
+def _decode_file(
+    source: str,
+    srn: SrnSource,
+    destination: str,
+    sample_rate: str,
+    pcm: PcmFormat | None,
+    model: str | None,
+    device: str,
+    threads: int | None,
+    *,
+    ignore_damage: bool,
+    force: bool,
+    as_json: bool,
+    as_talk: bool,
+    quiet: bool,
+) -> bool:
+    """Decodes a `.srn` file group by group; tells whether part of it is lost."""
+    from time import perf_counter
+
+    from siren_cli.manifest import model_for
+    from siren_cli.srn_file import facts_of, header_facts, refusal, voice_text
+    from siren_format.errors import FormatError
+    from siren_format.header import parse_header
+
     try:
-        facts = facts_of(data)
+        is_known = not srn.is_live and not ignore_damage
+        facts = facts_of(srn.data) if is_known else header_facts(parse_header(srn.data)[0])
     except FormatError as error:
         raise refusal(source, error) from error
 
-    from siren_cli.audio import require_audio_destination, resample, write_audio
+    from siren_cli.audio import open_audio_output, require_audio_destination, resampled_count
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=int(facts["source_rate_hz"]))
-    require_audio_destination(destination, force=force, source=source)
+    require_audio_destination(destination, force=force, source=source, raw=pcm)
     if facts["voice"] == "none":
         note("the file carries no voice; decoding with the default voice", quiet=quiet)
 
     from siren_cli.codec import load_codec
+    from siren_cli.salvaging import loss_facts, loss_rows, speak_salvage
+    from siren_cli.streaming import resampled
 
     with working("decoding", quiet=quiet):
-        codec = load_codec(model_for(str(facts["model_id"]), model), device=device.value, threads=threads)
+        codec = load_codec(model_for(str(facts["model_id"]), model), device=device, threads=threads)
         started_s = perf_counter()
         try:
-            coded = codec.from_bytes(data)
+            left = codec.salvage(srn.data) if ignore_damage else None
+            sample_count = facts.get("sample_count") if left is None else left.sample_count
+            wanted = None if sample_count is None else resampled_count(sample_count, codec.sample_rate_hz, rate_hz)
+            pieces = codec.decode_stream(srn.pieces()) if left is None else speak_salvage(codec, left)
+            with open_audio_output(destination, rate_hz, wanted, raw=pcm, force=force) as writer:
+                written = 0
+                for wav in resampled(pieces, codec.sample_rate_hz, rate_hz):
+                    writer.write(wav)
+                    written += len(wav)
         except FormatError as error:
             raise refusal(source, error) from error
-        wav = codec.decode(coded)
         elapsed_s = perf_counter() - started_s
-    wav = resample(wav, codec.sample_rate_hz, rate_hz)
-    write_audio(destination, wav, rate_hz, force=force)
 
+    if left is None:
+        facts, lost = facts_of(srn.data), []
+    else:
+        losses = loss_facts(left)
+        facts, lost = {**facts, **losses, "file_bytes": len(srn.data)}, loss_rows(losses)
     duration_s = float(facts["duration_s"])
     if as_json:
-        sound = {"output_rate_hz": rate_hz, "output_samples": len(wav)}
+        sound = {"output_rate_hz": rate_hz, "output_samples": written}
         timing = {"decode_s": elapsed_s, "decode_real_time_factor": duration_s / elapsed_s}
         show_json({"input": source, "output": destination, **facts, **sound, **timing})
     elif not quiet:
         rows = [
-            ("duration", f"{duration_s:.3f} s, {len(wav)} samples at {rate_hz} Hz"),
+            ("duration", f"{duration_s:.3f} s, {written} samples at {rate_hz} Hz"),
+            *lost,
             ("voice", voice_text(facts)),
             ("decoding", speed(duration_s, elapsed_s)),
         ]
         show_rows(rows, as_talk=as_talk)
+    return left is not None and left.is_lossy
 
 
 def _decode_packets(
@@ -115,6 +213,7 @@ def _decode_packets(
     data: bytes,
     destination: str,
     sample_rate: str,
+    pcm: PcmFormat | None,
     model: str | None,
     device: str,
     threads: int | None,
@@ -125,12 +224,12 @@ def _decode_packets(
     quiet: bool,
 ) -> None:
     """Decodes a packet file, a packet, or the packets of a folder, which has no data."""
-    from siren_cli.audio import require_audio_destination, resample, write_audio
+    from siren_cli.audio import open_audio_output, require_audio_destination, resample
     from siren_cli.config import SAMPLE_RATE_HZ
     from siren_cli.files import STREAM
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=SAMPLE_RATE_HZ)
-    require_audio_destination(destination, force=force, source=source if data else STREAM)
+    require_audio_destination(destination, force=force, source=source if data else STREAM, raw=pcm)
 
     from siren_cli.codec import load_codec
     from siren_cli.manifest import model_for
@@ -151,7 +250,8 @@ def _decode_packets(
         except FormatError as error:
             raise refusal(source, error) from error
     wav = resample(speech.wav, SAMPLE_RATE_HZ, rate_hz)
-    write_audio(destination, wav, rate_hz, force=force)
+    with open_audio_output(destination, rate_hz, len(wav), raw=pcm, force=force) as writer:
+        writer.write(wav)
 
     facts = speech_facts(speech)
     for text in facts["refused"]:

@@ -9,14 +9,20 @@ import typer
 from siren_cli.console import note, show_json, show_rows, working
 from siren_cli.errors import UsageError
 from siren_cli.options import (
-    AudioInput,
     Device,
     DeviceOption,
+    Engine,
+    EngineOption,
+    FilesFromOption,
     ForceOption,
+    JobsOption,
     JsonOption,
+    ManyInputs,
     ModelOption,
     Profile,
     QuietOption,
+    RayAddressOption,
+    ResumeOption,
     StagesOption,
     ThreadsOption,
     default_output,
@@ -29,14 +35,14 @@ _LORAWAN_BYTES = 51
 
 
 def encode(
-    source: AudioInput,
+    sources: ManyInputs = None,
     output: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--output",
             "-o",
-            metavar="OUT.srn",
-            help="Where to write, - for standard output; IN with the suffix .srn if not given.",
+            metavar="OUT.srn|DIR",
+            help="Where to write, - for standard output, a folder for many files; IN with another suffix if not given.",
         ),
     ] = None,
     stages: StagesOption = 1,
@@ -51,9 +57,23 @@ def encode(
         Optional[str],  # noqa: UP045
         typer.Option("--voice", metavar="each|once|none", help="Which packets carry the voice; each if not given."),
     ] = None,
+    files_from: FilesFromOption = None,
+    jobs: JobsOption = None,
+    resume: ResumeOption = False,
+    engine: EngineOption = Engine.LOCAL,
+    ray_address: RayAddressOption = None,
     packet_folder: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--packet-folder", metavar="DIR", help="Write every packet as a file of its own in DIR, too."),
+    ] = None,
+    raw: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--raw",
+            metavar="RATE[:FORMAT[:CHANNELS]]",
+            help="IN is bare samples without a header, e.g. 16000:s16le:1. Formats: u8, s16le, s16be, s24le, s32le, "
+            "f32le, f64le.",
+        ),
     ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -62,16 +82,34 @@ def encode(
     threads: ThreadsOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Encode a recording to a .srn file, or to packets."""
+    """Encode a recording to a .srn file, or to packets; or a folder of recordings, keeping its tree."""
     import os
     from time import perf_counter
 
-    from siren_cli.files import STREAM, require_writable, write_bytes
+    from siren_cli.batch.run import BatchOptions, is_batch
+    from siren_cli.files import STREAM, require_writable, write_bytes, write_pieces
     from siren_cli.packet_files import require_packet_folder, write_packet_folder
 
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_bytes is not None or voice is not None or packet_folder is not None):
         raise UsageError("--max-bytes, --voice and --packet-folder are about packets; give --profile packet as well")
+    batch = BatchOptions(output, files_from, jobs, engine.value, ray_address, as_json=as_json, quiet=quiet)
+    if is_batch(sources or [], batch, resume=resume):
+        for name, value in (("--raw", raw), ("--packet-folder", packet_folder)):
+            if value is not None:
+                raise UsageError(f"{name} is about one recording, many were given; leave it out")
+        from siren_cli.batch.encoding import EncodeWork
+        from siren_cli.batch.plan import AUDIO_SUFFIXES
+        from siren_cli.batch.run import run_batch
+        from siren_cli.errors import AudioUnreadable
+        from siren_cli.weights import find_model
+
+        work = EncodeWork(
+            model, find_model(model).model_id, device.value, threads, stages,
+            (max_bytes or _LORAWAN_BYTES) if is_packets else None, voice or "each", force=force, resume=resume,
+        )  # fmt: skip
+        raise typer.Exit(run_batch(work, sources or [], AUDIO_SUFFIXES, AudioUnreadable, batch))
+    (source,) = sources or []
     destination = default_output(source, ".srp" if is_packets else ".srn") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     require_writable(destination, force=force, source=source)
@@ -80,31 +118,43 @@ def encode(
             raise UsageError(f"{destination}: lies in the packet folder, which holds packets alone; write it elsewhere")
         require_packet_folder(packet_folder, force=force)
 
-    from siren_cli.audio import conversion_notes, read_audio
+    from siren_cli.audio import open_audio
+    from siren_cli.pcm import parse_raw
     from siren_cli.srn_file import cost_rows, facts_of
 
-    wav, rate_hz = read_audio(source)
-    for text in conversion_notes(wav, rate_hz):
-        note(text, quiet=quiet)
-
-    from siren_cli.codec import load_codec
-    from siren_cli.packets import encode_packets, packet_facts, packet_rows
-    from siren_format.packet_file import packets_to_file
-
-    with working("encoding", quiet=quiet):
-        codec = load_codec(model, device=device.value, threads=threads)
-        started_s = perf_counter()
+    raw_audio = None if raw is None else parse_raw(raw)
+    with open_audio(source, raw_audio) as recording:
+        rate_hz = recording.rate_hz
         if is_packets:
-            packets = encode_packets(
-                codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
-            )
-            data = packets_to_file(packets, codec.model_id)
+            wav = recording.whole()
         else:
-            data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
-        elapsed_s = perf_counter() - started_s
-    if packet_folder is not None:
-        write_packet_folder(packet_folder, packets, force=force)
-    write_bytes(destination, data, force=force)
+            from siren_cli.streaming import level_db_of
+
+            # A file is heard once for its level, and for what may be wrong with it, before anything is done.
+            level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
+        for text in recording.notes:
+            note(text, quiet=quiet)
+
+        from siren_cli.codec import load_codec
+        from siren_cli.packets import encode_packets, packet_facts, packet_rows
+        from siren_format.packet_file import packets_to_file
+
+        with working("encoding", quiet=quiet):
+            codec = load_codec(model, device=device.value, threads=threads)
+            started_s = perf_counter()
+            if is_packets:
+                packets = encode_packets(
+                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES, voice=voice or "each"
+                )
+                data = packets_to_file(packets, codec.model_id)
+                elapsed_s = perf_counter() - started_s
+                if packet_folder is not None:
+                    write_packet_folder(packet_folder, packets, force=force)
+                write_bytes(destination, data, force=force)
+            else:
+                coded = codec.encode_stream(recording.blocks(), rate_hz, stages=stages, level_db=level_db)
+                data = write_pieces(destination, coded, force=force)
+                elapsed_s = perf_counter() - started_s
 
     facts = packet_facts(packets, len(wav) / rate_hz) if is_packets else facts_of(data)
     duration_s = float(facts["duration_s"])

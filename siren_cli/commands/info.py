@@ -16,7 +16,13 @@ from siren_format.packet_file import PACKET_FILE_MAGIC, PACKET_SUFFIX
 
 
 def run_info(
-    files: list[str], *, as_json: bool, quiet: bool, bits: bool = False, model: str | None = None
+    files: list[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+    recursive: bool = False,
+    bits: bool = False,
+    model: str | None = None,
 ) -> int:
     """Prints the facts of every file; one that is refused does not keep the others from being shown.
 
@@ -24,12 +30,17 @@ def run_info(
         files: Paths, or `-` for standard input.
         as_json: Whether to print one JSON object a line instead of text.
         quiet: Whether to leave out the note on standard error.
+        recursive: Whether to look into folders, and print a line for each file, and totals.
         bits: Whether to decode the indices and tell where the bits went.
         model: What the user gave with `--model`, for `bits`.
 
     Returns:
         The exit status: that of the first file that was refused.
     """
+    if recursive:
+        from siren_cli.listing import list_files
+
+        return list_files(files, as_json=as_json)
     status = int(ExitStatus.OK)
     shown = 0
     for source in files:

@@ -16,7 +16,8 @@ import numpy as np
 import soundfile
 import torch
 
-from siren_cli.codec import Codec, Coded, load_codec
+from siren_cli.codec import Codec, load_codec
+from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.evaluation.material import list_material, read_clip
 from siren_cli.training.data import Cache

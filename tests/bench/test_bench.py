@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from siren_cli.codec import Codec
+from tests.bench import seams
 from tests.bench.contender import Contender, Speed, measure
+from tests.bench.endurance import Endured
+from tests.bench.endurance import as_text as as_endurance_text
 from tests.bench.peers import DAC_16_KHZ, DISTILHUBERT, ENCODEC_24_KHZ, MIMI
 from tests.bench.report import as_dict, as_text
 from tests.bench.startup import Run
@@ -54,6 +58,25 @@ def test_the_table_reads_as_expected() -> None:
         "python -c pass              0.010          1.0x          0.01x        8\n"
         "python -c 'import torch'    1.000        100.0x          1.00x      200"
     )
+
+
+def test_seams_are_measured_against_a_run_as_a_whole(codec: Codec) -> None:
+    rows = seams.measure(codec, 80)
+    assert rows["decoding, at a boundary"]["wave_db"] < -40
+    assert rows["frames shifted by 80 ms"]["wave_db"] > -20
+    assert rows["encoding and decoding, far from it"]["mel_db"] >= 0
+    lines = seams.as_text(rows).splitlines()
+    assert len(lines) == 2 + len(rows)
+    assert lines[-1].startswith("| frames shifted by 120 ms | ")
+
+
+def test_the_endurance_table_compares_with_the_first_recording() -> None:
+    short = Endured("encode", 10, 7.0, 1.0, 500_000_000, 5_000)
+    found = [short, Endured("encode", 180, 109.0, 1.0, 510_000_000, 90_000)]
+    assert as_endurance_text(found).splitlines()[2:] == [
+        "| encode | 10 | 500 MB | 1.00 | 100 | 1.00 | 0.005 MB |",
+        "| encode | 180 | 510 MB | 1.02 | 100 | 1.00 | 0.090 MB |",
+    ]
 
 
 @pytest.mark.parametrize(

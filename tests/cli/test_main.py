@@ -71,10 +71,10 @@ def test_every_error_ends_in_one_line_and_its_status(
     status: int,
     message: str | None,
 ) -> None:
-    def fail(source: str) -> None:
+    def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("siren_cli.audio.read_audio", fail)
+    monkeypatch.setattr("siren_cli.audio.open_audio", fail)
     outcome = siren("encode", recording)
     assert outcome.status == status
     assert outcome.out == ""

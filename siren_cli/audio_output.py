@@ -1,0 +1,167 @@
+"""Where samples go: WAV, bare samples, or a file that soundfile writes. The way in is `siren_cli.audio`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from siren_cli.errors import OutputUnwritable
+from siren_cli.files import Output
+from siren_cli.pcm import S16LE, PcmFormat, samples_to_bytes
+from siren_cli.wav_stream import HEADER_BYTES, MAX_DATA_BYTES, wav_header
+
+_BLOCK_SAMPLES = 2**18
+
+
+class AudioWriter(Protocol):
+    """Takes one channel of samples."""
+
+    def write(self, wav: NDArray[np.float32]) -> None:
+        """Writes samples [T], clipped to -1..1."""
+
+
+class PcmWriter:
+    """Writes bare samples.
+
+    Args:
+        output: Where to.
+        pcm: How.
+    """
+
+    def __init__(self, output: Output, pcm: PcmFormat) -> None:
+        self._output = output
+        self._pcm = pcm
+
+    def write(self, wav: NDArray[np.float32]) -> None:
+        """Writes samples [T], clipped to -1..1.
+
+        Raises:
+            OutputUnwritable: If they cannot be written.
+        """
+        for start in range(0, len(wav), _BLOCK_SAMPLES):
+            self._output.write(samples_to_bytes(wav[start : start + _BLOCK_SAMPLES], self._pcm))
+
+
+class WavWriter(PcmWriter):
+    """Writes 16-bit WAV; into a pipe too, where the header comes before anyone knows how much will follow.
+
+    Args:
+        output: Where to.
+        destination: Its name in messages.
+        rate_hz: Sample rate.
+        sample_count: Samples that will come; None if unknown.
+
+    Raises:
+        OutputUnwritable: If they are more than a WAV file holds; a pipe takes them all the same.
+    """
+
+    def __init__(self, output: Output, destination: str, rate_hz: int, sample_count: int | None) -> None:
+        super().__init__(output, S16LE)
+        self._destination = destination
+        self._rate_hz = rate_hz
+        self._claimed_bytes = None if sample_count is None else 2 * sample_count
+        self._written_bytes = 0
+        self._require_room(self._claimed_bytes or 0)
+        output.write(wav_header(rate_hz, self._claimed_bytes))
+
+    def __enter__(self) -> WavWriter:
+        """Nothing is left to do."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Corrects the header, where that is possible and necessary."""
+        if kind is None and self._written_bytes != self._claimed_bytes and self._output.is_seekable:
+            self._output.seek(0)
+            self._output.write(wav_header(self._rate_hz, self._written_bytes))
+            self._output.seek(HEADER_BYTES + self._written_bytes)
+
+    def write(self, wav: NDArray[np.float32]) -> None:
+        """Writes samples [T], clipped to -1..1.
+
+        Raises:
+            OutputUnwritable: If they cannot be written, or are more than a WAV file holds.
+        """
+        self._written_bytes += 2 * len(wav)
+        self._require_room(self._written_bytes)
+        super().write(wav)
+
+    def _require_room(self, data_bytes: int) -> None:
+        if self._output.is_seekable and data_bytes > MAX_DATA_BYTES:
+            raise OutputUnwritable(f"{self._destination}: {data_bytes // 2} samples, more than WAV holds; write .flac")
+
+
+class SoundFileWriter:
+    """Writes a file through soundfile.
+
+    Args:
+        output: Where to.
+        destination: Its name in messages.
+        rate_hz: Sample rate.
+        file_format: Format, as soundfile names it.
+        subtype: How samples are written, as soundfile names it.
+
+    Raises:
+        OutputUnwritable: If the format cannot hold the rate.
+    """
+
+    def __init__(self, output: Output, destination: str, rate_hz: int, file_format: str, subtype: str) -> None:
+        self._sink = _Sink(output)
+        try:
+            self._file = soundfile.SoundFile(self._sink, "w", rate_hz, 1, subtype, format=file_format)
+        except soundfile.SoundFileError as error:
+            raise OutputUnwritable(
+                f"{destination}: {file_format} cannot hold {rate_hz} Hz ({error}); write .wav"
+            ) from error
+
+    def __enter__(self) -> SoundFileWriter:
+        """Nothing is left to do."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Ends the file.
+
+        Raises:
+            OutputUnwritable: If it cannot be written.
+        """
+        self._file.close()
+        if kind is None:
+            self._sink.require_success()
+
+    def write(self, wav: NDArray[np.float32]) -> None:
+        """Writes samples [T], clipped to -1..1.
+
+        Raises:
+            OutputUnwritable: If they cannot be written.
+        """
+        for start in range(0, len(wav), _BLOCK_SAMPLES):
+            self._file.write(wav[start : start + _BLOCK_SAMPLES])
+            self._sink.require_success()
+
+
+class _Sink:
+    """An output as soundfile calls it from C, where an error would be printed and forgotten: it is kept instead."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._failure: OutputUnwritable | None = None
+
+    def write(self, data: bytes) -> int:
+        if self._failure is None:
+            try:
+                self._output.write(bytes(data))
+            except OutputUnwritable as error:
+                self._failure = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int) -> int:
+        return self._output.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._output.tell()
+
+    def require_success(self) -> None:
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,108 @@
+"""One recording of a batch to a `.srn` file or a file of packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from siren_cli.batch.plan import Task
+from siren_cli.batch.work import codec_of
+from siren_cli.errors import OutputExists, SirenError
+from siren_cli.files import write_bytes, write_pieces
+from siren_cli.srn_file import facts_of, read_srn
+from siren_format.errors import FormatError
+from siren_format.packet_file import file_to_packets, packets_to_file
+
+if TYPE_CHECKING:
+    from siren_cli.audio import Recording
+    from siren_cli.codec import Codec
+
+
+@dataclass(frozen=True)
+class EncodeWork:
+    """Recordings to `.srn` files or, if `max_bytes` is given, to packet files. Attributes are the command's options."""
+
+    model: str | None
+    model_id: bytes
+    device: str
+    threads: int | None
+    stages: int
+    max_bytes: int | None = None
+    voice: str = "each"
+    force: bool = False
+    resume: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the results."""
+        return ".srn" if self.max_bytes is None else ".srp"
+
+    def is_done(self, task: Task) -> bool:
+        """Whether a whole file of these settings is there.
+
+        Args:
+            task: The file.
+
+        Raises:
+            OutputExists: If a whole file of other settings is there.
+        """
+        try:
+            data = read_srn(task.destination)
+            if self.max_bytes is not None:
+                model_id, stages = file_to_packets(data)[0], self.stages
+            else:
+                facts = facts_of(data)
+                model_id, stages = bytes.fromhex(facts["model_id"]), facts["stages"]
+        except (SirenError, FormatError):
+            return False
+        if (model_id, stages) != (self.model_id, self.stages):
+            raise OutputExists(
+                f"{task.destination}: is of model {model_id.hex()} with {stages} stages, "
+                f"expected {self.model_id.hex()} with {self.stages}; give --force to replace it"
+            )
+        return True
+
+    def run(self, task: Task, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Encodes one recording.
+
+        Args:
+            task: The file.
+            force: Whether an existing file may be replaced.
+
+        Returns:
+            Facts of the coded file, and what had to be done to the recording.
+
+        Raises:
+            SirenError: If it cannot be encoded or written.
+        """
+        from siren_cli.audio import open_audio
+
+        with open_audio(task.source) as recording:
+            started_s = perf_counter()
+            codec = codec_of(self.model, self.device, self.threads)
+            make = self._file if self.max_bytes is None else self._packets
+            facts = make(codec, recording, task.destination, force=force)
+            elapsed_s = perf_counter() - started_s
+            notes = tuple(recording.notes)
+        timing = {"encode_s": elapsed_s, "encode_real_time_factor": facts["duration_s"] / elapsed_s}
+        return {**facts, **timing}, notes
+
+    def _file(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
+        from siren_cli.streaming import level_db_of
+
+        rate_hz = recording.rate_hz
+        level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
+        coded = codec.encode_stream(recording.blocks(), rate_hz, stages=self.stages, level_db=level_db)
+        return facts_of(write_pieces(destination, coded, force=force))
+
+    def _packets(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
+        from siren_cli.packets import encode_packets, packet_facts
+
+        wav, rate_hz = recording.whole(), recording.rate_hz
+        packets = encode_packets(
+            codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes or 0, voice=self.voice
+        )
+        data = packets_to_file(packets, codec.model_id)
+        write_bytes(destination, data, force=force)
+        return {**packet_facts(packets, len(wav) / rate_hz), "file_bytes": len(data)}

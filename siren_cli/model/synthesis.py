@@ -1,0 +1,42 @@
+"""Speech of a stretch of a recording → samples that go on where the stretch before ended."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from siren_cli.model.decoder import Speech
+from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
+
+_NOISE_SEED = 68
+
+
+def speech_to_wav(
+    vocoder: VocosVocoder | HifiGanVocoder, speech: Speech, first_sample: int, own: slice, turns: float
+) -> tuple[Tensor, float]:
+    """Synthesises a stretch; phase and noise go on from the stretch before, so that they meet without a seam.
+
+    Args:
+        vocoder: The model's vocoder.
+        speech: Decoded speech of the stretch with its context, one item.
+        first_sample: Place of its first sample in the recording.
+        own: Which of its samples are wanted.
+        turns: Phase of the pitch at the sample before those, in turns.
+
+    Returns:
+        The samples wanted [T], and the phase at their end.
+    """
+    hop = vocoder.hop_samples
+    pitch = _hold_pitch(speech)
+    phase = pitch_to_turns(pitch, hop)
+    phase = phase + (turns - (float(phase[0, own.start - 1]) if own.start else 0.0))
+    noise = fixed_noise(first_sample, first_sample + phase.shape[1], _NOISE_SEED)
+    source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
+    wav: Tensor = vocoder(speech._replace(pitch=pitch), source)
+    return wav[0, own], float(phase[0, own.stop - 1]) % 1.0
+
+
+def _hold_pitch(speech: Speech) -> Tensor:
+    """Decoded pitch [B, F], within 50 to 550 Hz whatever the network says."""
+    return speech.pitch.clamp(float(np.log(50.0)), float(np.log(550.0)))

@@ -1,0 +1,348 @@
+"""The codec's two arrows for recordings that arrive piece by piece: memory does not grow with their length.
+
+```
+ blocks of samples ─Intake─► 16 kHz ─Cutter─► chunks ─Codec─► indices ─StreamWriter─► bytes
+ blocks of samples ◄─Speaker── chunks ◄─Cutter── indices ◄─StreamReader── bytes
+```
+The networks see the same chunks as in `Codec.encode` and `Codec.decode`, and so give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from siren_cli.audio import MAX_DURATION_S, Resampler, mix_down
+from siren_cli.chunks import CHUNK_FRAMES, Chunk, Cutter
+from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from siren_cli.errors import AudioEmpty, AudioInvalid
+from siren_cli.loudness import NOMINAL_LEVEL_DB, LevelMeter, speech_level_db
+from siren_format.reader import Group
+from siren_format.writer import StreamWriter
+
+if TYPE_CHECKING:
+    from siren_cli.codec import Codec
+    from siren_cli.coded import Coded
+
+NO_SPEECH_DB = -60.0
+"""If the first minute of a stream is no louder, nobody has spoken yet, and it says nothing of the voice to come."""
+
+
+class Intake:
+    """Brings blocks of a recording to one channel at 16 kHz.
+
+    Args:
+        sample_rate_hz: Rate of the blocks.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._resampler = Resampler(sample_rate_hz, SAMPLE_RATE_HZ)
+        self.sample_count = 0
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Takes a block.
+
+        Args:
+            block: Samples [T] or [T, C], full scale at 1.
+
+        Returns:
+            The samples [T'] at 16 kHz that are certain.
+
+        Raises:
+            AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
+        """
+        if block.ndim not in (1, 2):
+            raise AudioInvalid(f"samples have shape {list(block.shape)}, expected [T] or [T, C]; give one recording")
+        if not np.isfinite(block).all():
+            raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
+        return self._count(self._resampler.push(mix_down(block)))
+
+    def finish(self) -> NDArray[np.float32]:
+        """Ends the recording: the samples [T'] that were still to come.
+
+        Raises:
+            AudioEmpty: If there were no samples.
+        """
+        wav = self._count(self._resampler.finish())
+        if self.sample_count == 0:
+            raise AudioEmpty("there are no samples, expected at least one; check the recording")
+        return wav
+
+    def _count(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.sample_count += len(wav)
+        if self.sample_count > MAX_DURATION_S * SAMPLE_RATE_HZ:
+            raise AudioInvalid(f"longer than the {MAX_DURATION_S} s that a file can hold; split the recording")
+        return wav
+
+
+def level_db_of(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int) -> float:
+    """Level of a whole recording's speech, for a first pass over it before it is encoded.
+
+    Args:
+        blocks: Samples [T] or [T, C], full scale at 1, in pieces of any size.
+        sample_rate_hz: Their rate.
+
+    Returns:
+        The level in dB relative to full scale, as `Codec.encode` finds it.
+
+    Raises:
+        AudioEmpty: If there are no samples.
+        AudioInvalid: If a sample is not finite, the shape is neither [T] nor [T, C], or a file cannot hold that many.
+    """
+    intake, meter = Intake(sample_rate_hz), LevelMeter()
+    for block in blocks:
+        meter.add(intake.push(block))
+    meter.add(intake.finish())
+    return meter.level_db
+
+
+def encode_stream(
+    codec: Codec,
+    blocks: Iterable[ArrayLike],
+    sample_rate_hz: int,
+    *,
+    stages: int = 1,
+    level_db: float | None = None,
+) -> Iterator[bytes]:
+    """Encodes a recording of any length group by group (60 s), as its samples arrive.
+
+    The bytes are those of `codec.encode(...).to_bytes()` if the recording is up to 62 s long, or if `level_db` is what
+    `level_db_of` says of the whole of it. Otherwise its first minute decides how loud it is (see `StreamEncoder`).
+
+    Args:
+        codec: The model.
+        blocks: Samples [T] or [T, C], full scale at 1, in pieces of any size.
+        sample_rate_hz: Their rate; anything but 16 kHz is resampled.
+        stages: 1 (about 68 bps) or 2 (about twice that).
+        level_db: Level of the speech; None to find it in the first minute.
+
+    Yields:
+        The next bytes of the file.
+
+    Raises:
+        AudioEmpty: If there are no samples.
+        AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
+        UsageError: If the model has fewer stages.
+    """
+    encoder = StreamEncoder(codec, sample_rate_hz, stages=stages, level_db=level_db)
+    for block in blocks:
+        if data := encoder.push(np.asarray(block, np.float32)):
+            yield data
+    yield encoder.finish()
+
+
+def decode_stream(
+    codec: Codec, pieces: Iterable[bytes], *, spoken_by: Callable[[Coded], Coded] | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Decodes a file of any length group by group (60 s), as its bytes arrive. The samples are those of `codec.decode`.
+
+    Args:
+        codec: The model.
+        pieces: The bytes of a `.srn` file, in pieces of any size.
+        spoken_by: Changes the voice, see `StreamDecoder`.
+
+    Yields:
+        The next samples [T] at 16 kHz, full scale at 1.
+
+    Raises:
+        FormatError: If the bytes are not a readable `.srn`; what came out before was sound.
+    """
+    decoder = StreamDecoder(codec, spoken_by)
+    for piece in pieces:
+        yield from decoder.push(piece)
+    yield from decoder.finish()
+
+
+def resampled(pieces: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Brings a recording that arrives piece by piece to another rate, as `resample` does.
+
+    Args:
+        pieces: Samples [T].
+        from_hz: Rate they have, Hz.
+        to_hz: Rate they are to have, Hz.
+
+    Yields:
+        Samples [T] at the other rate.
+
+    Raises:
+        AudioInvalid: If the samples are so large that the filter overflows.
+    """
+    resampler = Resampler(from_hz, to_hz)
+    for piece in pieces:
+        yield resampler.push(piece)
+    yield resampler.finish()
+
+
+class StreamEncoder:
+    """Encodes a recording that arrives block by block.
+
+    Args:
+        codec: The model.
+        sample_rate_hz: Rate of the blocks.
+        stages: 1 or 2.
+        level_db: Level of the recording's speech; None to take that of its first minute, or of all of it up to 62 s.
+            A first minute in which nobody speaks decides nothing: the file then carries no voice, so that it is decoded
+            with the default voice at the usual level.
+
+    Raises:
+        UsageError: If the model has fewer stages.
+    """
+
+    def __init__(self, codec: Codec, sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None) -> None:
+        codec.require_stages(stages)
+        self._codec = codec
+        self._sample_rate_hz = sample_rate_hz
+        self._stages = stages
+        self._level_db = level_db
+        self._intake = Intake(sample_rate_hz)
+        self._cutter = Cutter(codec.encoding, FRAME_SAMPLES)
+        self._writer: StreamWriter | None = None
+
+    def push(self, block: NDArray[np.float32]) -> bytes:
+        """Takes a block.
+
+        Args:
+            block: Samples [T] or [T, C], full scale at 1.
+
+        Returns:
+            The bytes that are certain now, often none.
+
+        Raises:
+            AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
+        """
+        chunks = self._cutter.push(self._intake.push(block))
+        return b"".join(self._encode(chunk, shown, is_all=False) for chunk, shown in chunks)
+
+    def finish(self) -> bytes:
+        """Ends the recording.
+
+        Returns:
+            The rest of the file.
+
+        Raises:
+            AudioEmpty: If there were no samples.
+        """
+        is_all = self._writer is None
+        chunks = [*self._cutter.push(self._intake.finish()), *self._cutter.finish()]
+        data = b"".join(self._encode(chunk, shown, is_all=is_all) for chunk, shown in chunks)
+        return data + self._require_writer().finish(self._intake.sample_count)
+
+    def _encode(self, chunk: Chunk, shown: NDArray[np.float32], *, is_all: bool) -> bytes:
+        if self._writer is None:
+            self._start(shown, is_all=is_all)
+        level_db = NOMINAL_LEVEL_DB if self._level_db is None else self._level_db
+        indices = self._codec.samples_to_indices(shown, chunk, level_db, self._stages)
+        return self._require_writer().write(indices, goes_on=chunk.start + chunk.keep.stop < chunk.stop)
+
+    def _start(self, shown: NDArray[np.float32], *, is_all: bool) -> None:
+        """Decides level and voice, which the file begins with."""
+        first_minute = shown[: CHUNK_FRAMES * FRAME_SAMPLES]
+        if self._level_db is None:
+            level_db = speech_level_db(shown if is_all else first_minute)
+            self._level_db = level_db if is_all or level_db > NO_SPEECH_DB else None
+        voice = None if self._level_db is None else self._codec.samples_to_voice(first_minute, self._level_db)
+        self._writer = self._codec.writer(voice, self._sample_rate_hz)
+
+    def _require_writer(self) -> StreamWriter:
+        if self._writer is None:
+            raise AudioEmpty("there are no samples, expected at least one; check the recording")
+        return self._writer
+
+
+class Speaker:
+    """Turns indices that arrive group by group into samples.
+
+    Args:
+        codec: The model.
+        voice: 8 bytes, or None for the default voice.
+        first_frame: Place of the first frame in the recording.
+    """
+
+    def __init__(self, codec: Codec, voice: bytes | None, first_frame: int = 0) -> None:
+        self._codec = codec
+        self._voice = voice
+        self._first_frame = first_frame
+        self._cutter = Cutter(codec.decoding, 1)
+        self._turns = 0.0
+
+    def push(self, indices: NDArray[np.int16]) -> Iterator[NDArray[np.float32]]:
+        """Takes indices [F, Q], yields the samples [T] at 16 kHz that are certain."""
+        yield from self._speak(self._cutter.push(indices))
+
+    def finish(self) -> Iterator[NDArray[np.float32]]:
+        """Yields the rest of the samples, those of the last frame in full."""
+        yield from self._speak(self._cutter.finish())
+
+    def _speak(self, chunks: Iterator[tuple[Chunk, NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
+        for chunk, shown in chunks:
+            placed = Chunk(self._first_frame + chunk.start, self._first_frame + chunk.stop, chunk.keep)
+            wav, self._turns = self._codec.indices_to_samples(shown, placed, self._voice, self._turns)
+            yield wav
+
+
+class StreamDecoder:
+    """Decodes a file that arrives piece by piece.
+
+    Args:
+        codec: The model.
+        spoken_by: Changes the voice: is given the first group, and what it returns has the voice to speak with.
+
+    Attributes:
+        sample_count: Samples that have come out.
+        spoken_by: As given.
+    """
+
+    def __init__(self, codec: Codec, spoken_by: Callable[[Coded], Coded] | None = None) -> None:
+        self.sample_count = 0
+        self._codec = codec
+        self.spoken_by = spoken_by
+        self._reader = codec.reader()
+        self._speaker: Speaker | None = None
+        self._wanted = 0
+
+    def push(self, data: bytes) -> Iterator[NDArray[np.float32]]:
+        """Takes more bytes of the file.
+
+        Args:
+            data: The next bytes.
+
+        Yields:
+            The samples [T] at 16 kHz that are certain.
+
+        Raises:
+            FormatError: If the bytes are not a readable `.srn`, or were made with other weights (`OtherModel`).
+        """
+        yield from self._speak(self._reader.feed(data))
+
+    def finish(self) -> Iterator[NDArray[np.float32]]:
+        """Ends the file.
+
+        Yields:
+            The rest of the samples.
+
+        Raises:
+            FormatError: If the file is not complete.
+        """
+        yield from self._speak(self._reader.finish())
+
+    def _speak(self, groups: Iterator[Group]) -> Iterator[NDArray[np.float32]]:
+        for group in groups:
+            self._speaker = self._speaker or Speaker(self._codec, self._voice_for(group))
+            self._wanted += group.sample_count
+            yield from self._count(self._speaker.push(group.indices))
+            if group.is_last:
+                yield from self._count(self._speaker.finish())
+
+    def _voice_for(self, first: Group) -> bytes | None:
+        coded = self._codec.coded(first.indices, self._reader.voice, first.sample_count)
+        return (coded if self.spoken_by is None else self.spoken_by(coded)).voice
+
+    def _count(self, pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Lets no more samples through than the groups say."""
+        for piece in pieces:
+            wav = piece[: self._wanted - self.sample_count]
+            self.sample_count += len(wav)
+            yield wav
