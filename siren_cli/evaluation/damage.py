@@ -2,7 +2,8 @@
 
 Both are sent in packets of at most so many bytes. SIREN's are those of `siren encode --profile packet`
 (`formats/PACKET1.md`), voice in each; what a reader refuses is lost. Codec 2's hold as many whole frames as fit, bit by
-bit and with nothing beside them, and whatever arrives is played. Sound that is lost is silence for both.
+bit and with nothing beside them, and whatever arrives is played. In a gap, what was before sounds on and fades for
+320 ms, and the rest is silence, for both.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.evaluation.systems import (
     CODEC2_HEADER_BYTES,
     Recording,
@@ -97,15 +98,17 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
 
 def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
     """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.systems.baseline`."""
+    from siren_cli.packet_speech import HELD_FRAMES
+
     whole = baseline(name)
     mode = name.partition("-")[2]
     frames = _CODEC2_FRAMES[mode]
     frames_each = 8 * packet_bytes // frames.bits
+    held_samples = HELD_FRAMES * FRAME_SAMPLES
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        is_lost: list[bool] = []
+        gaps: list[tuple[int, int]] = []
         sent: list[bytes] = []
-
         coded = file.with_suffix(".c2")  # by its name, c2enc and c2dec know that it has a header
 
         def damage_file() -> None:
@@ -115,23 +118,53 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
             groups = [bits[start : start + frames_each] for start in range(0, len(bits), frames_each)]
             sent.extend(np.packbits(group[:, : frames.bits]).tobytes() for group in groups)
             arrived = carry(sent, damage, _seed_of(wav))
-            is_lost.extend(packet is None for packet in arrived)
             for group, packet in zip(groups, arrived, strict=True):
                 if packet is not None:
                     own = np.unpackbits(np.frombuffer(packet, np.uint8))[: len(group) * frames.bits]
                     group[:, : frames.bits] = own.reshape(len(group), frames.bits)
+            gaps.extend(gaps_of(np.repeat([packet is None for packet in arrived], frames_each)[: len(bits)]))
+            for start, stop in gaps:
+                if start:
+                    bits[start : min(stop, start + held_samples // frames.samples)] = bits[start - 1]
             coded.write_bytes(data[:CODEC2_HEADER_BYTES] + np.packbits(bits, axis=1).tobytes())
 
         made = codec2_run(mode, damage_file)(wav, coded, stranger)
         coded.unlink()
         file.write_bytes(b"".join(sent))
-        is_heard = ~np.repeat(is_lost, frames_each * frames.samples)[: len(wav)]
-        around = np.pad(is_heard.astype(np.float32), _FADE_SAMPLES // 2, mode="edge")
-        gain = np.convolve(around, np.full(_FADE_SAMPLES, 1 / _FADE_SAMPLES, np.float32), "valid")
-        return Recording(made.wav * as_long_as(gain, wav), sum(map(len, sent)))
+        gain = gap_gain([(a * frames.samples, b * frames.samples) for a, b in gaps], held_samples, len(wav))
+        return Recording(made.wav * gain, sum(map(len, sent)))
 
     identity = f"{whole.identity} {_own_source()} {damage.label} {packet_bytes}"
     return replace(whole, name=f"{name} {damage.label}", suffix=".packets", identity=identity, run=run)
+
+
+def gaps_of(is_lost: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where runs of what is lost start and end."""
+    edges = np.flatnonzero(np.diff(np.pad(is_lost.astype(np.int8), 1)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> Samples:
+    """How loud each sample of a recording with gaps is, as `siren_cli.packet_speech` has it.
+
+    Args:
+        gaps: First sample, and the one after the last, of each.
+        held_samples: For so long what was before a gap sounds on, fading.
+        count: Samples of the recording.
+
+    Returns:
+        Gains [T], 0 to 1.
+    """
+    gain = np.ones(count, np.float32)
+    for start, stop in gaps:
+        own = gain[start:stop]
+        own[:] = 0.0
+        if start:
+            held = own[:held_samples]
+            held[:] = np.cos(np.linspace(0.0, np.pi / 2, len(held), dtype=np.float32)) ** 2
+        after = gain[stop : stop + _FADE_SAMPLES]
+        after *= np.linspace(0.0, 1.0, _FADE_SAMPLES, dtype=np.float32)[: len(after)]
+    return gain
 
 
 def carry(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
@@ -161,4 +194,5 @@ def _seed_of(wav: Samples) -> int:
 
 
 def _own_source() -> str:
-    return " ".join(source_of(function) for function in (damaged_siren, damaged_codec2, carry, _flipped))
+    parts = (damaged_siren, damaged_codec2, gaps_of, gap_gain, carry, _flipped)
+    return " ".join(source_of(function) for function in parts)

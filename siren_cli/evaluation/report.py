@@ -76,7 +76,7 @@ def notes_of(record: dict[str, Any]) -> list[str]:
     if record.get("packet_bytes"):
         lines.append(
             f"ber, drop: in packets of at most {record['packet_bytes']} bytes, SIREN's those of 'siren encode "
-            "--profile packet' with a voice in each, Codec 2's of bare frames; what is lost or unreadable is silence"
+            "--profile packet' with a voice in each, Codec 2's of bare frames; gaps fade over 320 ms and are silent"
         )
     scale = record["voice_scale"]
     if scale["same_speaker"] and scale["other_speaker"]:

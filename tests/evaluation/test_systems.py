@@ -15,7 +15,7 @@ import soundfile
 from siren_cli.codec import Codec
 from siren_cli.coded import Coded
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.damage import Damage, carry, damaged_codec2, damaged_siren
+from siren_cli.evaluation.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
 from siren_cli.evaluation.recogniser import log_mel
 from siren_cli.evaluation.signal import intelligibility, mel_distance_db
 from siren_cli.evaluation.store import Store
@@ -155,14 +155,27 @@ def test_a_whole_link_carries_the_packets_that_encode_writes(
     assert np.array_equal(made.wav, decode_packets(codec, sent).wav[: len(speech)])
 
 
-def test_a_lost_packet_is_silence_where_it_was(codec: Codec, speech: np.ndarray, tmp_path: Path) -> None:
+def test_gaps_are_found_and_fade_and_end_softly() -> None:
+    assert gaps_of(np.array([True, True, False, True, False])) == [(0, 2), (3, 4)]
+    assert gaps_of(np.array([False])) == []
+    gain = gap_gain([(0, 1_000), (5_000, 12_000)], 5_120, 20_000)
+    assert not gain[:1_000].any()
+    assert gain[1_000] == 0.0 < gain[1_080] < gain[1_159] == 1.0 == gain[4_999]
+    assert gain[5_000] == 1.0
+    assert gain[5_000 + 2_560] == pytest.approx(0.5, abs=0.001)
+    assert gain[5_000 + 5_119 : 12_000].max() < 1e-6
+    assert gain[12_160:].tolist() == [1.0] * 7_840
+
+
+def test_a_lost_packet_fades_and_is_silent_where_it_was(codec: Codec, speech: np.ndarray, tmp_path: Path) -> None:
     sent = encode_packets(codec, speech, 16_000, stages=1, max_bytes=20, voice="each")
     damage = Damage("drop", 0.4)
     is_lost = [packet is None for packet in carry(sent, damage, zlib.crc32(speech.tobytes()))]
     assert 0 < sum(is_lost) < len(sent)
     made = damaged_siren(codec, "weights", 1, damage, 20).run(speech, tmp_path / "a.packets", None)
-    silent_s = float((np.abs(made.wav) == 0.0).mean()) * len(speech) / 16_000
-    assert silent_s == pytest.approx(sum(is_lost) * len(speech) / 16_000 / len(sent), rel=0.4)
+    silent_s = float((made.wav == 0.0).sum()) / 16_000
+    lost_s = sum(is_lost) * len(speech) / 16_000 / len(sent)
+    assert 0.2 * lost_s < silent_s < 1.1 * lost_s
 
 
 def test_all_packets_lost_or_unreadable_is_silence_of_the_right_length(
@@ -192,9 +205,7 @@ def test_damage_to_codec_2_leaves_the_length_and_hurts_or_names_the_package(
     assert np.allclose(unhurt.wav, whole.wav)
     assert mel_distance_db(speech, hurt.wav) > mel_distance_db(speech, whole.wav) + 0.5
     gone = damaged_codec2("codec2-700C", Damage("drop", 0.5), 51).run(speech, tmp_path / "d.packets", None)
-    is_silent = gone.wav == 0.0
-    assert 0.1 < is_silent.mean() < 0.9
-    assert np.allclose(gone.wav[~is_silent], whole.wav[~is_silent], atol=0.2)
+    assert 0.05 < (gone.wav == 0.0).mean() < 0.9
 
 
 def test_the_store_codes_once_and_again_when_something_changed(speech: np.ndarray, tmp_path: Path) -> None:
