@@ -2,7 +2,8 @@
 
 Both are sent in packets of at most so many bytes. SIREN's are those of `siren encode --profile packet`
 (`formats/PACKET1.md`), voice in each; what a reader refuses is lost. Codec 2's hold as many whole frames as fit, bit by
-bit and with nothing beside them, and whatever arrives is played. Sound that is lost is silence for both.
+bit and with nothing beside them, and whatever arrives is played. Lost sound is silence for Codec 2, and for SIREN what
+`siren decode` puts in its place: the last frame for 320 ms, fading, then silence.
 """
 
 from __future__ import annotations
@@ -67,29 +68,30 @@ _CODEC2_FRAMES = {
 
 def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> System:
     """SIREN in packets over a bad link; see `siren_cli.evaluation.systems.siren`."""
-    from siren_cli import packets as profile
-    from siren_format import packet as packet_format
+    from siren_cli import packet_speech, packets
     from siren_format.errors import FormatError
+    from siren_format.packet_head import HEAD_BYTES
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
-        sent = profile.encode_packets(
+        sent = packets.encode_packets(
             codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each"
         )
         file.write_bytes(b"".join(sent))
         arrived = [packet for packet in carry(sent, damage, _seed_of(wav)) if packet is not None]
         try:
-            heard = profile.decode_packets(codec, arrived).wav if arrived else wav[:0]
+            heard = packet_speech.decode_packets(codec, arrived).wav if arrived else wav[:0]
         except FormatError:  # not one of them can be read
             heard = wav[:0]
-        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - packet_format.HEAD_BYTES * len(sent))
+        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
+    sources = f"{source_of(packets)} {source_of(packet_speech)} {_own_source()}"
     return replace(
         whole,
         name=f"{whole.name} {damage.label}",
         suffix=".packets",
-        identity=f"{whole.identity} {source_of(profile)} {_own_source()} {damage.label} {packet_bytes}",
+        identity=f"{whole.identity} {sources} {damage.label} {packet_bytes}",
         run=run,
     )
 

@@ -30,7 +30,8 @@ from siren_cli.evaluation.systems import (
     siren,
     wrong_voice,
 )
-from siren_cli.packets import decode_packets, encode_packets
+from siren_cli.packet_speech import decode_packets
+from siren_cli.packets import encode_packets
 from siren_format.layout import parse_layout
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
