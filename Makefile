@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench bench-train bench-coding determinism eval readme-table recogniser vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench bench-train bench-coding determinism eval studies readme-table recogniser vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,11 @@ eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.js
 	@mkdir -p eval
 	$(BIN)/siren eval $(DATA) --jobs 2 --cache cache/eval --json eval/evaluation.json --csv eval/evaluation.csv \
 		--plots eval/plots --html eval/page --force $(ARGS)
+
+studies: $(DEV_READY) ## Answer the questions beside the table: rates, robustness, speakers, vocoder, levels (DATA, ARGS)
+	@mkdir -p eval
+	$(BIN)/siren eval $(DATA) --study rates,robustness,speakers,vocoder,levels --jobs 2 --cache cache/eval \
+		--json eval/studies.json --force $(ARGS)
 
 readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
 	$(BIN)/python -m siren_cli.evaluation.readme eval/evaluation.json

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from siren_cli.console import note, progress_line, show_json, show_table
-from siren_cli.errors import AudioUnreadable, UsageError
+from siren_cli.errors import AudioUnreadable, OutputExists, OutputUnwritable, UsageError
 from siren_cli.files import STREAM, require_writable, write_bytes
 from siren_cli.options import Device, DeviceOption, ForceOption, ModelOption, QuietOption, ThreadsOption
 
@@ -130,6 +130,8 @@ def evaluate(
             require_writable(path, force=force)
     if html is not None:
         require_page_folder(html, force=force)
+    if plots is not None:
+        _require_plots_folder(plots, force=force)
     studies = _studies(study)
     if studies and (csv_file is not None or html is not None or plots is not None):
         raise UsageError("--study writes tables and --json alone; leave out --csv, --html and --plots")
@@ -233,8 +235,15 @@ def _studies(text: str) -> list[str]:
     return names
 
 
+def _require_plots_folder(folder: Path, *, force: bool) -> None:
+    """Refuses, before any work is done, a folder with plots in it."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputUnwritable(f"{folder}: is a file, expected a folder; name another")
+    if not force and any(folder.glob("*.svg")):
+        raise OutputExists(f"{folder}: holds plots already; give --force to replace them")
+
+
 def _write_plots(folder: Path, plots: dict[str, str], *, force: bool) -> None:
-    from siren_cli.errors import OutputUnwritable
     from siren_cli.files import reason_of
 
     try:

@@ -74,7 +74,12 @@ def judges(
 
     Returns:
         The judges, and one line for each missing package.
+
+    Raises:
+        UsageError: If the recogniser of words is none.
     """
+    if "words" not in skip:
+        words.require_recogniser(asr)
     missing = {p.module: p for p in _PACKAGES if importlib.util.find_spec(p.module) is None}
     if asr != words.POCKETSPHINX:
         missing.pop("pocketsphinx", None)
@@ -89,7 +94,7 @@ def judges(
         found.append(Judge("pesq", _identity("pesq", signal.pesq_wide_band), _pesq))
     if "pysptk" not in missing:
         found.append(Judge("pitch", _identity("pysptk", signal.pitch_likeness), _pitch))
-    if "pocketsphinx" not in missing:
+    if "pocketsphinx" not in missing and "words" not in skip:
         found.append(_word_judge(asr))
     if "resemblyzer" not in missing:
         found.append(Judge("voice", _identity("resemblyzer", _voice), _voice, compares=False))

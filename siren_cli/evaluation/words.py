@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,6 +64,25 @@ def letter_errors(found: str, wanted: str) -> tuple[int, int]:
     return edit_distance(found, wanted), len(wanted)
 
 
+def require_recogniser(asr: str) -> None:
+    """Refuses, before any work is done, what cannot be a recogniser.
+
+    Args:
+        asr: `pocketsphinx`, or the folder of a transformers model.
+
+    Raises:
+        UsageError: If it is neither, or transformers is not installed.
+    """
+    if asr == POCKETSPHINX:
+        return
+    if not (Path(asr) / "config.json").is_file():
+        raise UsageError(
+            f"{asr}: no config.json there; give --asr {POCKETSPHINX} or a transformers model's folder"
+        )
+    if importlib.util.find_spec("transformers") is None:
+        raise UsageError("--asr with a folder needs transformers; pip install transformers")
+
+
 def recogniser_of_words(asr: str) -> Callable[[Samples], str]:
     """Loads a recogniser.
 
@@ -102,14 +122,9 @@ def _pocketsphinx() -> Callable[[Samples], str]:
 def _transformers(folder: Path) -> Callable[[Samples], str]:
     import torch
 
-    if not (folder / "config.json").is_file():
-        raise UsageError(
-            f"{folder}: no config.json there; give --asr {POCKETSPHINX} or a transformers model's folder"
-        )
-    try:
-        from transformers import AutoConfig, AutoModelForCTC, AutoModelForSpeechSeq2Seq, AutoProcessor
-    except ImportError as error:
-        raise UsageError("--asr with a folder needs transformers; pip install transformers") from error
+    require_recogniser(str(folder))
+    from transformers import AutoConfig, AutoModelForCTC, AutoModelForSpeechSeq2Seq, AutoProcessor
+
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         is_ctc = any(name.endswith("ForCTC") for name in config.architectures or ())

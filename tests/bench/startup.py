@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from siren_cli.evaluation.programs import program_cost
 
 
 @dataclass(frozen=True)
@@ -59,17 +57,5 @@ def measure_commands(clip: Path, short_clip: Path, repeats: int) -> list[Run]:
 
 
 def _measure(name: str, command: Sequence[str], repeats: int) -> Run:
-    seconds, peaks_bytes = [], []
-    for turn in range(repeats + 1):
-        start_s = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, wait_status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(wait_status)  # Popen must not wait for it again
-        spent_s = time.perf_counter() - start_s
-        if process.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)}: exit status {process.returncode}, expected 0; run it by hand")
-        if turn > 0:
-            seconds.append(spent_s)
-            # Kibibytes on Linux, bytes on macOS (getrusage(2)).
-            peaks_bytes.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-    return Run(name, statistics.median(seconds), int(statistics.median(peaks_bytes)))
+    cost = program_cost(command, repeats)
+    return Run(name, cost.seconds, cost.peak_bytes)

@@ -95,8 +95,14 @@ def test_existing_outputs_stay_unless_forced(
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").write_text("mine")
     assert run(folder, tiny_model, store, "--html", tmp_path / "page") == ExitStatus.OUTPUT_EXISTS
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "stoi.svg").write_text("mine")
+    assert run(folder, tiny_model, store, "--plots", tmp_path / "plots") == ExitStatus.OUTPUT_EXISTS
     assert (tmp_path / "e.json").read_text() == (tmp_path / "page" / "index.html").read_text() == "mine"
-    assert capsys.readouterr().err.count("exists already") == 2
+    printed = capsys.readouterr().err
+    assert printed.count("exists already") == 2
+    assert "holds plots already" in printed
+    assert "clips" not in printed
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,8 @@ def test_existing_outputs_stay_unless_forced(
         (["--ber", "2"], "--ber holds 2, expected shares above 0 and up to 1"),
         (["--drop", "half"], "--drop is 'half', expected shares"),
         (["--baselines", "mp3"], "baseline 'mp3' is not known"),
+        (["--packet-bytes", "15"], "Input should be greater than or equal to 16"),
+        (["--skip", "", "--asr", "nowhere"], "nowhere: no config.json there; give --asr pocketsphinx or"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(
@@ -114,6 +122,21 @@ def test_wrong_options_are_refused_before_any_work(
 ) -> None:
     assert run(folder, tiny_model, store, *words) == ExitStatus.USAGE
     assert message in capsys.readouterr().err
+
+
+def test_a_recogniser_of_the_users_own_gives_the_words(
+    tiny_model: Path, store: Path, ctc_folder: Path, root: Path, tmp_path: Path
+) -> None:
+    manifest = root / "tests" / "data" / "manifest.jsonl"
+    skipped = "dnsmos,pitch,stoi,voice,cost,pesq,signal,phones"
+    words = ["--asr", ctc_folder, "--skip", skipped, "--limit", "2", "--json", tmp_path / "e.json"]
+    assert run(manifest, tiny_model, store, *words) == ExitStatus.OK
+    record = json.loads((tmp_path / "e.json").read_text())
+    assert record["asr"] == ctc_folder.name
+    figures = {row["system"]: row["figures"] for row in record["rows"]}
+    assert figures["original"]["dwer"]["value"] == 0.0
+    assert figures["siren-1"]["wer"]["count"] == 2
+    assert figures["original"]["cer"]["value"] > 0.5  # it is random
 
 
 def test_no_usable_clip_is_an_error(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -48,6 +51,32 @@ def page(folder: Path, browser_path: str) -> Iterator[Page]:
         yield page
         assert [line for line in said if "ERR_ABORTED" not in line and not line.endswith(".flac")] == []
         browser.close()
+
+
+def test_it_works_from_a_static_server_and_asks_no_other(folder: Path, browser_path: str) -> None:
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    requested: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        )
+        page = browser.new_page()
+        page.on("request", lambda request: requested.append(request.url))
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.keyboard.press("Space")
+        page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
+        browser.close()
+    server.shutdown()
+    server.server_close()
+    assert any(path.endswith(".flac") for path in asked)
+    assert [url for url in requested if not url.startswith((f"http://127.0.0.1:{server.server_port}/", "data:"))] == []
 
 
 PLAYING = "[...document.querySelectorAll('audio')].map((a, i) => a.paused ? null : [i, a.currentTime]).filter(Boolean)"

@@ -16,7 +16,7 @@ from siren_cli.evaluation.recogniser import (
     phones_of,
     weights_path,
 )
-from siren_cli.evaluation.signal import low_pass_4_khz
+from siren_cli.evaluation.signal import low_pass
 from siren_cli.phones import NO_PHONE, PHONES, phone_track
 from siren_cli.training.sources import Clip
 
@@ -39,7 +39,7 @@ def test_it_reads_phones_off_speech_and_minds_noise_more_than_the_band(
     for clip in clips:
         wav = read_clip(clip)
         noise = wav + rng.normal(0, 0.5 * wav.std(), len(wav)).astype(np.float32)
-        versions = (wav, low_pass_4_khz(wav), noise, rng.normal(0, 0.05, len(wav)).astype(np.float32))
+        versions = (wav, low_pass(wav, 4_000), noise, rng.normal(0, 0.05, len(wav)).astype(np.float32))
         found.append([phone_accuracy(phones_of(recogniser, version), labels_of(clip, wav)) for version in versions])
     whole, narrow, noisy, nothing = np.mean(found, axis=0)
     assert whole > 0.6
