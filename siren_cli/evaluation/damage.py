@@ -86,6 +86,7 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
         return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
+    sources = f"{source_of(packets)} {source_of(packet_speech)} {_own_source()}"
     return replace(
         whole,
         name=f"{whole.name} {damage.label}",

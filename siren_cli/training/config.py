@@ -127,12 +127,12 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
         "adversarial_from_step": 0,
     },
     "prior": {
-        "batch": 20,
+        "batch": 10,
         "crop_frames": 96,
         "learning_rate": 4e-3,
-        "warmup_steps": 100,
+        "warmup_steps": 200,
         "decay_share": 0.7,
-        "steps": 2_000,
+        "steps": 3_200,
         "log_every": 250,
     },
 }
