@@ -91,8 +91,7 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
         whole,
         name=f"{whole.name} {damage.label}",
         suffix=".packets",
-        identity=f"{whole.identity} {source_of(packets)} {source_of(packet_speech)} {_own_source()} {damage.label} "
-        f"{packet_bytes}",
+        identity=f"{whole.identity} {sources} {damage.label} {packet_bytes}",
         run=run,
     )
 
