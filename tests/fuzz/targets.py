@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from siren_format.check import check_value
-from siren_format.errors import FormatError
+from siren_format.errors import BadVoice, FormatError
 from siren_format.header import MODEL_ID_OFFSET, Header
 from siren_format.layout import Layout, parse_layout
 from siren_format.limits import CHECK_BYTES, MODEL_ID_BYTES, Coder
 from siren_format.packet_file import file_to_packets, packets_to_file
+from siren_format.voice_file import bytes_to_voice
 
 VECTORS = Path(__file__).resolve().parent.parent.parent / "formats" / "vectors"
 _FLAGS_BYTE = 1
@@ -72,6 +73,19 @@ def packet_file(data: bytes) -> bool:
         return False
     if packets_to_file(packets, model_id) != data:
         raise Finding("a packet file was read that nobody writes")
+    return True
+
+
+def voice_file(data: bytes) -> bool:
+    """The text of a voice."""
+    try:
+        found = bytes_to_voice(data)
+    except BadVoice as error:
+        _require_one_line(error)
+        return False
+    text = found.to_text().encode()
+    if bytes_to_voice(text) != found or text not in data.decode("utf-8", errors="replace").lower().encode():
+        raise Finding("a voice was read that is not in the text")
     return True
 
 
@@ -207,6 +221,7 @@ def repaired(data: bytes) -> bytes:
 TARGETS = {
     "layout": Target(layout, ("valid", "invalid"), 4_096, 128),
     "packet-file": Target(packet_file, ("packets", "invalid"), 4_096, 128),
+    "voice-file": Target(voice_file, ("voices",), 4_096, 128),
     "stream": Target(stream, ("valid", "invalid"), 512, 512, repaired),
     "packet": Target(packet, ("packets",), 255, 512),
     "reader": Target(reader, ("valid", "invalid"), 4_096, 512),
@@ -252,7 +267,7 @@ def _frames(sample_count: int) -> int:
     return -(-sample_count // 2_560)
 
 
-def _require_one_line(error: FormatError) -> None:
+def _require_one_line(error: BadVoice | FormatError) -> None:
     if "\n" in str(error) or not str(error):
         raise Finding(f"the message is not one line: {error!r}")
 

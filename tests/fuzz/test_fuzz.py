@@ -14,7 +14,10 @@ from tests.fuzz import targets
 from tests.fuzz.__main__ import SHARES, fuzz, table
 from tests.fuzz.targets import TARGETS, VECTORS, Finding, repaired, seeds_of
 
-RUNS = {"layout": 20_000, "packet-file": 20_000, "stream": 600, "packet": 200, "reader": 200, "salvage": 200}
+RUNS = {
+    "layout": 20_000, "packet-file": 20_000, "voice-file": 20_000, "stream": 600, "packet": 200, "reader": 200,
+    "salvage": 200,
+}  # fmt: skip
 """A few seconds; `make fuzz` goes on for ten million."""
 
 
