@@ -35,8 +35,9 @@ def test_help_names_commands_and_exit_statuses(siren: Siren) -> None:
     [
         ((), "missing command; see 'siren --help'"),
         (("enc",), "no such command 'enc'"),
-        (("encode",), "missing argument 'IN'; see 'siren encode --help'"),
-        (("encode", "a", "b"), "got unexpected extra argument"),
+        (("encode",), "no input given, expected a file, a folder, - or --files-from"),
+        (("roundtrip",), "missing argument 'IN'; see 'siren roundtrip --help'"),
+        (("roundtrip", "a", "b"), "got unexpected extra argument"),
     ],
 )
 def test_wrong_usage_is_one_line(siren: Siren, words: tuple[str, ...], message: str) -> None:
