@@ -118,7 +118,7 @@ def test_what_cannot_be_encoded_is_refused(codec: Codec) -> None:
 
 
 def test_more_than_a_file_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siren_cli.streaming.MAX_DURATION_S", 2)
+    monkeypatch.setattr("siren_cli.intake.MAX_DURATION_S", 2)
     intake = Intake(8_000)
     intake.push(np.zeros(15_000, np.float32))
     with pytest.raises(AudioInvalid, match="longer than the 2 s that a file can hold"):

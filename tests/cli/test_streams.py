@@ -114,7 +114,9 @@ def test_output_begins_while_the_input_stalls(tiny_model: Path, long_wav: NDArra
         late = decoder.stdout.read()
     assert (encoder.returncode, decoder.returncode) == (0, 0)
     assert early[:4] == b"RIFF" and early[40:44] == b"\xff\xff\xff\xff"
-    assert (early + late)[44:] == expected
+    # Another process may use another number of threads, which rounds the last bit of a sample another way.
+    heard, wanted = (np.frombuffer(pcm, "<i2").astype(int) for pcm in ((early + late)[44:], expected))
+    assert len(heard) == len(wanted) and int(np.abs(heard - wanted).max()) <= 1
     assert soundfile.info(BytesIO(early + late)).frames == len(long_wav)
 
 

@@ -204,7 +204,7 @@ def test_hifigan_trains_as_its_preset_says(recordings: Path, tmp_path: Path) -> 
 def test_accumulated_pieces_are_one_batch(trained: tuple[Path, list[str]], tmp_path: Path) -> None:
     states = {}
     plain = ("perturb=0.0", "other_speakers=0.0", "voice_absent=0.0", "stage_dropout=0.0", "bf16=False", "steps=3",
-             "batch=4")  # fmt: skip
+             "batch=4", "factorizer.adversarial_weight=0.0")  # fmt: skip
     for pieces in (1, 4):
         order = Order(
             tmp_path / str(pieces), stages=("factorizer",), config="tiny", device="cpu", cache=trained[0] / "cache",
