@@ -100,9 +100,12 @@ def serve(pipe: connection.Connection, work: Work) -> None:
         work: The settings.
     """
     signal.signal(signal.SIGTERM, _stop)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
-        while True:
-            pipe.send(do_task(work, pipe.recv()))
+    with suppress(KeyboardInterrupt):
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+            while True:
+                pipe.send(do_task(work, pipe.recv()))
+        # The pipe's end and the signal may come together; the one must not disturb the way out that the other opened.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _stop(signal_number: int, frame: object) -> None:
