@@ -66,6 +66,8 @@ def _read_folder(folder: str) -> list[bytes]:
         raise SrnUnreadable(f"{folder}: cannot be read ({reason_of(error)}); check its permissions") from error
     if not 1 <= len(names) <= MAX_PACKETS:
         raise SrnUnreadable(f"{folder}: {len(names)} files, expected 1..{MAX_PACKETS} packets; name another folder")
+    if any(name.endswith((".srn", ".srp")) for name in names):
+        raise SrnUnreadable(f"{folder}: is a folder of .srn files, expected packets; give --recursive to list it")
     for path in (os.path.join(folder, name) for name in names):
         if os.path.isdir(path) or os.path.isfile(path) and os.path.getsize(path) > _MAX_PACKET_BYTES:
             raise SrnUnreadable(f"{folder}: holds no .srn file, and {path} is no packet; name a folder of either")
