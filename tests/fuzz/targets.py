@@ -184,8 +184,7 @@ def salvage(data: bytes) -> bool:
             raise Finding("the stretches of a damaged file do not follow each other")
         next_sample += part.sample_count
     if whole is None:
-        if not left.is_lossy and not left.trailing_bytes:
-            raise Finding("a file was refused, and nothing of it is lost")
+        # Nothing need be lost: bytes that were added between groups spoil the file and none of its groups.
         return True
     indices = [part.indices for part in left.parts if part.indices is not None]
     if left.is_lossy or left.trailing_bytes or not np.array_equal(np.concatenate(indices), whole.indices):
