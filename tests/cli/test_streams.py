@@ -101,12 +101,12 @@ def test_output_begins_while_the_input_stalls(tiny_model: Path, long_wav: NDArra
     streamed = b"".join(codec.encode_stream([bytes_to_samples(data, FORMATS["s16le"])], 16_000))
     expected = samples_to_bytes(codec.decode(streamed), FORMATS["s16le"])
     torch.set_num_threads(threads)
-    one_thread = ["--threads", "1", "-q"]
+    alone = ["--threads", "1", "-q"]
     words = [sys.executable, "-m", "siren_cli"]
     pipes = {"stdout": subprocess.PIPE, "env": environment(tiny_model)}
     with (
-        subprocess.Popen([*words, "encode", "-", "--raw", "16000", *one_thread], stdin=subprocess.PIPE, **pipes) as encoder,
-        subprocess.Popen([*words, "decode", "-", *one_thread], stdin=encoder.stdout, **pipes) as decoder,
+        subprocess.Popen([*words, "encode", "-", "--raw", "16000", *alone], stdin=subprocess.PIPE, **pipes) as encoder,
+        subprocess.Popen([*words, "decode", "-", *alone], stdin=encoder.stdout, **pipes) as decoder,
     ):
         assert encoder.stdin and encoder.stdout and decoder.stdout
         encoder.stdout.close()
