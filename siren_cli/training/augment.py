@@ -140,8 +140,15 @@ def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, 
 
     pitch = batch.pitch.clone()
     pitch[chosen] = torch.where(pitch[chosen] > 0, pitch[chosen] + log_factor, 0.0)
+    speakers = batch.speakers
+    if speakers is not None:
+        speakers = speakers.masked_fill(chosen.to(device), -1)
     return batch._replace(
-        mel=changed(batch.mel), envelope=changed(batch.envelope), voice_mel=changed(batch.voice_mel), pitch=pitch
+        mel=changed(batch.mel),
+        envelope=changed(batch.envelope),
+        voice_mel=changed(batch.voice_mel),
+        pitch=pitch,
+        speakers=speakers,
     )
 
 

@@ -85,6 +85,10 @@ class TrainConfig:
     teacher_layer: int = -1
     teacher_weight: float = 0.0
     rate_weight: float = 0.0
+    rate_from_step: int = 0
+    listener_phone_weight: float = 0.0
+    listener_speaker_weight: float = 0.0
+    listener_from_step: int = 0
 
     # Vocoder and joint; the factorizer has a critic of its own where `adversarial_weight` is not 0.
     adversarial_from_step: int = 2_000

@@ -27,7 +27,8 @@ class Batch(NamedTuple):
     `counts` [2] is how many voiced frames (10 ms) and known phones (20 ms) a part of the whole batch has on average,
     so that losses of parts average to the loss of the whole. Where the cache has them, `front_end` and `teacher`
     [B, F / 2, D] are what self-supervised models heard; `transcripts` [N, 3 + L] has a row for every recording that
-    lies in a crop as a whole: crop, first frame and frames (20 ms), units, -1.
+    lies in a crop as a whole: crop, first frame and frames (20 ms), units, -1. `speakers` [B] numbers the speakers of
+    the split; -1 is somebody else.
     """
 
     wav: Tensor
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
     front_end: Tensor | None = None
     teacher: Tensor | None = None
     transcripts: Tensor | None = None
+    speakers: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -116,6 +118,7 @@ class Crops:
         self.by_speaker: dict[str, list[Span]] = {}
         for span in self.spans:
             self.by_speaker.setdefault(span.speaker, []).append(span)
+        self.numbers = {speaker: number for number, speaker in enumerate(self.by_speaker)}
         self.by_start = {span.first_frame: span for span in self.spans}
 
     def batch(
@@ -138,14 +141,17 @@ class Crops:
             part: Which of how many equal parts of the batch is wanted.
         """
         rng = np.random.default_rng((self.seed, step))
-        crops, voices = [], []
+        crops, voices, speakers = [], [], []
         for pick in rng.random(size):
             span = self.spans[min(int(np.searchsorted(self.weights, pick)), len(self.spans) - 1)]
             crops.append(self._stretch(span, frames, rng))
             same = self.by_speaker[span.speaker]
             other = same[int(rng.integers(len(same)))] if rng.random() < voice_elsewhere else span
             voices.append(self._stretch(other, voice_frames, rng))
-        return self.read(np.stack(crops), np.stack(voices), part)
+            speakers.append(self.numbers[span.speaker])
+        whole = self.read(np.stack(crops), np.stack(voices), part)
+        own = slice(part[0] * size // part[1], (part[0] + 1) * size // part[1])
+        return whole._replace(speakers=torch.tensor(speakers[own]))
 
     def read(
         self,

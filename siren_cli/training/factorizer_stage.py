@@ -19,10 +19,14 @@ from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, im
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
 from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
+from siren_cli.training.spectrum_listener import SpectrumListener, phone_loss
 from siren_cli.training.units import UNITS
 
 _CUT_FRAMES = 128
 """Frames of a crop that the critic looks at."""
+
+_HEARD_FRAMES = 256
+"""Frames of a crop that the listener hears; all of them would cost half as much as everything else."""
 
 
 class FactorizerStage:
@@ -78,6 +82,10 @@ class FactorizerStage:
                 )
         if config.rate_weight:
             self.trained["price"] = RunningPrior(model.config.stages)
+        self.listener: SpectrumListener | None = None
+        if config.listener_phone_weight or config.listener_speaker_weight:
+            self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
+            self.trained["listener"] = self.listener
         self.adversary = SpectrumCritic(config.discriminator_width) if config.adversarial_weight else None
         self._judged: tuple[Tensor, Tensor] | None = None
 
@@ -115,10 +123,9 @@ class FactorizerStage:
         quantised, frame_codes = model.quantizer.latents_to_codes(latents, counts, rounded=rounded)
         decoder_features, speech = model.decoder(quantised, voice)
 
-        labels = phones_at_50_hz(batch.phones)
         losses = speech_losses(speech, batch)
-        losses["phone_encoder"] = _phone_loss(self.heads["encoder"](encoder_features), labels, batch.counts[1])
-        losses["phone_decoder"] = _phone_loss(self.heads["decoder"](decoder_features), labels, batch.counts[1])
+        losses["phone_encoder"] = phone_loss(self.heads["encoder"](encoder_features), batch)
+        losses["phone_decoder"] = phone_loss(self.heads["decoder"](decoder_features), batch)
         total = (
             losses["mel"]
             + config.mean_weight * losses["mean"]
@@ -134,7 +141,15 @@ class FactorizerStage:
         if config.teacher_weight:
             losses["teacher"] = imitation_loss(self.heads["teacher"](decoder_features), self._taught(batch))
             total = total + config.teacher_weight * losses["teacher"]
-        if config.rate_weight:
+        if self.listener is not None and step >= config.listener_from_step:
+            losses |= self._listen(self.listener, batch, speech.mel)
+            total = (
+                total
+                + losses["lesson"]
+                + config.listener_phone_weight * losses["phone_heard"]
+                + config.listener_speaker_weight * losses["speaker_heard"]
+            )
+        if config.rate_weight and step >= config.rate_from_step:
             losses["bits"] = self.trained["price"](frame_codes)
             total = total + config.rate_weight * losses["bits"]
         if self.adversary is not None and step >= config.adversarial_from_step:
@@ -142,6 +157,17 @@ class FactorizerStage:
             losses |= {"fooling": fooling, "matching": matching}
             total = total + config.adversarial_weight * fooling + config.feature_weight * matching
         return total, {name: float(value.detach()) for name, value in losses.items()}
+
+    @staticmethod
+    def _listen(listener: SpectrumListener, batch: Batch, decoded: Tensor) -> dict[str, Tensor]:
+        """What a listener learns from a stretch of the true envelopes, and what it hears in decoded ones [B, F, M]."""
+        frames = min(_HEARD_FRAMES, decoded.shape[1])
+        first = 2 * int(torch.randint(0, (decoded.shape[1] - frames) // 2 + 1, ()))
+        cut = slice(first, first + frames)
+        counts = batch.counts * frames / decoded.shape[1]
+        part = batch._replace(envelope=batch.envelope[:, cut], phones=batch.phones[:, cut], counts=counts)
+        lesson, (phones, speaker) = listener.lesson(part), listener.dissent(decoded[:, cut], part)
+        return {"lesson": lesson, "phone_heard": phones, "speaker_heard": speaker}
 
     def _criticise(self, critic: SpectrumCritic, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
         """How little decoded spectra [B, F, M] fool the critic, and how far they are from the real ones in its eyes."""
@@ -233,12 +259,6 @@ def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
         "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / batch.counts[0].clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),
     }
-
-
-def _phone_loss(logits: Tensor, labels: Tensor, known_count: Tensor) -> Tensor:
-    known = labels >= 0
-    losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten().clamp_min(0), reduction="none")
-    return (losses * known.flatten()).sum() / known_count.clamp_min(1)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
