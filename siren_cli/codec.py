@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.synthesis import speech_to_wav
+from siren_cli.rate_distortion import RateDistortion
 from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
@@ -57,6 +59,8 @@ class Codec:
         self._tables = tables
         self._prior = prior
         self._device = device
+        self._thrift: RateDistortion | None = None
+        self.rate_weight = 0.0
         self.model_id = model_id
         self.config = model.config
         self.name = model.config.name
@@ -78,6 +82,20 @@ class Codec:
     def packet_source(self) -> NeuralPrior | Tables | None:
         """What packets are coded with: the prior, or else the tables."""
         return self._tables if self._prior is None else self._prior
+
+    def thrifty(self, weight: float) -> Codec:
+        """The same model, choosing cheaper indices where they are almost as good (`siren_cli.rate_distortion`).
+
+        Args:
+            weight: What a bit is worth in squared steps of a level, 0 (nothing) to 1.
+
+        Raises:
+            UsageError: If the weight is out of range or the model has no prior.
+        """
+        other = copy(self)
+        other._thrift = RateDistortion(self._model.quantizer, self._prior, weight) if weight else None
+        other.rate_weight = weight
+        return other
 
     def coded(
         self, indices: NDArray[np.int16], voice: bytes | None, sample_count: int,
@@ -217,25 +235,6 @@ class Codec:
         return decode_stream(self, pieces, spoken_by=spoken_by)
 
     @torch.inference_mode()
-    def mel_distance_db(self, decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
-        """Mean absolute difference of two recordings' log-mel spectra.
-
-        Args:
-            decoded: Samples [T] at 16 kHz.
-            original: Samples [T] at 16 kHz, as many.
-
-        Returns:
-            Distance in dB, over all bins and frames.
-        """
-        padding = (0, -len(original) % FRAME_SAMPLES)
-        mels = [
-            self._model.mel(torch.from_numpy(np.pad(wav, padding))[None].to(self._device))
-            for wav in (decoded, original)
-        ]
-        nats = float((mels[0] - mels[1]).abs().mean()) * self.config.mel_std
-        return nats * 20.0 / float(np.log(10.0))
-
-    @torch.inference_mode()
     def samples_to_indices(
         self, samples: NDArray[np.float32], chunk: Chunk, level_db: float, stages: int
     ) -> NDArray[np.int16]:
@@ -253,6 +252,8 @@ class Codec:
         wav = self._at_nominal_level(samples, level_db)
         features = self._model.mel(wav) if self._model.front_end is None else self._model.front_end(wav)
         _, latents = self._model.factorizer.semantic(features)
+        if self._thrift is not None:
+            return self._thrift.indices(latents[0, chunk.keep], stages)
         indices = self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep]
         return indices.cpu().numpy().astype(np.int16)
 

@@ -67,6 +67,16 @@ StagesOption = Annotated[
     int,
     typer.Option("--stages", min=1, max=2, help="Residual stages: 1 is about 68 bps, 2 about twice as much."),
 ]
+RateWeightOption = Annotated[
+    float,
+    typer.Option(
+        "--rate-weight",
+        min=0.0,
+        max=1.0,
+        metavar="W",
+        help="Choose cheaper indices where they say almost the same (RDOQ): 0 never, 0.1 saves some 2 %, at most 1.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 QuietOption = Annotated[

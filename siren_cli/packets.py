@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from siren_cli.console import Rows
 from siren_cli.errors import UsageError
+from siren_cli.rate_control import fitted
 from siren_format.packet import MAX_MAX_BYTES, MIN_MAX_BYTES, split_into_packets
 from siren_format.packet_file import MAX_PACKETS
 
@@ -18,9 +19,15 @@ if TYPE_CHECKING:
 VOICE_CHOICES = ("each", "once", "none")
 
 
-
 def encode_packets(
-    codec: Codec, wav: ArrayLike, sample_rate_hz: int, *, stages: int, max_bytes: int, voice: str
+    codec: Codec,
+    wav: ArrayLike,
+    sample_rate_hz: int,
+    *,
+    stages: int,
+    max_bytes: int,
+    voice: str,
+    max_packets: int | None = None,
 ) -> list[bytes]:
     """Encodes a recording as packets.
 
@@ -31,25 +38,32 @@ def encode_packets(
         stages: 1 or 2.
         max_bytes: Largest packet, 16..255 bytes.
         voice: `each` packet carries the voice, the first `once`, or `none`.
+        max_packets: How many packets it must fit into, as faithfully as it can be; None for as many as it takes.
 
     Returns:
         The packets.
 
     Raises:
         UsageError: If a setting is out of range, or the recording needs too many packets.
+        AudioEmpty: If there are no samples.
+        AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
     """
     if not MIN_MAX_BYTES <= max_bytes <= MAX_MAX_BYTES:
         raise UsageError(f"--max-bytes is {max_bytes}, expected {MIN_MAX_BYTES}..{MAX_MAX_BYTES}; give one of them")
     if voice not in VOICE_CHOICES:
         raise UsageError(f"--voice is {voice!r}, expected {', '.join(VOICE_CHOICES)}; give one of them")
-    coded = codec.encode(wav, sample_rate_hz, stages=stages)
-    packets = split_into_packets(
-        coded.indices,
-        None if voice == "none" else coded.voice,
-        codec.packet_source,
-        max_bytes,
-        voice_in_each=voice == "each",
-    )
+
+    def encode(codec: Codec) -> list[bytes]:
+        coded = codec.encode(wav, sample_rate_hz, stages=stages)
+        return split_into_packets(
+            coded.indices,
+            None if voice == "none" else coded.voice,
+            codec.packet_source,
+            max_bytes,
+            voice_in_each=voice == "each",
+        )
+
+    packets = encode(codec) if max_packets is None else fitted(codec, encode, len, max_packets, "packets")
     if len(packets) > MAX_PACKETS:
         raise UsageError(f"the recording needs {len(packets)} packets, expected at most {MAX_PACKETS}; split it")
     return packets

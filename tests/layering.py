@@ -89,9 +89,13 @@ RULES = (
     Rule(
         "siren_cli.codec",
         ("numpy", "safetensors", "torch", "siren_cli.chunks", "siren_cli.coded", "siren_cli.intake",
-         "siren_cli.loudness", "siren_cli.model", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+         "siren_cli.loudness", "siren_cli.model", "siren_cli.rate_distortion", "siren_cli.weights", "siren_format",
+         *_CLI_PLAIN),
         ("siren_cli.streaming",),
     ),
+    Rule("siren_cli.rate_distortion", ("numpy", "torch", "siren_cli.model", "siren_format", *_CLI_PLAIN)),
+    Rule("siren_cli.rate_control", ("numpy", *_CLI_PLAIN), ("siren_cli.codec",)),
+    Rule("siren_cli.closeness", ("numpy", "torch", "siren_cli.model", *_CLI_PLAIN), ("pystoi",)),
     Rule("siren_cli.intake", ("numpy", "siren_cli.audio", *_CLI_PLAIN)),
     Rule(
         "siren_cli.streaming",
@@ -138,7 +142,7 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
-    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_format", *_CLI_PLAIN),
+    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_cli.rate_control", "siren_format", *_CLI_PLAIN),
             ("siren_cli.codec", "siren_cli.coded"))
       for name in ("packets", "packet_speech")),
     Rule(
@@ -152,7 +156,7 @@ RULES = (
     Rule(
         "siren_cli.batch.encoding",
         _BATCH,
-        ("siren_cli.audio", "siren_cli.codec", "siren_cli.packets", "siren_cli.streaming"),
+        ("siren_cli.audio", "siren_cli.codec", "siren_cli.packets", "siren_cli.rate_control", "siren_cli.streaming"),
     ),
     Rule(
         "siren_cli.batch.decoding",
@@ -202,12 +206,12 @@ RULES = (
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-        ("numpy", "pystoi", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.codec",
-         "siren_cli.coded", "siren_cli.loudness", "siren_cli.manifest", "siren_cli.evaluation.single",
-         "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
-         "siren_cli.pcm", "siren_cli.salvaging", "siren_cli.shelf", "siren_cli.srn_rewrite", "siren_cli.srn_source",
-         "siren_cli.streaming", "siren_cli.tokens", "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights",
-         "siren_format"),
+        ("numpy", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.closeness",
+         "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_cli.manifest",
+         "siren_cli.evaluation.single", "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
+         "siren_cli.pcm", "siren_cli.rate_control", "siren_cli.salvaging", "siren_cli.shelf",
+         "siren_cli.srn_rewrite", "siren_cli.srn_source", "siren_cli.streaming", "siren_cli.tokens",
+         "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights", "siren_format"),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncodeWork:
-    """Recordings to `.srn` files or, if `max_bytes` is given, to packet files. Attributes are the command's options."""
+    """Recordings to `.srn` files or to packet files. Attributes are the command's options."""
 
     model: str | None
     model_id: bytes
     device: str
     threads: int | None
     stages: int
+    is_packets: bool = False
     max_bytes: int | None = None
+    max_packets: int | None = None
+    rate_weight: float = 0.0
     voice: str = "each"
     voice_id: bytes | None = None
     force: bool = False
@@ -37,7 +40,7 @@ class EncodeWork:
     @property
     def suffix(self) -> str:
         """Suffix of the results."""
-        return ".srn" if self.max_bytes is None else ".srp"
+        return ".srp" if self.is_packets else ".srn"
 
     def is_done(self, task: Task) -> bool:
         """Whether a whole file of these settings is there.
@@ -50,7 +53,7 @@ class EncodeWork:
         """
         try:
             data = read_srn(task.destination)
-            if self.max_bytes is not None:
+            if self.is_packets:
                 model_id, stages = file_to_packets(data)[0], self.stages
             else:
                 facts = facts_of(data)
@@ -81,8 +84,8 @@ class EncodeWork:
 
         with open_audio(task.source) as recording:
             started_s = perf_counter()
-            codec = codec_of(self.model, self.device, self.threads)
-            make = self._file if self.max_bytes is None else self._packets
+            codec = codec_of(self.model, self.device, self.threads).thrifty(self.rate_weight)
+            make = self._packets if self.is_packets else self._file
             facts = make(codec, recording, task.destination, force=force)
             elapsed_s = perf_counter() - started_s
             notes = tuple(recording.notes)
@@ -90,9 +93,17 @@ class EncodeWork:
         return {**facts, **timing}, notes
 
     def _file(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
+        from siren_cli.rate_control import fit_file
         from siren_cli.streaming import level_db_of
 
         rate_hz = recording.rate_hz
+        if self.max_bytes is not None:
+            data = fit_file(
+                codec, recording.whole(), rate_hz, stages=self.stages, max_bytes=self.max_bytes,
+                has_voice=self.voice != "none" and self.voice_id is None, voice_id=self.voice_id,
+            )  # fmt: skip
+            write_bytes(destination, data, force=force)
+            return facts_of(data)
         level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
         coded = codec.encode_stream(
             recording.blocks(), rate_hz, stages=self.stages, level_db=level_db,
@@ -105,8 +116,9 @@ class EncodeWork:
 
         wav, rate_hz = recording.whole(), recording.rate_hz
         packets = encode_packets(
-            codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes or 0, voice=self.voice
-        )
+            codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes or 0, voice=self.voice,
+            max_packets=self.max_packets,
+        )  # fmt: skip
         data = packets_to_file(packets, codec.model_id)
         write_bytes(destination, data, force=force)
         return {**packet_facts(packets, len(wav) / rate_hz), "file_bytes": len(data)}

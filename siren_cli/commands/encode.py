@@ -21,6 +21,7 @@ from siren_cli.options import (
     ModelOption,
     Profile,
     QuietOption,
+    RateWeightOption,
     RayAddressOption,
     ResumeOption,
     StagesOption,
@@ -51,7 +52,17 @@ def encode(
     ] = Profile.FILE,
     max_bytes: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--max-bytes", metavar="N", help="Largest packet, 16 to 255; 51 if not given."),
+        typer.Option(
+            "--max-bytes",
+            metavar="N",
+            help="Size to fit a .srn file of up to a minute into, as faithfully as possible; or the largest packet, 16 "
+            "to 255, 51 if not given.",
+        ),
+    ] = None,
+    rate_weight: RateWeightOption = 0.0,
+    max_packets: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--max-packets", min=1, metavar="N", help="Packets to fit the recording into."),
     ] = None,
     voice: Annotated[
         Optional[str],  # noqa: UP045
@@ -103,8 +114,8 @@ def encode(
     from siren_cli.voices import name_of_voice
 
     is_packets = profile == Profile.PACKET
-    if not is_packets and (max_bytes is not None or voice is not None or packet_folder is not None):
-        raise UsageError("--max-bytes, --voice and --packet-folder are about packets; give --profile packet as well")
+    if not is_packets and (max_packets is not None or voice is not None or packet_folder is not None):
+        raise UsageError("--max-packets, --voice and --packet-folder are about packets; give --profile packet as well")
     if no_voice + (voice_ref is not None) + (voice is not None) > 1:
         raise UsageError("--no-voice, --voice-ref and --voice exclude each other; give one of them")
     if is_packets and voice_ref is not None:
@@ -123,8 +134,8 @@ def encode(
 
         work = EncodeWork(
             model, find_model(model).model_id, device.value, threads, stages,
-            (max_bytes or _LORAWAN_BYTES) if is_packets else None, "none" if no_voice else voice or "each", named,
-            force=force, resume=resume,
+            is_packets, (max_bytes or _LORAWAN_BYTES) if is_packets else max_bytes, max_packets, rate_weight,
+            "none" if no_voice else voice or "each", named, force=force, resume=resume,
         )  # fmt: skip
         raise typer.Exit(run_batch(work, sources or [], AUDIO_SUFFIXES, AudioUnreadable, batch))
     (source,) = sources or []
@@ -143,7 +154,7 @@ def encode(
     raw_audio = None if raw is None else parse_raw(raw)
     with open_audio(source, raw_audio) as recording:
         rate_hz = recording.rate_hz
-        if is_packets:
+        if is_packets or max_bytes is not None:
             wav = recording.whole()
         else:
             from siren_cli.streaming import level_db_of
@@ -155,20 +166,28 @@ def encode(
 
         from siren_cli.codec import load_codec
         from siren_cli.packets import encode_packets, packet_facts, packet_rows
+        from siren_cli.rate_control import fit_file
         from siren_format.packet_file import packets_to_file
 
         with working("encoding", quiet=quiet):
-            codec = load_codec(model, device=device.value, threads=threads)
+            codec = load_codec(model, device=device.value, threads=threads).thrifty(rate_weight)
             started_s = perf_counter()
             if is_packets:
                 packets = encode_packets(
                     codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES,
-                    voice="none" if no_voice else voice or "each",
+                    voice="none" if no_voice else voice or "each", max_packets=max_packets,
                 )  # fmt: skip
                 data = packets_to_file(packets, codec.model_id)
                 elapsed_s = perf_counter() - started_s
                 if packet_folder is not None:
                     write_packet_folder(packet_folder, packets, force=force)
+                write_bytes(destination, data, force=force)
+            elif max_bytes is not None:
+                data = fit_file(
+                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes,
+                    has_voice=not no_voice and named is None, voice_id=named,
+                )  # fmt: skip
+                elapsed_s = perf_counter() - started_s
                 write_bytes(destination, data, force=force)
             else:
                 coded = codec.encode_stream(

@@ -68,7 +68,7 @@ def evaluate(
         typer.Option(
             "--study",
             metavar="NAMES",
-            help="Answer questions instead of making the table: some of rates,robustness,speakers,vocoder,levels.",
+            help="Answer questions, not making the table: some of rates,robustness,speakers,vocoder,levels,thrift.",
         ),
     ] = "",
     skip: Annotated[

@@ -14,6 +14,7 @@ from siren_cli.options import (
     ForceOption,
     JsonOption,
     ModelOption,
+    RateWeightOption,
     StagesOption,
     ThreadsOption,
     is_report_talk,
@@ -44,6 +45,7 @@ def roundtrip(
         bool, typer.Option("--metrics", help="Judge the result as 'siren eval' does. Needs the extra 'eval'.")
     ] = False,
     stages: StagesOption = 1,
+    rate_weight: RateWeightOption = 0.0,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the report only, no notes.")] = False,
@@ -62,6 +64,7 @@ def roundtrip(
         resample,
         write_audio,
     )
+    from siren_cli.closeness import mel_distance_db, short_time_intelligibility
     from siren_cli.files import require_writable, write_bytes
     from siren_cli.loudness import speech_level_db
     from siren_cli.srn_file import cost_rows, facts_of, voice_text
@@ -78,16 +81,16 @@ def roundtrip(
     from siren_cli.codec import load_codec
 
     with working("encoding and decoding", quiet=quiet):
-        codec = load_codec(model, device=device.value, threads=threads)
+        codec = load_codec(model, device=device.value, threads=threads).thrifty(rate_weight)
         started_s = perf_counter()
         data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
         encoded_s = perf_counter()
         decoded = codec.decode(data)
         decoded_s = perf_counter()
         reference = resample(mix_down(wav), rate_hz, codec.sample_rate_hz)
-        stoi, why_no_stoi = _stoi(reference, decoded, codec.sample_rate_hz)
+        stoi, why_no_stoi = short_time_intelligibility(reference, decoded, codec.sample_rate_hz)
         closeness = {
-            "mel_distance_db": float(codec.mel_distance_db(decoded, reference)),
+            "mel_distance_db": mel_distance_db(codec.networks, decoded, reference),
             "level_change_db": speech_level_db(decoded) - speech_level_db(reference),
             "stoi": stoi,
         }
@@ -140,25 +143,3 @@ def _judge(
     from siren_cli.evaluation.single import single_figures
 
     return single_figures(reference, decoded, rate_hz)
-
-
-def _stoi(
-    reference: NDArray[np.float32], decoded: NDArray[np.float32], rate_hz: int
-) -> tuple[float | None, str]:
-    """Short-time objective intelligibility (Taal et al. 2011); None, and the reason, if there is none."""
-    import warnings
-
-    try:
-        from pystoi import stoi
-    except ImportError:
-        return None, "STOI is left out; install pystoi to have it (pip install pystoi)"
-    too_short = "STOI is left out; it needs about half a second of speech"
-    if not reference.any():
-        return None, too_short
-    with warnings.catch_warnings():
-        # pystoi warns, and returns a number that means nothing, when fewer than 30 frames are not silent.
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            return float(stoi(reference, decoded, rate_hz)), ""
-        except RuntimeWarning:
-            return None, too_short

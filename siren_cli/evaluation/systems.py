@@ -133,7 +133,8 @@ def siren(codec: Codec, weights: str, stages: int) -> System:
         file.write_bytes(data)
         return Recording(codec.decode(data), _payload_bytes(data))
 
-    return System(f"siren-{stages}", ".srn", f"{siren_identity(weights)} stages {stages}", run)
+    identity = f"{siren_identity(weights)} stages {stages} rate weight {codec.rate_weight:g}"
+    return System(f"siren-{stages}", ".srn", identity, run)
 
 
 def wrong_voice(codec: Codec, weights: str) -> System:
@@ -280,7 +281,7 @@ def siren_identity(weights: str) -> str:
     import siren_format
 
     program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
-    files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness")]
+    files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness", "rate_distortion")]
     files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
     return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
 

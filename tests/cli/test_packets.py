@@ -188,7 +188,7 @@ def test_what_is_refused(siren: Siren, codec: Codec, packets: list[bytes], recor
         (["decode", tmp_path / "cut.srp"], 3, "within its packet"),
         (["decode", tmp_path / "empty"], 3, "0 files, expected 1..4096 packets"),
         (["decode", tmp_path / "cut.srp", "--sample-rate", "loud"], 2, "expected model, source or a number"),
-        (["encode", recording, "--max-bytes", "51"], 2, "give --profile packet as well"),
+        (["encode", recording, "--max-packets", "1"], 2, "give --profile packet as well"),
         (["encode", recording, "--packet-folder", tmp_path / "p"], 2, "give --profile packet as well"),
         ([*packet_words, "--packet-folder", recording], 7, "is a file, expected a folder"),
         ([*packet_words, "--packet-folder", tmp_path / "no" / "such"], 7, "missing or not writable"),

@@ -15,7 +15,7 @@ from siren_cli.__main__ import main
 from siren_cli.codec import Codec
 from siren_cli.errors import DataError, ExitStatus
 from siren_cli.evaluation.clip_work import Plan
-from siren_cli.evaluation.studies import levels, rates, robustness, speakers
+from siren_cli.evaluation.studies import levels, rates, robustness, speakers, thrift
 from siren_cli.evaluation.studies.alike import digits_of, likeness, pronunciations, said, words_in
 from siren_cli.evaluation.studies.levels import block_levels_db, with_silence
 from siren_cli.evaluation.studies.robustness import spoilt
@@ -77,6 +77,7 @@ def test_rates_are_those_of_the_files_and_packets(
     packets = encode_packets(codec, long[:96_000], 16_000, stages=1, max_bytes=51, voice="each")
     assert one["one_packet_share"] == (1.0 if len(packets) == 1 else 0.0)
     assert found["stages"]["2"]["one_packet_share"] == 0.0
+    assert one["fitted_share"] >= one["one_packet_share"] and found["stages"]["2"]["fitted_share"] == 0.0
     assert "3 pieces of 6 s, packets of at most 51 bytes" in rates.table(found)[2][0]
     with pytest.raises(DataError, match="no speaker has 10 s"):
         rates.measure(plan, clips[:1], 1)
@@ -187,3 +188,16 @@ def test_the_vocoder_alone_gives_sound_of_the_same_length(codec: Codec, speech: 
     assert made.shape == speech.shape
     assert np.isfinite(made).all() and made.any()
     assert np.array_equal(made, vocoded(codec, speech))
+
+
+def test_thrift_tells_what_bits_and_words_a_weight_costs(clips: list[Clip], tmp_path: Path) -> None:
+    plan = Plan(None, (1,), (), False, "pocketsphinx", tmp_path, threads=1)
+    found = thrift.measure(plan, clips[:1], 1)
+    rows = found["stages"]["1"]
+    bps = [row["payload_bps"]["value"] for row in rows]
+    assert [row["weight"] for row in rows] == list(thrift.WEIGHTS)
+    assert bps == sorted(bps, reverse=True) and bps[-1] < bps[0]
+    assert all(0.0 < row["phones"]["value"] < 1.0 for row in rows)
+    headings, cells, notes = thrift.table(found)
+    assert headings[:5] == ["stages", "weight", "payload bps", "of unweighted", "file bps"] and "phones" in headings
+    assert cells[0][3] == "100.0 %" and len(cells) == len(rows) and notes[0].startswith("1 clips")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.errors import DataError
+from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation.clip_work import RATE_S, Plan, worker
 from siren_cli.evaluation.crew import crew
 from siren_cli.evaluation.material import read_joined
@@ -28,7 +28,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     Returns:
         `{"file_piece_s", "packet_piece_s", "packet_bytes", "stages"}`; for each number of stages the pieces, their
         file bps (median, 95th percentile, largest; everything counted), payload bps (median), and of the packets the
-        pieces, the share that fits one packet, and the bytes of a piece's packets (median, largest).
+        pieces, the share that fits one packet, of itself and `fitted` into it (`siren_cli.rate_control`), and the bytes
+        of a piece's packets (median, largest).
 
     Raises:
         DataError: If nobody speaks for 10 s.
@@ -40,6 +41,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     for count in plan.stages:
         files = np.array([size for speaker in found for size in speaker[count]["files"]])
         packets = [sizes for speaker in found for sizes in speaker[count]["packets"]]
+        fitted = [is_fitted for speaker in found for is_fitted in speaker[count]["fitted"]]
         if not len(files):
             raise DataError(
                 f"no speaker has {RATE_S:.0f} s of clips, --study rates needs that; give more of one speaker"
@@ -54,6 +56,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
             "payload_bps_median": float(np.median(bps[:, 1])),
             "packet_pieces": len(packets),
             "one_packet_share": float(np.mean([len(sizes) == 1 for sizes in packets])),
+            "fitted_share": float(np.mean(fitted)),
             "packets_bytes_median": float(np.median(sums)),
             "packets_bytes_largest": max(sums),
         }
@@ -63,8 +66,9 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
 
 
 def _cost_of(task: tuple[list[Clip], tuple[int, ...], int]) -> dict[int, Any]:
-    """Bytes of file and payload for each piece, and of the packets for each piece, by number of stages."""
-    from siren_cli.packets import encode_packets
+    """By number of stages: bytes of file and payload for each piece, of the packets for each piece, and whether that
+    can be fitted into one.
+    """
     from siren_format.layout import parse_layout
 
     clips, stages, packet_bytes = task
@@ -76,17 +80,26 @@ def _cost_of(task: tuple[list[Clip], tuple[int, ...], int]) -> dict[int, Any]:
         for piece in _pieces(joined, RATE_S):
             data = codec.encode(piece, SAMPLE_RATE_HZ, stages=count).to_bytes()
             files.append((len(data), parse_layout(data).payload_bytes))
-        packets = [
-            [
-                len(packet)
-                for packet in encode_packets(
-                    codec, piece, SAMPLE_RATE_HZ, stages=count, max_bytes=packet_bytes, voice="each"
-                )
-            ]
-            for piece in _pieces(joined, PACKET_S)
-        ]
-        found[count] = {"files": files, "packets": packets}
+        packets = [_packets(piece, count, packet_bytes, None) for piece in _pieces(joined, PACKET_S)]
+        fitted = []
+        for piece, sizes in zip(_pieces(joined, PACKET_S), packets, strict=True):
+            try:
+                fitted.append(len(sizes) == 1 or len(_packets(piece, count, packet_bytes, 1)) == 1)
+            except UsageError:
+                fitted.append(False)
+        found[count] = {"files": files, "packets": packets, "fitted": fitted}
     return found
+
+
+def _packets(piece: Any, stages: int, most_bytes: int, most_packets: int | None) -> list[int]:
+    """Bytes of the packets of a piece."""
+    from siren_cli.packets import encode_packets
+
+    packets = encode_packets(
+        worker().codec, piece, SAMPLE_RATE_HZ, stages=stages, max_bytes=most_bytes, voice="each",
+        max_packets=most_packets,
+    )  # fmt: skip
+    return [len(packet) for packet in packets]
 
 
 def _pieces(wav: Any, piece_s: float) -> list[Any]:
@@ -97,8 +110,8 @@ def _pieces(wav: Any, piece_s: float) -> list[Any]:
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
     """The figures for a person: headings, rows, notes."""
     headings = [
-        "stages", "file bps, median", "95 %", "largest", "payload bps, median", "in one packet", "packet bytes, median",
-        "largest",
+        "stages", "file bps, median", "95 %", "largest", "payload bps, median", "in one packet", "fitted",
+        "packet bytes, median", "largest",
     ]  # fmt: skip
     rows = [
         [
@@ -106,6 +119,7 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
             *(f"{own[f'file_bps_{name}']:.1f}" for name in ("median", "95", "largest")),
             f"{own['payload_bps_median']:.1f}",
             f"{100 * own['one_packet_share']:.0f} %",
+            f"{100 * own['fitted_share']:.0f} %",
             f"{own['packets_bytes_median']:.0f}",
             f"{own['packets_bytes_largest']}",
         ]
@@ -115,5 +129,5 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
     return headings, rows, [
         f"files: {own['pieces']} pieces of {figures['file_piece_s']:.0f} s, everything counted; packets: "
         f"{own['packet_pieces']} pieces of {figures['packet_piece_s']:.0f} s, packets of at most "
-        f"{figures['packet_bytes']} bytes with a voice in each; pieces are cut from each speaker's clips, joined"
+        f"{figures['packet_bytes']} bytes with a voice in each, fitted: with --max-packets 1; pieces are cut from each speaker's clips, joined"
     ]  # fmt: skip

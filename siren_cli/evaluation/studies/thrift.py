@@ -1,0 +1,74 @@
+"""What rate–distortion optimised quantisation saves, and what it costs in words and voice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.evaluation.clip_work import Plan, worker
+from siren_cli.evaluation.crew import crew
+from siren_cli.evaluation.figures import Pairs, clip_figures, row_figures
+from siren_cli.evaluation.judges import JUDGES
+from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.studies.material import as_text, with_alignments
+from siren_cli.evaluation.systems import siren
+from siren_cli.training.sources import Clip
+
+WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)
+_JUDGES = ("phones", "voice")
+
+
+def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Codes every clip with each weight of the rate.
+
+    Args:
+        plan: Model and stages.
+        clips: The material, with alignments.
+        jobs: Processes.
+
+    Returns:
+        `{"clips", "stages"}`; for each number of stages a row per weight: `weight`, and with intervals `payload_bps`,
+        `file_bps`, `phones` and, where its judge is there, `similarity`.
+    """
+    clips = with_alignments(clips)
+    plan = replace(plan, skip=tuple(name for name in JUDGES if name not in _JUDGES))
+    with crew(plan, jobs) as each:
+        found = list(each(_code, [(clip, plan.stages) for clip in clips]))
+    stages = {
+        str(count): [
+            {"weight": weight, **row_figures([clip[count, weight] for clip in found])} for weight in WEIGHTS
+        ]
+        for count in plan.stages
+    }
+    return {"clips": len(clips), "stages": stages}
+
+
+def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
+    """The figures for a person: headings, rows, notes."""
+    stages = figures["stages"]
+    judged = [name for name in ("phones", "similarity") if name in next(iter(stages.values()))[0]]
+    headings = ["stages", "weight", "payload bps", "of unweighted", "file bps", *judged]
+    rows = []
+    for count, own in stages.items():
+        usual_bps = own[0]["payload_bps"]["value"]
+        for row in own:
+            bps = row["payload_bps"]["value"]
+            cells = [f"{bps:.1f}", f"{100 * bps / usual_bps:.1f} %", f"{row['file_bps']['value']:.1f}"]
+            rows.append([count, f"{row['weight']:g}", *cells, *(as_text(row[name], 3) for name in judged)])
+    return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
+
+
+def _code(task: tuple[Clip, tuple[int, ...]]) -> dict[tuple[int, float], Pairs]:
+    """Figures of a clip by stages and weight."""
+    clip, stages = task
+    own = worker()
+    wav = read_clip(clip)
+    heard_original = own.hear(wav, wav, clip.phones)
+    found = {}
+    for count in stages:
+        for weight in WEIGHTS:
+            decoded, coded = own.store.coded(siren(own.codec.thrifty(weight), own.weights, count), wav, None)
+            heard = own.hear(decoded, wav, clip.phones)
+            found[count, weight] = clip_figures(heard, heard_original, coded, len(wav) / SAMPLE_RATE_HZ, None)
+    return found

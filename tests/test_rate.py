@@ -1,0 +1,195 @@
+"""Cheaper indices where they say almost the same, and recordings fitted into a number of bytes or packets."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+import siren_cli
+from siren_cli.__main__ import main
+from siren_cli.codec import Codec
+from siren_cli.errors import ExitStatus, UsageError
+from siren_cli.packets import encode_packets
+from siren_cli.rate_control import fit_file, fitted
+from siren_format import prior_digit_bits
+from siren_format.packet_file import file_to_packets
+from siren_format.packing import indices_to_digits
+
+DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "rate.md").read_text(encoding="utf-8")
+Wav = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def packaged() -> Codec:
+    return siren_cli.load(threads=1)
+
+
+@pytest.fixture(scope="module")
+def talk(demo_clip: Path) -> Wav:
+    wav, _ = soundfile.read(demo_clip, dtype="float32")
+    return wav
+
+
+def latents_of(codec: Codec, wav: Wav) -> torch.Tensor:
+    networks = codec.networks
+    with torch.inference_mode():
+        padded = torch.from_numpy(np.pad(wav, (0, -len(wav) % 2_560)))[None]
+        _, latents = networks.factorizer.semantic(networks.mel(padded))
+    return latents[0]
+
+
+def error_of(codec: Codec, latents: torch.Tensor, indices: NDArray[np.int16]) -> float:
+    quantizer = codec.networks.quantizer
+    with torch.inference_mode():
+        said = quantizer.indices_to_latents(torch.from_numpy(indices.astype(np.int64))[None])[0]
+        return float((quantizer.norm(latents) - said).square().mean())
+
+
+def steps_of(codec: Codec, latents: torch.Tensor, indices: NDArray[np.int16]) -> float:
+    """Mean squared distance of the first stage's digits from where the latents lie among their levels."""
+    quantizer = codec.networks.quantizer
+    with torch.inference_mode():
+        half = quantizer.fsq.levels // 2
+        positions = quantizer.fsq(quantizer.narrow[0](quantizer.norm(latents)), rounded=False) * half + half
+    return float((positions - torch.from_numpy(indices_to_digits(indices)[:, 0].astype(np.float32))).square().mean())
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_hardly_any_weight_is_rounding(stages: int, packaged: Codec, talk: Wav) -> None:
+    rounded = packaged.encode(talk, 16_000, stages=stages).indices
+    assert (packaged.thrifty(1e-12).encode(talk, 16_000, stages=stages).indices == rounded).all()
+    assert packaged.thrifty(0.0).encode(talk, 16_000, stages=stages).to_bytes() == packaged.encode(
+        talk, 16_000, stages=stages
+    ).to_bytes()
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_bits_are_saved_and_paid_for_with_a_little_distortion(stages: int, packaged: Codec, talk: Wav) -> None:
+    latents = latents_of(packaged, talk)
+    bits, errors, sizes = [], [], []
+    for weight in (0.0, 0.1, 0.4, 1.0):
+        coded = packaged.thrifty(weight).encode(talk, 16_000, stages=stages)
+        assert packaged._prior is not None
+        bits.append(float(prior_digit_bits(coded.indices, packaged._prior).sum()))
+        errors.append(steps_of(packaged, latents, coded.indices))
+        sizes.append(len(coded.to_bytes()))
+        assert len(packaged.decode(coded.to_bytes())) == len(talk)
+    assert bits == sorted(bits, reverse=True) and bits[2] < 0.97 * bits[0]
+    assert errors == sorted(errors) and errors[1] < 1.15 * errors[0]
+    assert sizes[2] < sizes[0]
+
+
+def test_the_second_stage_codes_what_the_first_really_left(packaged: Codec, talk: Wav) -> None:
+    latents = latents_of(packaged, talk)
+    rounded = packaged.encode(talk, 16_000, stages=2).indices
+    thrifty = packaged.thrifty(0.3).encode(talk, 16_000, stages=2).indices
+    assert (thrifty[:, 0] != rounded[:, 0]).any()
+    mixed = np.stack([thrifty[:, 0], rounded[:, 1]], axis=1)
+    assert error_of(packaged, latents, thrifty) < error_of(packaged, latents, mixed)
+
+
+def test_the_same_again_and_in_a_stream(packaged: Codec, talk: Wav) -> None:
+    thrifty = packaged.thrifty(0.2)
+    once = thrifty.encode(talk, 16_000).to_bytes()
+    assert thrifty.encode(talk, 16_000).to_bytes() == once
+    blocks = np.array_split(talk, 7)
+    assert b"".join(thrifty.encode_stream(blocks, 16_000)) == once
+
+
+def test_a_model_without_a_prior_cannot_weigh_and_weights_have_limits(codec: Codec, packaged: Codec) -> None:
+    with pytest.raises(UsageError, match="no neural prior"):
+        codec.thrifty(0.1)
+    for weight in (-0.1, 1.01, float("nan")):
+        with pytest.raises(UsageError, match="expected 0 to 1"):
+            packaged.thrifty(weight)
+
+
+def test_a_file_is_fitted_with_no_more_loss_than_it_takes(packaged: Codec, talk: Wav) -> None:
+    sizes = {weight: len(packaged.thrifty(weight).encode(talk, 16_000).to_bytes()) for weight in (0.0, 1.0)}
+    assert sizes[1.0] < sizes[0.0] - 2
+    plain = packaged.encode(talk, 16_000).to_bytes()
+    assert fit_file(packaged, talk, 16_000, stages=1, max_bytes=len(plain)) == plain
+    for most in range(sizes[1.0], sizes[0.0]):
+        data = fit_file(packaged, talk, 16_000, stages=1, max_bytes=most)
+        assert len(data) <= most and len(packaged.decode(data)) == len(talk)
+    with pytest.raises(UsageError, match=r"takes \d+ bytes at least, expected at most 20; shorten it"):
+        fit_file(packaged, talk, 16_000, stages=1, max_bytes=20)
+    with pytest.raises(UsageError, match="lasts 61 s, --max-bytes fits up to 60 s; split it"):
+        fit_file(packaged, np.zeros(61 * 16_000, np.float32), 16_000, stages=1, max_bytes=500)
+
+
+def test_the_search_stops_at_the_first_that_fits() -> None:
+    class Model:
+        rate_weight = 0.1
+
+        def __init__(self, weight: float = 0.1) -> None:
+            self.weight = weight
+
+        def thrifty(self, weight: float) -> Model:
+            return Model(weight)
+
+    tried: list[float] = []
+
+    def encode(model: Model) -> float:
+        tried.append(model.weight)
+        return model.weight
+
+    sizes = {0.1: 9, 0.15: 9, 0.2: 8, 0.3: 10, 0.4: 7}
+    found = fitted(Model(), encode, lambda weight: sizes[weight], 7, "bytes")  # type: ignore[arg-type]
+    assert found == 0.4 and tried == [0.1, 0.15, 0.2, 0.3, 0.4]
+
+
+def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav) -> None:
+    def packets(samples: int, most: int | None) -> list[bytes]:
+        return encode_packets(
+            packaged, talk[:samples], 16_000, stages=1, max_bytes=51, voice="each", max_packets=most
+        )
+
+    too_long = next(samples for samples in range(80_000, 160_000, 2_560) if len(packets(samples, None)) == 2)
+    (one,) = packets(too_long, 1)
+    assert len(one) <= 51
+    with pytest.raises(UsageError, match="2 packets at least, expected at most 1"):
+        packets(160_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--rate-weight", "1.5"], ExitStatus.USAGE, "--rate-weight"),
+        (["--max-bytes", "12"], ExitStatus.USAGE, "bytes at least, expected at most 12"),
+        (["--max-packets", "1"], ExitStatus.USAGE, "give --profile packet as well"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_written(
+    words: list[str], status: int, message: str, demo_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["encode", str(demo_clip), "-o", str(tmp_path / "out.srn"), *words]) == status
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_commands_of_the_document_work(
+    tmp_path: Path, demo_clip: Path, talk: Wav, packaged: Codec, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("siren_cli.codec.load_codec", lambda model=None, *, device="auto", threads=None: packaged)
+    monkeypatch.setattr("siren_cli.batch.encoding.codec_of", lambda model, device, threads: packaged)
+    soundfile.write("note.wav", talk[:96_000], 16_000)
+    Path("notes").mkdir()
+    soundfile.write("notes/talk.wav", talk, 16_000)
+    found = re.search(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert found
+    for line in found[1].splitlines():
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capfd.readouterr().err)
+    assert Path("note.srn").stat().st_size <= 51
+    assert len(file_to_packets(Path("note.srp").read_bytes())[1]) == 1
+    plain = len(packaged.encode(talk, 16_000).to_bytes())
+    assert Path("coded/talk.srn").stat().st_size < plain
