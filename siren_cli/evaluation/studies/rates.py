@@ -129,5 +129,6 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
     return headings, rows, [
         f"files: {own['pieces']} pieces of {figures['file_piece_s']:.0f} s, everything counted; packets: "
         f"{own['packet_pieces']} pieces of {figures['packet_piece_s']:.0f} s, packets of at most "
-        f"{figures['packet_bytes']} bytes with a voice in each, fitted: with --max-packets 1; pieces are cut from each speaker's clips, joined"
+        f"{figures['packet_bytes']} bytes with a voice in each, fitted: with --max-packets 1; pieces are cut from each "
+        "speaker's clips, joined"
     ]  # fmt: skip
