@@ -21,6 +21,9 @@ from siren_format.prior import NeuralPrior
 START_NAME = "start"
 """Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
 
+_THROWN_AWAY = ("heads.", "price.", "listener.")
+"""Parts that the factorizer is trained with and no model has."""
+
 
 def adopt(run: Path, model: str | None) -> ModelConfig | None:
     """Copies the model to start from into the run.
@@ -108,7 +111,7 @@ def _start(run: Path) -> dict[str, torch.Tensor]:
 
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
     wanted = model.state_dict()
-    own = {name: tensor for name, tensor in states.items() if not name.startswith(("heads.", "price."))}
+    own = {name: tensor for name, tensor in states.items() if not name.startswith(_THROWN_AWAY)}
     missing = [name for name in wanted if name not in own and not name.startswith("mel.")]
     try:
         model.load_state_dict({**wanted, **own})
