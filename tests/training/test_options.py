@@ -122,6 +122,18 @@ def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> 
     train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
 
 
+def test_the_listener_is_heard_from_its_step_on_and_goes_on_where_it_was(recordings: Path, tmp_path: Path) -> None:
+    lines = few(tmp_path, recordings, "factorizer.listener_from_step=2", "log_every=1")
+    heard = [line["step"] for line in lines if "phone_heard" in line and "speaker_heard" in line and "lesson" in line]
+    assert heard and min(heard) == 3 and lines[0]["step"] == 1
+    before = tensors(tmp_path / "factorizer.safetensors", "trained")
+    settings = ("factorizer.listener_from_step=2", "steps=6", "log_every=1")
+    train(Order(tmp_path, stages=("factorizer",), settings=settings, resume=True, device="cpu"), said_nothing)
+    after = tensors(tmp_path / "factorizer.safetensors", "trained")
+    name = "listener.stem.conv.weight"
+    assert not torch.equal(before[name], after[name])
+
+
 def test_a_warm_start_goes_without_rounding(recordings: Path, tmp_path: Path) -> None:
     same = ("perturb=0.0", "other_speakers=0.0", "log_every=1", "bf16=False")
     few(tmp_path / "a", recordings, stages=("prepare",))
