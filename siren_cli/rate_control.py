@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from siren_cli.codec import Codec
 
 WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
-"""Weights of the rate that are tried, besides none; from 0.3 on, words begin to suffer (docs/rate.md)."""
+"""Weights of the rate that are tried, besides none; from 0.4 on, words begin to suffer (docs/rate.md)."""
 
 LONGEST_S = 60.0
 
