@@ -182,7 +182,7 @@ def test_the_commands_of_the_document_work(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("siren_cli.codec.load_codec", lambda model=None, *, device="auto", threads=None: packaged)
     monkeypatch.setattr("siren_cli.batch.encoding.codec_of", lambda model, device, threads: packaged)
-    soundfile.write("note.wav", talk[:96_000], 16_000)
+    soundfile.write("note.wav", talk[:89_600], 16_000)
     Path("notes").mkdir()
     soundfile.write("notes/talk.wav", talk, 16_000)
     found = re.search(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
