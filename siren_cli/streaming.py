@@ -21,6 +21,7 @@ from siren_cli.config import FRAME_SAMPLES
 from siren_cli.errors import AudioEmpty
 from siren_cli.intake import Intake
 from siren_cli.loudness import NOMINAL_LEVEL_DB, LevelMeter, speech_level_db
+from siren_cli.memory import give_back_memory
 from siren_format.reader import Group
 from siren_format.writer import StreamWriter
 
@@ -208,6 +209,7 @@ class StreamEncoder:
             self._start(shown, is_all=is_all)
         level_db = NOMINAL_LEVEL_DB if self._level_db is None else self._level_db
         indices = self._codec.samples_to_indices(shown, chunk, level_db, self._stages)
+        give_back_memory()
         return self._require_writer().write(indices, goes_on=chunk.start + chunk.keep.stop < chunk.stop)
 
     def _start(self, shown: NDArray[np.float32], *, is_all: bool) -> None:
@@ -255,6 +257,7 @@ class Speaker:
         for chunk, shown in chunks:
             placed = Chunk(self._first_frame + chunk.start, self._first_frame + chunk.stop, chunk.keep)
             wav, self._turns = self._codec.indices_to_samples(shown, placed, self._voice, self._turns)
+            give_back_memory()
             yield wav
 
 

@@ -61,6 +61,7 @@ RULES = (
     Rule("siren_cli.errors"),
     Rule("siren_cli.config", ("siren_cli.errors",)),
     Rule("siren_cli.temporary"),
+    Rule("siren_cli.memory"),
     Rule("siren_cli.files", ("siren_cli.temporary", *_CLI_PLAIN)),
     Rule("siren_cli.manifest", _CLI_PLAIN, ("siren_weights",)),
     Rule("siren_cli.loudness", ("numpy", *_CLI_PLAIN)),
@@ -99,8 +100,8 @@ RULES = (
     Rule("siren_cli.intake", ("numpy", "siren_cli.audio", *_CLI_PLAIN)),
     Rule(
         "siren_cli.streaming",
-        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.intake", "siren_cli.loudness", "siren_format",
-         *_CLI_PLAIN),
+        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.intake", "siren_cli.loudness", "siren_cli.memory",
+         "siren_format", *_CLI_PLAIN),
         ("siren_cli.codec", "siren_cli.coded"),
     ),
     Rule(
