@@ -15,6 +15,7 @@ from siren_cli.errors import OutputUnwritable, WeightsDamaged, WeightsMissing
 from siren_cli.manifest import model_for, model_release_of, read_manifest
 from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
 from siren_format import Tables, fit_tables
+from siren_format.prior_rows import largest_sum
 from tests.formats.vector_material import vector_prior
 
 
@@ -179,6 +180,11 @@ def test_impossible_tables(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no safetensors")
     with pytest.raises(WeightsDamaged, match="tables not readable"):
         read_tables(tmp_path / "model.safetensors")
+
+
+def test_the_packaged_prior_is_exact_in_float32() -> None:
+    prior = read_prior(find_model(None).weights_path)
+    assert prior is not None and largest_sum(prior) <= 2**24
 
 
 def test_a_prior_travels_with_the_weights(tmp_path: Path) -> None:

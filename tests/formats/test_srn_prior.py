@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from siren_format.errors import BadPayload
 from siren_format.layout import parse_layout
 from siren_format.limits import Coder
 from siren_format.prior import DIGIT_LEVELS, NeuralPrior
-from siren_format.prior_rows import PriorWalk, prior_digit_bits, prior_rows
+from siren_format.prior_rows import PriorWalk, largest_sum, prior_digit_bits, prior_rows
 from siren_format.prior_voice import voice_bits
 from siren_format.stream import Stream, bytes_to_stream, encode_payload, stream_to_bytes
 from tests.formats import reference_prior
@@ -55,6 +56,24 @@ def test_both_implementations_agree(indices: NDArray[np.int16]) -> None:
     expected = [row for row, _ in reference_prior.rows(ARRAYS, indices.tolist())]
     assert [columns[k][t].tolist() for t in range(len(indices)) for k in range(len(columns))] == expected
     assert encode_indices(indices, PRIOR) == reference_prior.encode(indices.tolist(), ARRAYS)
+
+
+@settings(deadline=None, max_examples=20)
+@given(indices=index_arrays())
+def test_rows_are_the_same_with_every_type_that_is_exact(indices: NDArray[np.int16]) -> None:
+    for kind in (np.float32, np.float64):
+        for found, expected in zip(prior_rows(indices, PRIOR, kind=kind), prior_rows(indices, PRIOR), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_float32_is_taken_only_where_no_sum_can_leave_its_integers() -> None:
+    assert largest_sum(PRIOR) <= 2**24
+    biased = replace(PRIOR, bias=np.full_like(PRIOR.bias, 2**24))
+    assert largest_sum(biased) > 2**24
+    # An odd sum above 2**24 is none of float32's numbers: what is taken instead has to say what integers say.
+    indices = noise_indices(4, 30, 2)
+    for found, expected in zip(prior_rows(indices, biased), prior_rows(indices, biased, kind=np.int64), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @settings(deadline=None, max_examples=40)
