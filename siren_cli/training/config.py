@@ -44,6 +44,9 @@ class TrainConfig:
     Learning rates rise over `warmup_steps`, stay, and fall linearly to nothing over the last `decay_share` of
     `steps`, so that a run can be prolonged without having wasted its decay (Hägele et al. 2024).
 
+    Listener: it learns from true envelopes in the `listener_lessons` steps before `listener_from_step`; from then on it
+    is heard and learns no more, since decoders learn to deceive one that learns beside them.
+
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
     many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
     """
@@ -89,6 +92,7 @@ class TrainConfig:
     listener_phone_weight: float = 0.0
     listener_speaker_weight: float = 0.0
     listener_from_step: int = 0
+    listener_lessons: int = 1_500
 
     # Vocoder and joint; the factorizer has a critic of its own where `adversarial_weight` is not 0.
     adversarial_from_step: int = 2_000
@@ -111,8 +115,18 @@ class TrainConfig:
         for key, choices in (("adversarial_loss", ("hinge", "least-squares")), ("ctc_units", ("phones", "text"))):
             if getattr(self, key) not in choices:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}, expected {' or '.join(choices)}; correct it")
+        if self.has_listener and min(self.listener_from_step, self.listener_lessons) < 1:
+            raise ConfigError(
+                f"listener_from_step is {self.listener_from_step} and listener_lessons {self.listener_lessons}: the "
+                "listener would have learned nothing before it is heard, expected 1 or more of both; correct them"
+            )
         if self.teacher_weight and not self.teacher:
             raise ConfigError("teacher_weight is set without a teacher; give teacher=PATH, a WavLM or HuBERT folder")
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether a listener hears what the factorizer decodes."""
+        return bool(self.listener_phone_weight or self.listener_speaker_weight)
 
     def freezes(self, part: str) -> bool:
         """Whether a part of `PARTS` stays as it is."""

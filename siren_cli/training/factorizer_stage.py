@@ -83,7 +83,7 @@ class FactorizerStage:
         if config.rate_weight:
             self.trained["price"] = RunningPrior(model.config.stages)
         self.listener: SpectrumListener | None = None
-        if config.listener_phone_weight or config.listener_speaker_weight:
+        if config.has_listener:
             self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
             self.trained["listener"] = self.listener
         self.adversary = SpectrumCritic(config.discriminator_width) if config.adversarial_weight else None
@@ -142,13 +142,13 @@ class FactorizerStage:
             losses["teacher"] = imitation_loss(self.heads["teacher"](decoder_features), self._taught(batch))
             total = total + config.teacher_weight * losses["teacher"]
         if self.listener is not None and step >= config.listener_from_step:
-            losses |= self._listen(self.listener, batch, speech.mel)
-            total = (
-                total
-                + losses["lesson"]
-                + config.listener_phone_weight * losses["phone_heard"]
-                + config.listener_speaker_weight * losses["speaker_heard"]
-            )
+            stretch, cut = _stretch(batch)
+            said, who = self.listener.dissent(speech.mel[:, cut], stretch)
+            losses |= {"phone_heard": said, "speaker_heard": who}
+            total = total + config.listener_phone_weight * said + config.listener_speaker_weight * who
+        elif self.listener is not None and step >= config.listener_from_step - config.listener_lessons:
+            losses["lesson"] = self.listener.lesson(_stretch(batch)[0])
+            total = total + losses["lesson"]
         if config.rate_weight and step >= config.rate_from_step:
             losses["bits"] = self.trained["price"](frame_codes)
             total = total + config.rate_weight * losses["bits"]
@@ -157,17 +157,6 @@ class FactorizerStage:
             losses |= {"fooling": fooling, "matching": matching}
             total = total + config.adversarial_weight * fooling + config.feature_weight * matching
         return total, {name: float(value.detach()) for name, value in losses.items()}
-
-    @staticmethod
-    def _listen(listener: SpectrumListener, batch: Batch, decoded: Tensor) -> dict[str, Tensor]:
-        """What a listener learns from a stretch of the true envelopes, and what it hears in decoded ones [B, F, M]."""
-        frames = min(_HEARD_FRAMES, decoded.shape[1])
-        first = 2 * int(torch.randint(0, (decoded.shape[1] - frames) // 2 + 1, ()))
-        cut = slice(first, first + frames)
-        counts = batch.counts * frames / decoded.shape[1]
-        part = batch._replace(envelope=batch.envelope[:, cut], phones=batch.phones[:, cut], counts=counts)
-        lesson, (phones, speaker) = listener.lesson(part), listener.dissent(decoded[:, cut], part)
-        return {"lesson": lesson, "phone_heard": phones, "speaker_heard": speaker}
 
     def _criticise(self, critic: SpectrumCritic, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
         """How little decoded spectra [B, F, M] fool the critic, and how far they are from the real ones in its eyes."""
@@ -259,6 +248,18 @@ def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
         "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / batch.counts[0].clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),
     }
+
+
+def _stretch(batch: Batch) -> tuple[Batch, slice]:
+    """A stretch of a batch's envelopes and phones for the listener, and which frames it is."""
+    total = batch.envelope.shape[1]
+    frames = min(_HEARD_FRAMES, total)
+    first = 2 * int(torch.randint(0, (total - frames) // 2 + 1, ()))
+    cut = slice(first, first + frames)
+    stretch = batch._replace(
+        envelope=batch.envelope[:, cut], phones=batch.phones[:, cut], counts=batch.counts * frames / total
+    )
+    return stretch, cut
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:

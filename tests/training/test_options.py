@@ -13,7 +13,7 @@ import torch
 import siren_cli
 from siren_cli.errors import ConfigError, DataError, WeightsMissing
 from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.config import PARTS
+from siren_cli.training.config import PARTS, stage_config
 from siren_cli.training.pipeline import Order, train
 from tests.training.conftest import FEW, said_nothing
 
@@ -122,16 +122,25 @@ def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> 
     train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
 
 
-def test_the_listener_is_heard_from_its_step_on_and_goes_on_where_it_was(recordings: Path, tmp_path: Path) -> None:
-    lines = few(tmp_path, recordings, "factorizer.listener_from_step=2", "log_every=1")
-    heard = [line["step"] for line in lines if "phone_heard" in line and "speaker_heard" in line and "lesson" in line]
-    assert heard and min(heard) == 3 and lines[0]["step"] == 1
-    before = tensors(tmp_path / "factorizer.safetensors", "trained")
-    settings = ("factorizer.listener_from_step=2", "steps=6", "log_every=1")
-    train(Order(tmp_path, stages=("factorizer",), settings=settings, resume=True, device="cpu"), said_nothing)
-    after = tensors(tmp_path / "factorizer.safetensors", "trained")
+def test_the_listener_learns_before_it_is_heard_and_then_stays(recordings: Path, tmp_path: Path) -> None:
+    settings = ("factorizer.listener_from_step=3", "factorizer.listener_lessons=2", "steps=3", "log_every=1")
+    lines = few(tmp_path, recordings, *settings)
+    taught = [line["step"] for line in lines if "lesson" in line]
+    assert taught == [2, 3] and not any("phone_heard" in line for line in lines)
     name = "listener.stem.conv.weight"
-    assert not torch.equal(before[name], after[name])
+    before = tensors(tmp_path / "factorizer.safetensors", "trained")[name]
+    settings = (*settings, "steps=6")
+    train(Order(tmp_path, stages=("factorizer",), settings=settings, resume=True, device="cpu"), said_nothing)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    heard = [line["step"] for line in lines if "phone_heard" in line and "speaker_heard" in line]
+    assert heard == [4, 5, 6] and [line["step"] for line in lines if "lesson" in line] == [2, 3]
+    assert torch.equal(before, tensors(tmp_path / "factorizer.safetensors", "trained")[name])
+
+
+@pytest.mark.parametrize("settings", [("listener_from_step=0",), ("listener_from_step=9", "listener_lessons=0")])
+def test_a_listener_that_never_learned_is_refused(settings: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="would have learned nothing before it is heard"):
+        stage_config("factorizer", ["listener_phone_weight=0.3", *settings])
 
 
 def test_a_warm_start_goes_without_rounding(recordings: Path, tmp_path: Path) -> None:
