@@ -77,6 +77,7 @@ class TrainConfig:
     other_speakers: float = 0.5
     mean_weight: float = 0.5
     delta_weight: float = 0.3
+    correlation_weight: float = 0.0
     phone_encoder_weight: float = 0.2
     phone_decoder_weight: float = 0.4
     pitch_weight: float = 0.5

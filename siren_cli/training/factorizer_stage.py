@@ -15,6 +15,7 @@ from siren_cli.training.augment import change_speaker, perturb, perturb_wav
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
+from siren_cli.training.envelope_correlation import EnvelopeCorrelation
 from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
@@ -80,6 +81,7 @@ class FactorizerStage:
                     f"the cache holds features of {kept['path']!r}, expected {model.config.hubert_path!r}; run stage "
                     "prepare again"
                 )
+        self.correlation = EnvelopeCorrelation(model.config) if config.correlation_weight else None
         if config.rate_weight:
             self.trained["price"] = RunningPrior(model.config.stages)
         self.listener: SpectrumListener | None = None
@@ -135,6 +137,9 @@ class FactorizerStage:
             + config.phone_encoder_weight * losses["phone_encoder"]
             + config.phone_decoder_weight * losses["phone_decoder"]
         )
+        if self.correlation is not None:
+            losses["correlation"] = self.correlation(speech.mel, batch.envelope)
+            total = total + config.correlation_weight * losses["correlation"]
         if config.ctc_weight:
             losses["ctc"] = ctc_loss(self.heads["ctc"](decoder_features), batch, config.ctc_units)
             total = total + config.ctc_weight * losses["ctc"]
