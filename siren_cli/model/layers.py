@@ -79,12 +79,19 @@ class LocalAttention(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.qkv(self.norm(x)).chunk(3, -1)
         )
-        positions = torch.arange(frames, device=x.device)
-        distance = positions[None] - positions[:, None]
-        bias = self.bias[:, distance.clamp(-self.reach, self.reach) + self.reach]
-        bias = bias.masked_fill(distance.abs() > self.reach, float("-inf")).to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(frames).to(query.dtype)[None])
         return x + self.project(mixed.transpose(1, 2).reshape(batch, frames, width))
+
+    def _bias(self, frames: int) -> Tensor:
+        """What each frame adds to its scores of the others [heads, F, F], minus infinity beyond reach.
+
+        Every row is the one below it, moved by a frame: all are windows on the biases of the 2 F - 1 distances, and
+        no matrix of distances is made, which would be the largest of all arrays at a minute of speech.
+        """
+        beyond = max(0, frames - 1 - self.reach)
+        within = self.bias[:, max(0, self.reach + 1 - frames) : self.reach + frames]
+        by_distance = F.pad(within, (beyond, beyond), value=float("-inf"))
+        return by_distance.unfold(1, frames, 1).flip(1)
 
 
 class FrameStack(nn.Module):
