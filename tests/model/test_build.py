@@ -67,6 +67,20 @@ def test_attention_looks_no_further_than_its_reach() -> None:
     assert moved.nonzero().flatten().tolist() == list(range(16, 25))
 
 
+@pytest.mark.parametrize("frames", [1, 4, 5, 6, 40])
+def test_what_attention_adds_hangs_on_the_distance_alone(frames: int) -> None:
+    attention = LocalAttention(8, 2, reach=4)
+    torch.nn.init.normal_(attention.bias)
+    with torch.no_grad():
+        added = attention._bias(frames)
+    assert added.shape == (2, frames, frames)
+    for query in range(frames):
+        for key in range(frames):
+            distance = key - query
+            expected = attention.bias[:, distance + 4] if abs(distance) <= 4 else torch.full((2,), -torch.inf)
+            assert torch.equal(added[:, query, key], expected)
+
+
 def test_unknown_keys_and_impossible_values_of_a_config_are_refused(tmp_path: Path) -> None:
     for values, said in (
         ({"widht": 3}, "unknown key 'widht'"),
