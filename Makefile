@@ -8,7 +8,7 @@ DEV_READY := .venv/.dev-ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser voices vectors wheel-check clean
+.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser voices spectrograms vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -96,6 +96,9 @@ recogniser: $(DEV_READY) ## Train the phone recogniser anew (CACHE=what siren tr
 
 voices: $(DEV_READY) ## Make the packaged voices anew, after new weights (DATA=LibriSpeech, or a manifest of it)
 	$(BIN)/python -m siren_cli.training.packaged_voices $(DATA)
+
+spectrograms: $(DEV_READY) ## Draw the model card's pictures anew, after new weights
+	$(BIN)/python -m tests.bench.spectrograms
 
 vectors: $(DEV_READY) ## Write formats/vectors anew (the tests compare them with the committed ones)
 	$(BIN)/python -m tests.formats.make_vectors

@@ -12,6 +12,7 @@ _RANGE_DB = 70.0
 _WINDOW_SAMPLES = 512
 _COLUMNS = 480
 _ROWS = 120
+_COLOURS = 128
 _STOPS = np.array(  # dark to bright through blue, red and yellow, each step lighter than the one before
     [(0, 0, 10), (60, 15, 110), (150, 40, 110), (225, 85, 60), (250, 165, 20), (250, 250, 200)], np.float64
 )
@@ -28,13 +29,10 @@ def spectrogram_png(wav: NDArray[np.float32], peak_db: float) -> bytes:
         A PNG file of 480 by 120 pixels.
     """
     shades = np.clip((_magnitudes_db(wav) - peak_db) / _RANGE_DB + 1.0, 0.0, 1.0)
-    places = shades * (len(_STOPS) - 1)
-    low = np.minimum(places.astype(int), len(_STOPS) - 2)
-    part = (places - low)[..., None]
-    pixels = (_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8)
+    pixels = np.rint(shades * (_COLOURS - 1)).astype(np.uint8)
     rows = b"".join(b"\0" + row.tobytes() for row in pixels[::-1])
-    header = struct.pack(">IIBBBBB", _COLUMNS, _ROWS, 8, 2, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")
+    header = struct.pack(">IIBBBBB", _COLUMNS, _ROWS, 8, 3, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"PLTE", _palette()), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
@@ -52,6 +50,13 @@ def _magnitudes_db(wav: NDArray[np.float32]) -> NDArray[np.float64]:
     rows = np.stack([power[:, a:b].mean(axis=1) for a, b in zip(edges[:-1], edges[1:], strict=True)])
     decibels: NDArray[np.float64] = 10.0 * np.log10(rows + 1e-10)
     return decibels
+
+
+def _palette() -> bytes:
+    """Red, green and blue of every colour, dark to bright."""
+    stops, places = np.arange(len(_STOPS)), np.linspace(0, len(_STOPS) - 1, _COLOURS)
+    colours = np.stack([np.interp(places, stops, channel) for channel in _STOPS.T], axis=1)
+    return colours.astype(np.uint8).tobytes()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

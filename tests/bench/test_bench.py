@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from tests.bench.endurance import Endured
 from tests.bench.endurance import as_text as as_endurance_text
 from tests.bench.peers import DAC_16_KHZ, DISTILHUBERT, ENCODEC_24_KHZ, MIMI
 from tests.bench.report import as_dict, as_text
+from tests.bench.spectrograms import draw
 from tests.bench.startup import Run
+
+ROOT = Path(__file__).parents[2]
 
 SPEEDS = [Speed("ours", 100.0, 40.0, False), Speed("theirs", 20.0, 10.0, True), Speed("half", 5.0, None, False),
           Speed("slow", 10.0, 20.0, True)]
@@ -95,3 +99,12 @@ def test_every_published_setting_is_one_that_transformers_knows(config_name: str
     assert settings.keys() <= config_class().to_dict().keys()
     config = config_class(**settings).to_dict()
     assert {name: config[name] for name in settings} == settings
+
+
+def test_the_model_card_shows_the_pictures_that_are_drawn(tmp_path: Path) -> None:
+    drawn = draw(tmp_path, None)
+    card = (ROOT / "weights" / "README.md").read_text(encoding="utf-8")
+    for path in drawn:
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert f"(spectrograms/{path.name})" in card and (ROOT / "weights" / "spectrograms" / path.name).is_file()
+    assert card.count("(spectrograms/") == len(drawn) == 9
