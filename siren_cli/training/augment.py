@@ -27,7 +27,8 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
 
     Each perturbed item gets a warped frequency axis (vocal tract length perturbation, Jaitly & Hinton 2013, and
     with it a shifted pitch), a smooth random equaliser, and, for a third of them each, stationary coloured noise
-    at 5 to 35 dB below the mean level, or no band above 3.4 to 7 kHz.
+    at 5 to 35 dB below the loudest, babble of three other items of the batch at 5 to 30 dB below, or no band above
+    3.4 to 7 kHz.
 
     Args:
         mel: Normalised log-mel [B, F, M].
@@ -62,6 +63,12 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     noise = level + 0.3 * torch.randn(count, frames, bins, device=device)
     x = torch.where(noisy, torch.logaddexp(x, noise), x)
 
+    babbled = (torch.rand(count) < 0.33).to(device)[:, None, None]
+    others = torch.stack([mel.roll(voice, 0)[chosen] for voice in (1, 2, 3)]) * mel_std + mel_mean
+    babble = others.logsumexp(0)
+    ratio = (5 + 25 * torch.rand(count, 1, 1)).to(device) * _NATS_PER_DB
+    x = torch.where(babbled, torch.logaddexp(x, babble + _level(x) - _level(babble) - ratio), x)
+
     cut = torch.where(
         torch.rand(count) < 0.33, torch.randint(bins * 7 // 10, bins, (count,)), torch.tensor(bins)
     ).to(device)
@@ -69,6 +76,11 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
     return out
+
+
+def _level(log_magnitude: Tensor) -> Tensor:
+    """Logarithm of the root mean square of magnitudes [B, F, M], [B, 1, 1]."""
+    return 0.5 * (2 * log_magnitude).exp().mean((1, 2), keepdim=True).log()
 
 
 def perturb_wav(wav: Tensor, share: float) -> Tensor:

@@ -47,6 +47,9 @@ class TrainConfig:
     Listener: it learns from true envelopes in the `listener_lessons` steps before `listener_from_step`; from then on it
     is heard and learns no more, since decoders learn to deceive one that learns beside them.
 
+    `pitch_first_stage` is how much the pitch of crops decoded from one stage alone counts: less leaves the first
+    stage's bits to the words, and the melody to the second.
+
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
     many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
     """
@@ -81,6 +84,7 @@ class TrainConfig:
     phone_encoder_weight: float = 0.2
     phone_decoder_weight: float = 0.4
     pitch_weight: float = 0.5
+    pitch_first_stage: float = 1.0
     voicing_weight: float = 0.1
     quantizer_from_step: int = 0
     ctc_weight: float = 0.0

@@ -125,7 +125,7 @@ class FactorizerStage:
         quantised, frame_codes = model.quantizer.latents_to_codes(latents, counts, rounded=rounded)
         decoder_features, speech = model.decoder(quantised, voice)
 
-        losses = speech_losses(speech, batch)
+        losses = speech_losses(speech, batch, torch.where(counts > 1, 1.0, config.pitch_first_stage))
         losses["phone_encoder"] = phone_loss(self.heads["encoder"](encoder_features), batch)
         losses["phone_decoder"] = phone_loss(self.heads["decoder"](decoder_features), batch)
         total = (
@@ -242,15 +242,18 @@ class FactorizerStage:
         return Show(mels)
 
 
-def speech_losses(speech: Speech, batch: Batch) -> dict[str, Tensor]:
-    """Mel, its mean over time, its delta, pitch (voiced frames, in nats) and voicing losses against a batch."""
+def speech_losses(speech: Speech, batch: Batch, melody: Tensor) -> dict[str, Tensor]:
+    """Mel, its mean over time, its delta, pitch (voiced frames, in nats) and voicing losses against a batch.
+
+    The pitch of each crop counts `melody` [B].
+    """
     voiced = (batch.pitch > 0).float()
     delta = speech.mel[:, 1:] - speech.mel[:, :-1] - (batch.envelope[:, 1:] - batch.envelope[:, :-1])
     return {
         "mel": F.l1_loss(speech.mel, batch.envelope),
         "mean": F.l1_loss(speech.mel.mean(1), batch.envelope.mean(1)),
         "delta": delta.abs().mean(),
-        "pitch": ((speech.pitch - batch.pitch).abs() * voiced).sum() / batch.counts[0].clamp_min(1),
+        "pitch": ((speech.pitch - batch.pitch).abs() * voiced * melody[:, None]).sum() / batch.counts[0].clamp_min(1),
         "voicing": F.binary_cross_entropy_with_logits(speech.voicing, voiced),
     }
 

@@ -24,6 +24,11 @@ def test_programs_of_known_time_and_memory() -> None:
     assert hungry.peak_bytes >= 80_000_000 > patient.peak_bytes
 
 
+def test_a_program_is_timed_with_its_byte_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    program_costs([[sys.executable, "-c", "import sys; raise SystemExit(sys.dont_write_bytecode)"]], 1)
+
+
 @pytest.mark.parametrize("command", [["no-such-program"], [sys.executable, "-c", "raise SystemExit(3)"]])
 def test_a_program_that_fails_is_told(command: list[str]) -> None:
     with pytest.raises(RuntimeError, match=r"No such file|exit status 3, expected 0"):

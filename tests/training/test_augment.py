@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from siren_cli.training.augment import change_speaker, perturb_wav
+from siren_cli.training.augment import change_speaker, perturb, perturb_wav
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.filterbank import mel_centres_hz
@@ -43,6 +43,25 @@ def test_another_speaker_has_all_frequencies_and_the_pitch_scaled_by_one_factor(
 def test_no_speaker_is_changed_unasked() -> None:
     before = batch_with_a_formant(20)
     assert change_speaker(before, 0.0, MEAN, STD, FLOOR) is before
+
+
+def test_some_hear_the_others_of_their_batch_as_babble_below_them() -> None:
+    items, frames = 8, 160
+    silent = (math.log(FLOOR) - MEAN) / STD
+    turns = torch.full((items, frames, 80), silent)
+    for item in range(items):
+        turns[item, item * 20 : (item + 1) * 20] = 2.0
+    torch.manual_seed(0)
+    babbled = 0
+    for _ in range(20):
+        loud = perturb(turns, 1.0, MEAN, STD, FLOOR)[:, :, 20:40].mean(-1)
+        for item in range(items):
+            own, neighbour = (loud[item, turn * 20 : (turn + 1) * 20].mean() for turn in (item, (item - 1) % items))
+            nobody = loud[item, ((item + 2) % items) * 20 : ((item + 2) % items) * 20 + 20].mean()
+            if neighbour > nobody + 0.1:
+                babbled += 1
+                assert -45 < float(neighbour - own) * STD * 20 / math.log(10) < 10  # an equaliser of 5 dB in between
+    assert 0.2 < babbled / (20 * items) < 0.5
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -137,6 +137,14 @@ def test_the_listener_learns_before_it_is_heard_and_then_stays(recordings: Path,
     assert torch.equal(before, tensors(tmp_path / "factorizer.safetensors", "trained")[name])
 
 
+def test_the_melody_of_the_first_stage_can_be_left_out(recordings: Path, tmp_path: Path) -> None:
+    alone = "factorizer.stage_dropout=1.0"
+    told = few(tmp_path / "told", recordings, alone)
+    left_out = few(tmp_path / "left out", recordings, alone, "factorizer.pitch_first_stage=0.0")
+    both = few(tmp_path / "both", recordings, "factorizer.stage_dropout=0.0", "factorizer.pitch_first_stage=0.0")
+    assert told[0]["pitch"] > 0 and both[0]["pitch"] > 0 and left_out[0]["pitch"] == 0
+
+
 @pytest.mark.parametrize("settings", [("listener_from_step=0",), ("listener_from_step=9", "listener_lessons=0")])
 def test_a_listener_that_never_learned_is_refused(settings: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="would have learned nothing before it is heard"):
