@@ -50,6 +50,8 @@ class TrainConfig:
     `pitch_first_stage` is how much the pitch of crops decoded from one stage alone counts: less leaves the first
     stage's bits to the words, and the melody to the second.
 
+    `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
+
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
     many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
     """
@@ -108,6 +110,7 @@ class TrainConfig:
     feature_weight: float = 2.0
     spectral_weight: float = 15.0
     stft_weight: float = 0.0
+    true_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):

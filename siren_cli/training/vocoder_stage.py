@@ -117,13 +117,16 @@ class VocoderStage:
 
 
 class JointStage(VocoderStage):
-    """The vocoder learns the decoder's own mels, with the truth's pitch: same frame grid, so aligned by nature."""
+    """The vocoder learns the decoder's own mels, with the truth's pitch: same frame grid, so aligned by nature.
+
+    A `true_share` of the crops keeps its true mel, so that the vocoder goes on knowing sharp ones.
+    """
 
     name = "joint"
 
     @torch.no_grad()
     def speech(self, batch: Batch) -> Speech:
-        """Decoded mel of 1 or 2 stages, true pitch and voicing."""
+        """Decoded mel of 1 or 2 stages, for some crops in training the true one; true pitch and voicing."""
         model = self.model
         _, latents = model.factorizer.semantic(self._features(batch))
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
@@ -131,7 +134,11 @@ class JointStage(VocoderStage):
         quantised, _ = model.quantizer(latents, counts)
         _, speech = model.decoder(quantised, voice)
         truth = true_speech(batch.envelope, batch.pitch)
-        return Speech(speech.mel.float(), truth.pitch, truth.voicing)
+        mel = speech.mel.float()
+        if self.config.true_share and self.trained.training:
+            true = torch.rand(len(mel), device=mel.device) < self.config.true_share
+            mel = torch.where(true[:, None, None], truth.mel, mel)
+        return Speech(mel, truth.pitch, truth.voicing)
 
     def _features(self, batch: Batch) -> Tensor:
         return batch.mel if self.model.front_end is None else self.model.front_end(batch.wav)

@@ -12,9 +12,13 @@ import torch
 
 import siren_cli
 from siren_cli.errors import ConfigError, DataError, WeightsMissing
+from siren_cli.model.build import build
 from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.config import PARTS, stage_config
+from siren_cli.training.config import PARTS, run_config, stage_config
+from siren_cli.training.data import Cache, Crops
 from siren_cli.training.pipeline import Order, train
+from siren_cli.training.settings import read_config
+from siren_cli.training.vocoder_stage import JointStage
 from tests.training.conftest import FEW, said_nothing
 
 
@@ -247,3 +251,16 @@ def test_accumulated_pieces_are_one_batch(trained: tuple[Path, list[str]], tmp_p
                   settings=("batch=4", "accumulate=3"))  # fmt: skip
     with pytest.raises(ConfigError, match="batch is 4, expected a multiple of 3"):
         train(order, said_nothing)
+
+
+def test_some_crops_of_the_joint_stage_keep_their_true_spectra(trained: tuple[Path, list[str]]) -> None:
+    config = run_config(read_config("tiny"), ["joint.true_share=0.5"])
+    crops = Crops(Cache(trained[0] / "cache", config.model.mel_bins), "train", 1)
+    stage = JointStage(build(config.model), crops, crops, config.joint)
+    batch = crops.batch(0, 32, 64)
+    torch.manual_seed(0)
+    shares = {}
+    for training in (True, False):
+        stage.trained.train(training)
+        shares[training] = float((stage.speech(batch).mel == batch.envelope).all((1, 2)).float().mean())
+    assert 0.2 < shares[True] < 0.8 and shares[False] == 0
