@@ -37,7 +37,7 @@ from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage_groups
 from siren_format.stream import bytes_to_stream
 from siren_format.tables import Tables
-from siren_format.voice import coarse_level_db, codes_to_digits, voice_digits, voice_level_db, voice_to_bytes
+from siren_format.voice import coarse_level_db, codes_to_digits, voice_codes, voice_level_db, voice_to_bytes
 from siren_format.writer import StreamWriter
 
 
@@ -193,7 +193,7 @@ class Codec:
             sample_rate_hz: Their rate.
 
         Returns:
-            Codes [28] in -1 to 1, level in dBFS, and how many samples at 16 kHz they rest on.
+            Codes [N] in -1 to 1, level in dBFS, and how many samples at 16 kHz they rest on.
 
         Raises:
             AudioEmpty: If there are no samples.
@@ -264,7 +264,7 @@ class Codec:
         return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes.tolist()))
 
     def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
-        """Samples [T] at 16 kHz → the voice, not rounded, [28]."""
+        """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
         mel = self._model.mel(self._at_nominal_level(samples, level_db))
         codes: Tensor = self._model.factorizer.voice(mel, rounded=False)[0]
         return codes
@@ -303,8 +303,8 @@ class Codec:
         encoder = self._model.factorizer.voice
         if voice is None:
             return encoder.default_voice(1)
-        digits = torch.tensor([voice_digits(voice)], device=self._device)
-        return encoder.codes_to_voice(encoder.fsq.digits_to_codes(digits))
+        codes = torch.tensor([voice_codes(voice, self.config.voice_fine)], device=self._device)
+        return encoder.codes_to_voice(codes)
 
 
 def load_codec(

@@ -44,8 +44,13 @@ class ModelConfig:
     expansion: int = 3
     attention_heads: int = 4
     attention_reach_frames: int = 16
-    voice_dims: int = 28
     voice_width: int = 128
+
+    # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels; `timbre` gives the
+    # decoder a typical spectrum and pitch for each voice, from which it departs.
+    voice_dims: int = 28
+    voice_fine: int = 0
+    timbre: bool = False
 
     # Vocoder: "vocos" (ConvNeXt and inverse STFT, harmonic-plus-noise source) or "hifigan".
     vocoder: str = "vocos"
@@ -65,6 +70,10 @@ class ModelConfig:
             )
         if self.stages not in (1, 2):
             raise ConfigError(f"stages is {self.stages}, expected 1 or 2; correct config.json")
+        if not 0 <= 2 * self.voice_fine <= self.voice_dims:
+            raise ConfigError(
+                f"voice_fine is {self.voice_fine}, expected 0 to {self.voice_dims // 2}; correct config.json"
+            )
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
             raise ConfigError(
                 "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"

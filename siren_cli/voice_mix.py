@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from siren_cli.errors import UsageError
 from siren_format.limits import SAMPLE_RATE_HZ
 from siren_format.voice import (
-    VOICE_DIGIT_LEVELS,
-    VOICE_DIGITS,
     coarse_level_db,
     codes_to_digits,
+    digits_to_numbers,
     voice_digits,
     voice_level_db,
+    voice_levels,
     voice_to_bytes,
 )
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What one recording says of a speaker: 28 codes, not rounded, the level in dBFS, and its length in samples."""
+    """What one recording says of a speaker: its codes, not rounded, the level in dBFS, and its length in samples."""
 
     codes: Sequence[float]
     level_db: float
@@ -41,22 +41,24 @@ def average(heard: Sequence[Heard]) -> bytes:
     """
     total = sum(one.samples for one in heard)
     shares = [one.samples / total for one in heard]
-    codes = [sum(s * one.codes[i] for s, one in zip(shares, heard, strict=True)) for i in range(VOICE_DIGITS)]
+    said = zip(*(one.codes for one in heard), strict=True)
+    codes = [sum(share * code for share, code in zip(shares, number, strict=True)) for number in said]
     level_db = sum(share * one.level_db for share, one in zip(shares, heard, strict=True))
     return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes))
 
 
-def blend(first: bytes, second: bytes, mix: float) -> bytes:
+def blend(first: bytes, second: bytes, mix: float, fine: int = 0) -> bytes:
     """A voice between two.
 
-    Digits are coarse: rounding each would jump from the one voice to the other. So what rounding takes from the way of
-    one digit is given to the next (error diffusion, Floyd and Steinberg 1976): of all steps between the two voices a
-    share of `mix` is taken.
+    Numbers are coarse: rounding each would jump from the one voice to the other. So what rounding takes from the way of
+    one is given to the next (error diffusion, Floyd and Steinberg 1976), as a share of its levels: of all steps between
+    the two voices a share of `mix` is taken.
 
     Args:
         first: Voice field, 8 bytes.
         second: Voice field, 8 bytes.
         mix: How much of the second, 0..1.
+        fine: How many of the model's voice numbers have 16 levels.
 
     Returns:
         Voice field, 8 bytes; the first for 0, the second for 1.
@@ -66,21 +68,23 @@ def blend(first: bytes, second: bytes, mix: float) -> bytes:
     """
     if not 0.0 <= mix <= 1.0:
         raise UsageError(f"--mix is {mix}, expected a number from 0 (the first voice) to 1 (the second)")
-    digits, owed = [], 0.0
-    for one, other in zip(voice_digits(first), voice_digits(second), strict=True):
+    codes, owed = [], 0.0
+    pair = (digits_to_numbers(voice_digits(voice), fine) for voice in (first, second))
+    for one, other, levels in zip(*pair, voice_levels(fine), strict=True):
         steps = abs(other - one)
-        wanted = mix * steps + owed
+        wanted = mix * steps + owed * (levels - 1)
         taken = min(max(round(wanted), 0), steps)
-        digits.append(one + taken if other > one else one - taken)
-        owed = wanted - taken
+        codes.append((one + taken if other > one else one - taken) / (levels // 2) - 1)
+        owed = (wanted - taken) / (levels - 1)
     level_db = (1 - mix) * voice_level_db(first) + mix * voice_level_db(second)
-    return voice_to_bytes(level_db, digits)
+    return voice_to_bytes(level_db, codes_to_digits(codes))
 
 
-def likeness(first: bytes, second: bytes) -> float:
-    """How alike two voices are: 1 less the mean difference of their digits, as a share of the largest possible."""
-    pairs = zip(voice_digits(first), voice_digits(second), strict=True)
-    return 1.0 - sum(abs(one - other) for one, other in pairs) / (VOICE_DIGITS * (VOICE_DIGIT_LEVELS - 1))
+def likeness(first: bytes, second: bytes, fine: int = 0) -> float:
+    """How alike two voices are: 1 less the mean difference of their numbers, as a share of the largest possible."""
+    pair = (digits_to_numbers(voice_digits(voice), fine) for voice in (first, second))
+    apart = [abs(one - other) / (levels - 1) for one, other, levels in zip(*pair, voice_levels(fine), strict=True)]
+    return 1.0 - sum(apart) / len(apart)
 
 
 def heard_s(heard: Sequence[Heard]) -> float:

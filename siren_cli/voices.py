@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siren_cli.config import ModelConfig
 from siren_cli.errors import AudioEmpty, AudioUnreadable, UsageError, VoiceMissing, VoiceUnusable
 from siren_cli.files import STREAM, read_bytes, reason_of, require_file
 from siren_cli.srn_file import read_srn, refusal
@@ -18,7 +19,7 @@ from siren_cli.voice_mix import Heard, average
 from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables
 from siren_format.errors import BadVoice, FormatError
 from siren_format.limits import MAGIC_BYTE
-from siren_format.voice import digits_to_codes, voice_digits, voice_level_db
+from siren_format.voice import voice_codes, voice_level_db
 from siren_format.voice_file import MAX_VOICE_FILE_BYTES, VoiceFile, bytes_to_voice, text_to_voice, voice_id
 
 if TYPE_CHECKING:
@@ -53,6 +54,15 @@ class Voices:
         self._note = note
         self._found: dict[str, bytes | None] = {}
         self.model_id = files.model_id
+
+    @property
+    def fine(self) -> int:
+        """How many of the numbers of the model's voices have 16 levels.
+
+        Raises:
+            ConfigError: If the model's config cannot be read.
+        """
+        return ModelConfig.from_json(self._files.config_path).voice_fine
 
     def packaged(self) -> dict[str, bytes]:
         """The voices that come with the model, by name, in the order of their names.
@@ -127,7 +137,7 @@ class Voices:
             voice = self._voice_of(source, srn)
             from siren_format.layout import parse_layout
 
-            return Heard(digits_to_codes(voice_digits(voice)), voice_level_db(voice), parse_layout(srn).sample_count)
+            return Heard(voice_codes(voice, self.fine), voice_level_db(voice), parse_layout(srn).sample_count)
         if _TEXT_START.encode() in data.lower():
             raise UsageError(f"{source}: is a voice already, expected recordings; join voices with 'siren voice blend'")
         try:

@@ -45,29 +45,88 @@ def voice_to_bytes(level_db: float, digits: Sequence[int]) -> bytes:
 
 
 def codes_to_digits(codes: Sequence[float]) -> list[int]:
-    """Round what a voice encoder says, or a mean of it, to digits; halves go to the even digit.
+    """Round what a voice encoder says, or a mean of it, to digits; halves go to the even number.
 
     Args:
-        codes: 28 numbers of -1..0.5; the digit d stands for (d - 2) / 2.
+        codes: 14..28 codes of -1 to less than 1. As many as they are short of 28 come first with 16 levels, in two
+            digits each, the higher one first; the others have 4 levels. Number n of L levels is code 2 n / L - 1.
 
     Returns:
         28 digits of 0..3.
+
+    Raises:
+        ValueError: There are not 14..28 codes.
     """
-    half = VOICE_DIGIT_LEVELS // 2
-    return [min(max(round(code * half) + half, 0), VOICE_DIGIT_LEVELS - 1) for code in codes]
+    fine = VOICE_DIGITS - len(codes)
+    digits = []
+    for code, levels in zip(codes, voice_levels(fine), strict=True):
+        number = min(max(round(code * (levels // 2)) + levels // 2, 0), levels - 1)
+        digits += [number] if levels == VOICE_DIGIT_LEVELS else list(divmod(number, VOICE_DIGIT_LEVELS))
+    return digits
 
 
-def digits_to_codes(digits: Sequence[int]) -> list[float]:
+def digits_to_codes(digits: Sequence[int], fine: int = 0) -> list[float]:
     """The inverse of ``codes_to_digits``.
 
     Args:
         digits: 28 digits of 0..3.
+        fine: How many codes have 16 levels, 0..14.
 
     Returns:
-        28 codes.
+        28 - fine codes.
+
+    Raises:
+        ValueError: `fine` is not 0..14.
     """
-    half = VOICE_DIGIT_LEVELS // 2
-    return [(digit - half) / half for digit in digits]
+    levels = voice_levels(fine)
+    return [n / (count // 2) - 1 for n, count in zip(digits_to_numbers(digits, fine), levels, strict=True)]
+
+
+def digits_to_numbers(digits: Sequence[int], fine: int = 0) -> list[int]:
+    """What a voice's digits say: `fine` numbers of 0..15 from two digits each, then numbers of 0..3.
+
+    Args:
+        digits: 28 digits of 0..3.
+        fine: How many numbers have 16 levels, 0..14.
+
+    Returns:
+        28 - fine numbers.
+    """
+    pairs = zip(digits[: 2 * fine : 2], digits[1 : 2 * fine : 2], strict=True)
+    return [*(VOICE_DIGIT_LEVELS * high + low for high, low in pairs), *digits[2 * fine :]]
+
+
+def voice_levels(fine: int) -> tuple[int, ...]:
+    """How many levels each number of a voice has.
+
+    Args:
+        fine: How many have 16, 0..14.
+
+    Returns:
+        28 - fine numbers of levels.
+
+    Raises:
+        ValueError: `fine` is not 0..14.
+    """
+    if not 0 <= 2 * fine <= VOICE_DIGITS:
+        raise ValueError(f"a voice has 14 to 28 numbers, found {VOICE_DIGITS - fine}; give all of them")
+    return (VOICE_DIGIT_LEVELS**2,) * fine + (VOICE_DIGIT_LEVELS,) * (VOICE_DIGITS - 2 * fine)
+
+
+def voice_codes(voice: bytes, fine: int = 0) -> list[float]:
+    """Read the timbre of a voice field as the codes that networks know.
+
+    Args:
+        voice: The field, 8 bytes.
+        fine: How many codes have 16 levels, 0..14.
+
+    Returns:
+        28 - fine codes of -1 to less than 1.
+
+    Raises:
+        ValueError: The field is not 8 bytes long, or `fine` is not 0..14.
+    """
+    return digits_to_codes(voice_digits(voice), fine)
 
 
 def coarse_level_db(level_db: float) -> float:

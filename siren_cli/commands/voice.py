@@ -94,7 +94,7 @@ def show(
     facts: dict[str, Any] = {
         "voice": source,
         **_facts(voices, voice),
-        "likeness": {name: likeness(voice, other) for name, other in packaged.items()},
+        "likeness": {name: likeness(voice, other, voices.fine) for name, other in packaged.items()},
     }
     digits = "".join(map(str, facts["digits"]))
     nearest = sorted(facts["likeness"].items(), key=lambda pair: -pair[1])[:_SHOWN_LIKE]
@@ -159,8 +159,8 @@ def blend_voices(
     pair = [voices.find(source) for source in (first, second)]
     if pair[0] is None or pair[1] is None:
         raise UsageError("the default voice is part of the model and cannot be blended; name two other voices")
-    voice = blend(pair[0], pair[1], mix)
-    like = [likeness(voice, one) for one in pair if one is not None]
+    voice = blend(pair[0], pair[1], mix, voices.fine)
+    like = [likeness(voice, one, voices.fine) for one in pair if one is not None]
     facts = {"inputs": [first, second], "mix": mix, "likeness": like, **_write(voices, voice, output, force=force)}
     rows = [(f"like {source}", f"{value:.2f}") for source, value in zip((first, second), like, strict=True)]
     _report(facts, [*rows, *_written_rows(facts)], as_json=as_json, as_talk=as_talk, quiet=quiet)

@@ -130,7 +130,8 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         "figures": {
             name: asdict(value)
             for name, value in {
-                **_conversion(pairs), **_pitch(pairs), **_anonymity(material), **_cost(material)
+                **_conversion(pairs), **_pitch(pairs), **_anonymity(material),
+                **_cost(material, codec.config.voice_fine),
             }.items()
             if value is not None
         },
@@ -308,7 +309,7 @@ def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
     return found
 
 
-def _cost(material: list[_Heard]) -> dict[str, Estimate | None]:
+def _cost(material: list[_Heard], fine: int) -> dict[str, Estimate | None]:
     from dataclasses import replace
 
     from siren_cli.voice_mix import likeness
@@ -321,7 +322,7 @@ def _cost(material: list[_Heard]) -> dict[str, Estimate | None]:
     for one, other in combinations(material, 2):
         if one.coded.voice is not None and other.coded.voice is not None:
             same = one.clip.speaker == other.clip.speaker
-            alike[same].append((likeness(one.coded.voice, other.coded.voice), 1.0))
+            alike[same].append((likeness(one.coded.voice, other.coded.voice, fine), 1.0))
     return {
         "bytes_own": estimate([(float(size[0]), 1.0) for size in sizes]),
         "bytes_named": estimate([(float(size[1]), 1.0) for size in sizes]),

@@ -33,7 +33,8 @@ class SpeechDecoder(nn.Module):
     latents ─► ConvNeXt + attention (6.25 Hz) ─► [up ×2 ─► ConvNeXt + attention] (12.5, 25 Hz) ─► up ×2
       ─► ConvNeXt ×3 (50 Hz: `phonetic`) ─► two frames of mel, pitch and voicing each
     ```
-    The voice scales and shifts every ConvNeXt block (cross-modal fusion by FiLM).
+    The voice scales and shifts every ConvNeXt block (cross-modal fusion by FiLM). With `timbre` it also says its
+    typical spectrum and pitch outright, and the rest of the decoder how the moment departs from them.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -47,6 +48,7 @@ class SpeechDecoder(nn.Module):
         self.ups = nn.ModuleList(Upsample(b, a) for a, b in zip(widths, widths[1:], strict=False))
         self.norm = nn.LayerNorm(widths[0])
         self.head = nn.Linear(widths[0], 2 * (config.mel_bins + 2))
+        self.timbre = nn.Linear(config.voice_width, config.mel_bins + 1) if config.timbre else None
 
     def forward(self, latents: Tensor, voice: Tensor) -> tuple[Tensor, Speech]:
         """Decodes to phonetic features [B, F50, D50] and `Speech`."""
@@ -55,4 +57,7 @@ class SpeechDecoder(nn.Module):
             x = self.stacks[level](self.ups[level](x), voice)
         frames = self.head(self.norm(x)).unflatten(-1, (2, -1)).flatten(1, 2).float()
         mel, pitch, voicing = torch.split(frames, [self.mel_bins, 1, 1], dim=-1)
+        if self.timbre is not None:
+            typical = self.timbre(voice).float()[:, None]
+            mel, pitch = mel + typical[..., :-1], pitch + typical[..., -1:]
         return x, Speech(mel, pitch[..., 0] + PITCH_CENTRE, voicing[..., 0])

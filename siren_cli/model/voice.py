@@ -11,13 +11,19 @@ from siren_cli.model.quantizer import FiniteScalar
 
 VOICE_LEVELS = 4
 
+_QUIET_NATS = 3.45
+"""How far below the loudest frame, 30 dB, the frames are that no longer count as speech."""
+
 
 class VoiceEncoder(nn.Module):
-    """features [B, F100, M] → voice digits [B, 28] → voice [B, V].
+    """features [B, F100, M] → voice codes [B, N] → voice [B, V].
 
     ```
-    mel ─► conv, stride 2 ─► ConvNeXt ─► conv, stride 2 ─► ConvNeXt ─► attention pooling (mean, deviation) ─► FSQ
+    mel ─┬─► conv, stride 2 ─► ConvNeXt ─► conv, stride 2 ─► ConvNeXt ─► attention pooling (mean, deviation) ─┬─► FSQ
+         └─► mean and deviation of every bin while somebody speaks (with `timbre`) ───────────────────────────┘
     ```
+    The first `voice_fine` numbers have 16 levels, the others 4: what differs most between voices, their long-term
+    spectrum, has few directions, and those are worth more bits (reverse water-filling, Cover & Thomas 2006, 10.3.3).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -28,24 +34,38 @@ class VoiceEncoder(nn.Module):
         self.down = Conv(width, width, 4, 2)
         self.coarse = FrameStack(width, 1, config.expansion)
         self.weigh = nn.Linear(width, width)
-        self.narrow = nn.Linear(2 * width, config.voice_dims)
-        self.fsq = FiniteScalar((VOICE_LEVELS,) * config.voice_dims)
-        self.widen = nn.Sequential(nn.Linear(config.voice_dims, width), nn.GELU(), nn.Linear(width, width))
+        numbers, fine = config.voice_dims - config.voice_fine, config.voice_fine
+        self.mel_std = config.mel_std
+        self.measured = config.timbre
+        self.narrow = nn.Linear(2 * width + (2 * config.mel_bins if config.timbre else 0), numbers)
+        self.fsq = FiniteScalar((VOICE_LEVELS**2,) * fine + (VOICE_LEVELS,) * (numbers - fine))
+        self.widen = nn.Sequential(nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
         self.absent = nn.Parameter(torch.zeros(width))
 
     def forward(self, mel: Tensor, *, rounded: bool = True) -> Tensor:
-        """Log-mel [B, F100, M], F100 a multiple of 4 → codes [B, 28] in [-1, 1], gradient passed through."""
+        """Log-mel [B, F100, M], F100 a multiple of 4 → codes [B, N] in [-1, 1], gradient passed through."""
         x = self.coarse(self.down(self.fine(self.stem(mel))))
         weights = self.weigh(x).float().softmax(dim=1)
         mean = (weights * x).sum(1)
         deviation = ((weights * (x - mean[:, None]) ** 2).sum(1) + 1e-5).sqrt()
-        return self.fsq(self.narrow(torch.cat([mean, deviation], dim=-1)), rounded=rounded)
+        found = [mean, deviation]
+        if self.measured:
+            spoken = loud_frames(mel, self.mel_std)[..., None]
+            mean = (spoken * mel).sum(1) / spoken.sum(1)
+            found += [mean, ((spoken * (mel - mean[:, None]) ** 2).sum(1) / spoken.sum(1) + 1e-5).sqrt()]
+        return self.fsq(self.narrow(torch.cat(found, dim=-1)), rounded=rounded)
 
     def codes_to_voice(self, codes: Tensor, absent: Tensor | None = None) -> Tensor:
-        """Codes [B, 28] → voice [B, V]; items with `absent` [B] true get the learned default voice."""
+        """Codes [B, N] → voice [B, V]; items with `absent` [B] true get the learned default voice."""
         voice = self.widen(codes)
         return voice if absent is None else torch.where(absent[:, None], self.absent.to(voice.dtype), voice)
 
     def default_voice(self, batch: int) -> Tensor:
         """The learned voice of recordings that carry none, [batch, V]."""
         return self.absent.expand(batch, -1)
+
+
+def loud_frames(mel: Tensor, mel_std: float) -> Tensor:
+    """1 where a log-mel [B, F, M], divided by `mel_std`, is within 30 dB of its loudest frame, else 0: [B, F]."""
+    level = (mel.float() * mel_std).logsumexp(-1)
+    return (level > level.amax(1, keepdim=True) - _QUIET_NATS).float()

@@ -155,12 +155,19 @@ def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, 
     speakers = batch.speakers
     if speakers is not None:
         speakers = speakers.masked_fill(chosen.to(device), -1)
+    voice_envelope, voice_pitch = batch.voice_envelope, batch.voice_pitch
+    if voice_envelope is not None and voice_pitch is not None:
+        voice_envelope = changed(voice_envelope)
+        voice_pitch = voice_pitch.clone()
+        voice_pitch[chosen] = torch.where(voice_pitch[chosen] > 0, voice_pitch[chosen] + log_factor, 0.0)
     return batch._replace(
         mel=changed(batch.mel),
         envelope=changed(batch.envelope),
         voice_mel=changed(batch.voice_mel),
         pitch=pitch,
         speakers=speakers,
+        voice_envelope=voice_envelope,
+        voice_pitch=voice_pitch,
     )
 
 

@@ -50,6 +50,10 @@ class TrainConfig:
     `pitch_first_stage` is how much the pitch of crops decoded from one stage alone counts: less leaves the first
     stage's bits to the words, and the melody to the second.
 
+    `voice_own` lets the voices that are not from elsewhere be heard from the crop itself, `voice_frames` (10 ms, a
+    multiple of 4) are heard of each; `timbre_weight` counts how far the typical spectrum and pitch that the decoder
+    hears in a voice are from those of what it was heard from (models with `timbre`).
+
     `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
 
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
@@ -78,6 +82,9 @@ class TrainConfig:
     stage_dropout: float = 0.5
     voice_absent: float = 0.05
     voice_elsewhere: float = 0.5
+    voice_own: bool = False
+    voice_frames: int = 300
+    timbre_weight: float = 0.0
     perturb: float = 0.5
     other_speakers: float = 0.5
     mean_weight: float = 0.5

@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     so that losses of parts average to the loss of the whole. Where the cache has them, `front_end` and `teacher`
     [B, F / 2, D] are what self-supervised models heard; `transcripts` [N, 3 + L] has a row for every recording that
     lies in a crop as a whole: crop, first frame and frames (20 ms), units, -1. `speakers` [B] numbers the speakers of
-    the split; -1 is somebody else.
+    the split; -1 is somebody else. `voice_envelope` [B, F', M] and `voice_pitch` [B, F'] belong to `voice_mel`.
     """
 
     wav: Tensor
@@ -42,6 +42,8 @@ class Batch(NamedTuple):
     teacher: Tensor | None = None
     transcripts: Tensor | None = None
     speakers: Tensor | None = None
+    voice_envelope: Tensor | None = None
+    voice_pitch: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -128,6 +130,7 @@ class Crops:
         frames: int,
         voice_frames: int = 300,
         voice_elsewhere: float = 0.5,
+        voice_own: bool = False,
         part: tuple[int, int] = (0, 1),
     ) -> Batch:
         """The batch of a step, the same whenever it is asked for.
@@ -138,6 +141,8 @@ class Crops:
             frames: Length of a crop in frames of 10 ms, even.
             voice_frames: Length of the stretch the voice is heard from, a multiple of 4.
             voice_elsewhere: Share of voices heard from another recording of the speaker.
+            voice_own: Whether the other voices are heard from the crop itself, as in encoding, instead of from
+                anywhere in its recording.
             part: Which of how many equal parts of the batch is wanted.
         """
         rng = np.random.default_rng((self.seed, step))
@@ -146,8 +151,10 @@ class Crops:
             span = self.spans[min(int(np.searchsorted(self.weights, pick)), len(self.spans) - 1)]
             crops.append(self._stretch(span, frames, rng))
             same = self.by_speaker[span.speaker]
-            other = same[int(rng.integers(len(same)))] if rng.random() < voice_elsewhere else span
-            voices.append(self._stretch(other, voice_frames, rng))
+            elsewhere = rng.random() < voice_elsewhere
+            other = same[int(rng.integers(len(same)))] if elsewhere else span
+            heard_again = voice_own and not elsewhere and frames >= voice_frames
+            voices.append(crops[-1][:voice_frames] if heard_again else self._stretch(other, voice_frames, rng))
             speakers.append(self.numbers[span.speaker])
         whole = self.read(np.stack(crops), np.stack(voices), part)
         own = slice(part[0] * size // part[1], (part[0] + 1) * size // part[1])
@@ -180,6 +187,9 @@ class Crops:
             heard.get("front_end"),
             heard.get("teacher"),
             self._transcripts(where) if self.units else None,
+            None,
+            torch.from_numpy(cache.envelope[voice_where].astype(np.float32)),
+            torch.from_numpy(cache.pitch[voice_where].astype(np.float32)),
         )
 
     def _transcripts(self, where: npt.NDArray[np.int64]) -> Tensor:

@@ -21,6 +21,7 @@ from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
 from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
 from siren_cli.training.spectrum_listener import SpectrumListener, phone_loss
+from siren_cli.training.timbre import timbre_loss
 from siren_cli.training.units import UNITS
 
 _CUT_FRAMES = 128
@@ -95,7 +96,7 @@ class FactorizerStage:
         """The batch of a step, or a part of it."""
         config = self.config
         return self.train.batch(
-            step, config.batch, config.crop_frames, voice_elsewhere=config.voice_elsewhere, part=part
+            step, config.batch, config.crop_frames, config.voice_frames, config.voice_elsewhere, config.voice_own, part
         )
 
     def features(self, batch: Batch, *, changed: bool = False) -> Tensor:
@@ -140,6 +141,9 @@ class FactorizerStage:
         if self.correlation is not None:
             losses["correlation"] = self.correlation(speech.mel, batch.envelope)
             total = total + config.correlation_weight * losses["correlation"]
+        if model.decoder.timbre is not None and config.timbre_weight:
+            losses["timbre"] = timbre_loss(model.decoder.timbre(voice), batch, absent, mc.mel_std)
+            total = total + config.timbre_weight * losses["timbre"]
         if config.ctc_weight:
             losses["ctc"] = ctc_loss(self.heads["ctc"](decoder_features), batch, config.ctc_units)
             total = total + config.ctc_weight * losses["ctc"]
@@ -203,7 +207,7 @@ class FactorizerStage:
         figures: dict[str, float] = {}
         model = self.model
         frames = 640
-        batch = self.dev.batch(0, self.config.evaluate_crops, frames, voice_elsewhere=0.0)
+        batch = self.dev.batch(0, self.config.evaluate_crops, frames, frames, 0.0, voice_own=True)
         device = next(model.decoder.parameters()).device
         batch = batch.to(device)
         encoder_features, latents = model.factorizer.semantic(self.features(batch))
@@ -221,6 +225,7 @@ class FactorizerStage:
                     speech.pitch[voiced].float().cpu().numpy(), batch.pitch[voiced].float().cpu().numpy()
                 )[0, 1]
             )
+            figures[f"mean_{stages}"] = float(F.l1_loss(speech.mel.mean(1), batch.envelope.mean(1)))
             figures[f"voicing_error_{stages}"] = float(((speech.voicing > 0) != voiced).float().mean())
             shares = entropy_shares(digits[:, :, stages - 1])
             figures[f"entropy_share_{stages}"] = min(shares)
@@ -232,7 +237,7 @@ class FactorizerStage:
         """The mel of a development crop: true, its envelope, and decoded from every number of stages."""
         model = self.model
         device = next(model.decoder.parameters()).device
-        batch = self.dev.batch(0, 1, 400, voice_elsewhere=0.0).to(device)
+        batch = self.dev.batch(0, 1, 400, 400, 0.0, voice_own=True).to(device)
         _, latents = model.factorizer.semantic(self.features(batch))
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
         mels = {"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0]}

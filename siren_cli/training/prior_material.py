@@ -15,6 +15,7 @@ from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.data import Cache, Span
 from siren_cli.training.indices import SHIFTS, shifted_indices, wav_of
 from siren_format.limits import FRAME_SAMPLES
+from siren_format.voice import codes_to_digits
 
 FIT_HOURS = 15.0
 """Speech that tables and prior are fitted to, hours: about six minutes of encoding on one core."""
@@ -73,8 +74,7 @@ def voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) 
     encoder = model.factorizer.voice
     heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
     samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
-    digits: NDArray[np.int64] = encoder.fsq.codes_to_digits(encoder(model.mel(samples)))[0].cpu().numpy()
-    return digits
+    return np.array(codes_to_digits(encoder(model.mel(samples))[0].tolist()))
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:

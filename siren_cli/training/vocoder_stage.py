@@ -45,7 +45,10 @@ class VocoderStage:
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
-        return self.train.batch(step, self.config.batch, self.config.crop_frames, part=part)
+        config = self.config
+        return self.train.batch(
+            step, config.batch, config.crop_frames, config.voice_frames, config.voice_elsewhere, config.voice_own, part
+        )
 
     def speech(self, batch: Batch) -> Speech:
         """What the vocoder is given for a batch: here the truth."""

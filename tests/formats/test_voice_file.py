@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siren_format.errors import BadVoice
-from siren_format.voice import codes_to_digits, digits_to_codes
+from siren_format.voice import codes_to_digits, digits_to_codes, digits_to_numbers
 from siren_format.voice_file import MAX_VOICE_FILE_BYTES, VoiceFile, bytes_to_voice, text_to_voice, voice_id
 from tests.formats.vector_material import MODEL_ID, VECTORS, VOICE, VOICE_ID
 
@@ -88,8 +88,21 @@ def test_a_voice_has_its_sizes() -> None:
         VoiceFile(b"a", VOICE)
 
 
-@given(st.lists(st.integers(0, 3), min_size=28, max_size=28))
-def test_digits_are_codes_rounded(digits: list[int]) -> None:
-    codes = digits_to_codes(digits)
+@given(st.lists(st.integers(0, 3), min_size=28, max_size=28), st.integers(0, 14))
+def test_digits_are_codes_rounded(digits: list[int], fine: int) -> None:
+    codes = digits_to_codes(digits, fine)
+    assert len(codes) == 28 - fine and all(-1 <= code < 1 for code in codes)
     assert codes_to_digits(codes) == digits
-    assert codes_to_digits([code + 0.2 for code in codes]) == digits
+    off = [0.05] * fine + [0.2] * (28 - 2 * fine)
+    assert codes_to_digits([code + more for code, more in zip(codes, off, strict=True)]) == digits
+
+
+def test_the_first_numbers_may_have_two_digits_the_higher_first() -> None:
+    assert digits_to_numbers([2, 1, 0, 3, *[1] * 24], 2) == [9, 3, *[1] * 24]
+    assert digits_to_codes([2, 1, 0, 3, *[1] * 24], 2) == [0.125, -0.625, *[-0.5] * 24]
+
+
+@pytest.mark.parametrize("fine", [-1, 15])
+def test_a_voice_has_14_to_28_numbers(fine: int) -> None:
+    with pytest.raises(ValueError, match="a voice has 14 to 28 numbers"):
+        digits_to_codes([0] * 28, fine)

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -13,12 +14,15 @@ import torch
 import siren_cli
 from siren_cli.errors import ConfigError, DataError, WeightsMissing
 from siren_cli.model.build import build
+from siren_cli.model.decoder import PITCH_CENTRE
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.config import PARTS, run_config, stage_config
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.pipeline import Order, train
 from siren_cli.training.settings import read_config
+from siren_cli.training.timbre import timbre_loss
 from siren_cli.training.vocoder_stage import JointStage
+from siren_format.voice import voice_codes
 from tests.training.conftest import FEW, said_nothing
 
 
@@ -215,6 +219,40 @@ def test_one_stage_of_indices_is_enough(recordings: Path, short_clips: list[Path
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     codec = siren_cli.load(tmp_path / "model")
     assert codec.decode(codec.encode(wav, rate_hz).to_bytes()).shape == wav.shape
+
+
+def test_a_voice_of_fine_numbers_that_tells_its_timbre(
+    recordings: Path, short_clips: list[Path], tmp_path: Path
+) -> None:
+    settings = ("model.voice_fine=8", "model.timbre=True", "timbre_weight=0.5", "voice_own=True", "voice_frames=32")
+    stages = ("prepare", "factorizer", "vocoder", "joint", "prior")
+    lines = few(tmp_path, recordings, *settings, stages=stages)
+    assert all(line["timbre"] > 0 for line in lines if line["stage"] == "factorizer" and "timbre" in line)
+    assert any("timbre" in line for line in lines)
+    codec = siren_cli.load(tmp_path / "model")
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    coded = codec.encode(wav, rate_hz)
+    codes, _, _ = codec.voice_codes(wav, rate_hz)
+    assert len(codes) == 20 and coded.voice is not None
+    spoken = np.array(voice_codes(coded.voice, 8))
+    assert np.abs(spoken - codes)[:8].max() <= 1 / 16 + 1e-6 and np.abs(spoken - codes)[8:].max() <= 1 / 4 + 1e-6
+    assert codec.decode(coded.to_bytes()).shape == wav.shape
+
+
+def test_what_is_typical_of_a_voice_is_learned_from_what_it_was_heard_from(trained: tuple[Path, list[str]]) -> None:
+    crops = Crops(Cache(trained[0] / "cache", 80), "train", 1)
+    batch = crops.batch(0, 4, 64, 64, 0.0, voice_own=True)
+    assert torch.equal(batch.voice_mel, batch.mel) and batch.voice_envelope is not None
+    level = (batch.envelope * 2.1).logsumexp(-1)
+    told = torch.zeros(4, 81)
+    for item, (spectra, pitch) in enumerate(zip(batch.envelope, batch.pitch, strict=True)):
+        told[item, :80] = spectra[level[item] > level[item].max() - 3.45].mean(0)
+        told[item, 80] = pitch[pitch > 0].mean() - PITCH_CENTRE if bool((pitch > 0).any()) else 7.0
+    absent = torch.tensor([False, False, False, True])
+    assert float(timbre_loss(told, batch, absent, 2.1)) < 1e-5
+    assert float(timbre_loss(told + 0.1, batch, absent, 2.1)) > 0.1
+    told[3] = 9.0
+    assert float(timbre_loss(told, batch, absent, 2.1)) < 1e-5
 
 
 def test_hifigan_trains_as_its_preset_says(recordings: Path, tmp_path: Path) -> None:
