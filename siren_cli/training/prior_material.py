@@ -38,8 +38,8 @@ def fitting_material(
     """Encodes the training split.
 
     Every recording is encoded from several beginnings (`shifted_indices`), since nothing aligns speech to frames of
-    160 ms: without that, a prior learns the recordings by heart. Some have digital silence before or after them, for up
-    to a quarter of a minute, which should cost next to nothing.
+    160 ms: without that, a prior learns the recordings by heart. Some have digital silence before, after or in them,
+    for up to a quarter of a minute, which should cost next to nothing.
 
     Args:
         model: On the device, in evaluation mode, with the weights that are stored.
@@ -84,12 +84,13 @@ def _evenly(spans: list[Span], hours: float) -> list[Span]:
 
 
 def _varied(wav: NDArray[np.float32], rng: np.random.Generator, *, is_silent: bool) -> NDArray[np.float32]:
-    """A recording begun up to 40 ms late, perhaps with silence before or after it."""
+    """A recording begun up to 40 ms late, perhaps with silence before, after or in it."""
     if len(wav) >= _MIN_SAMPLES:
         wav = wav[int(rng.integers(FRAME_SAMPLES // SHIFTS)) :]
     if is_silent:
         silence = int(rng.integers(*_SILENCE_SAMPLES))
-        wav = np.pad(wav, (silence, 0) if rng.random() < 0.5 else (0, silence))
+        where = (0, len(wav), int(rng.integers(len(wav) + 1)))[int(rng.integers(3))]
+        wav = np.concatenate([wav[:where], np.zeros(silence, np.float32), wav[where:]])
     return wav
 
 
