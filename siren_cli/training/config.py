@@ -56,6 +56,9 @@ class TrainConfig:
 
     `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
 
+    `evenness_weight` counts digits whose entropy in a batch is less than `evenness_floor` of the most, from
+    `evenness_from_step` on.
+
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
     many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
     """
@@ -101,6 +104,9 @@ class TrainConfig:
     teacher: str = ""
     teacher_layer: int = -1
     teacher_weight: float = 0.0
+    evenness_weight: float = 0.0
+    evenness_floor: float = 0.93
+    evenness_from_step: int = 0
     rate_weight: float = 0.0
     rate_from_step: int = 0
     listener_phone_weight: float = 0.0

@@ -1,4 +1,4 @@
-"""Optional parts of the factorizer's loss: CTC, imitation of a teacher, the price of the indices."""
+"""Optional parts of the factorizer's loss: CTC, imitation of a teacher, the indices' price and their even use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from siren_cli.config import FSQ_LEVELS
 from siren_cli.training.data import Batch, phones_at_50_hz
 
 _MOMENTUM = 0.98
+_NEAR_LEVELS = 0.5
+"""Standard deviation, in levels, of how far a code counts for the levels around it."""
 
 
 def ctc_loss(logits: Tensor, batch: Batch, kind: str) -> Tensor:
@@ -112,3 +114,28 @@ def entropy_shares(digits: Tensor) -> list[float]:
         p = p[p > 0] / p.sum()
         shares.append(float(-(p * p.log2()).sum()) / math.log2(levels))
     return shares
+
+
+def idle_levels(codes: Tensor, floor: float) -> Tensor:
+    """How far digits are from using all their levels alike; 0 for those whose entropy is above a floor.
+
+    A digit whose order-0 entropy in the batch is below the floor counts with what its smoothed entropy lacks: every
+    code counts for the levels around it too, so that codes feel which neighbour is used less (soft assignment, as in
+    Agustsson et al. 2017), straight through the rounding.
+
+    Args:
+        codes: [B, F, Q, 4], rounded.
+        floor: Share of log2 of the levels, 0 to 1.
+
+    Returns:
+        Sum over the digits below the floor of what they lack, as a share.
+    """
+    total = codes.new_zeros((), dtype=torch.float32)
+    for number, levels in enumerate(FSQ_LEVELS):
+        position = ((codes[..., number].float() + 1.0) * (levels // 2)).flatten(0, 1)
+        apart = position[..., None] - torch.arange(levels, device=codes.device)
+        used = F.one_hot(position.detach().round().long().clamp(0, levels - 1), levels).float().mean(0)
+        near = (-apart.square() / (2 * _NEAR_LEVELS**2)).softmax(-1).mean(0)
+        shares, smooth = (-(p * (p + 1e-9).log()).sum(-1) / math.log(levels) for p in (used, near))
+        total = total + ((1 - smooth) * (shares < floor)).sum()
+    return total

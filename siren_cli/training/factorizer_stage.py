@@ -16,7 +16,7 @@ from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.envelope_correlation import EnvelopeCorrelation
-from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
+from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, idle_levels, imitation_loss
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
 from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
@@ -158,6 +158,9 @@ class FactorizerStage:
         elif self.listener is not None and step >= config.listener_from_step - config.listener_lessons:
             losses["lesson"] = self.listener.lesson(_stretch(batch)[0])
             total = total + losses["lesson"]
+        if config.evenness_weight and step >= config.evenness_from_step:
+            losses["idle"] = idle_levels(frame_codes, config.evenness_floor)
+            total = total + config.evenness_weight * losses["idle"]
         if config.rate_weight and step >= config.rate_from_step:
             losses["bits"] = self.trained["price"](frame_codes)
             total = total + config.rate_weight * losses["bits"]

@@ -9,11 +9,12 @@ import soundfile
 import torch
 
 from siren_cli.config import FSQ_LEVELS
+from siren_cli.model.quantizer import FiniteScalar
 from siren_cli.phones import PHONES
 from siren_cli.training.config import DISCRIMINATORS
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import Adversary
-from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, imitation_loss
+from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, idle_levels, imitation_loss
 from siren_cli.training.losses import (
     SpectralDistance,
     SpectrumDistance,
@@ -133,6 +134,22 @@ def test_the_price_pulls_codes_to_the_cheaper_side() -> None:
     prior(dear).backward()
     assert dear.grad is not None
     assert bool((dear.grad[0, 1] > 0).all()), "a smaller digit is cheaper, so descent has to go down"
+
+
+def test_digits_that_leave_levels_idle_learn_to_use_them() -> None:
+    torch.manual_seed(0)
+    fsq = FiniteScalar(FSQ_LEVELS)
+    narrow = (0.6 * torch.randn(10, 25, 1, 4)).requires_grad_()
+    before = entropy_shares(fsq.codes_to_digits(fsq(narrow))[:, :, 0])
+    assert max(before) < 0.9
+    optimiser = torch.optim.SGD([narrow], 50.0)
+    for _ in range(20):
+        optimiser.zero_grad()
+        loss = idle_levels(fsq(narrow), 0.95)
+        loss.backward()
+        optimiser.step()
+    assert min(entropy_shares(fsq.codes_to_digits(fsq(narrow))[:, :, 0])) > 0.94
+    assert float(idle_levels(fsq(narrow), 0.9)) == 0 < float(idle_levels(torch.zeros(1, 9, 2, 4), 0.9))
 
 
 def test_entropy_shares_are_those_of_the_digits() -> None:

@@ -124,8 +124,10 @@ def test_ctc_learns_from_whole_recordings(units: str, recordings: Path, tmp_path
 
 
 def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> None:
-    lines = few(tmp_path, recordings, "factorizer.rate_weight=0.1")
+    even = ("factorizer.evenness_weight=0.3", "factorizer.evenness_floor=1.1", "factorizer.evenness_from_step=2")
+    lines = few(tmp_path, recordings, "factorizer.rate_weight=0.1", "log_every=1", *even)
     assert 0 < lines[0]["bits"] < 25
+    assert [line["step"] for line in lines if line.get("idle", 0) > 0] == [3, 4]
     assert "price.chances" in tensors(tmp_path / "factorizer.safetensors", "trained")
     train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
 
