@@ -129,6 +129,8 @@ class TrainConfig:
         for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 1 or more; correct it")
+        if self.voice_frames < 4 or self.voice_frames % 4:
+            raise ConfigError(f"voice_frames is {self.voice_frames}, expected a multiple of 4 from 4 on; correct it")
         for key, known in (("freeze", (*PARTS, "factorizer")), ("discriminators", DISCRIMINATORS)):
             for name in getattr(self, key):
                 if name not in known:

@@ -9,6 +9,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "1" * 40
@@ -19,9 +20,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, name: str, folder: Path, *rest: object) -> None:
+    def __init__(self, name: str, folder: Path, *rest: Any) -> None:
         self.dataset, self.folder = name, folder
-        super().__init__(*rest)  # type: ignore[arg-type]
+        super().__init__(*rest)
 
     def do_HEAD(self) -> None:
         self.do_GET()

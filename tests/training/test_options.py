@@ -241,6 +241,12 @@ def test_a_voice_of_fine_numbers_that_tells_its_timbre(
     assert codec.decode(coded.to_bytes()).shape == wav.shape
 
 
+@pytest.mark.parametrize("frames", [0, 30])
+def test_a_voice_is_heard_from_a_multiple_of_four_frames(frames: int) -> None:
+    with pytest.raises(ConfigError, match=f"voice_frames is {frames}, expected a multiple of 4"):
+        stage_config("factorizer", [f"voice_frames={frames}"])
+
+
 def test_what_is_typical_of_a_voice_is_learned_from_what_it_was_heard_from(trained: tuple[Path, list[str]]) -> None:
     crops = Crops(Cache(trained[0] / "cache", 80), "train", 1)
     batch = crops.batch(0, 4, 64, 64, 0.0, voice_own=True)
