@@ -266,7 +266,7 @@ class Codec:
     def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
         mel = self._model.mel(self._at_nominal_level(samples, level_db))
-        codes: Tensor = self._model.factorizer.voice(mel, rounded=False)[0]
+        codes: Tensor = self._model.factorizer.voice.hear(mel)[0]
         return codes
 
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:

@@ -46,10 +46,11 @@ class ModelConfig:
     attention_reach_frames: int = 16
     voice_width: int = 128
 
-    # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels; `timbre` gives the
-    # decoder a typical spectrum and pitch for each voice, from which it departs.
+    # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels of which recordings use
+    # `voice_fine_used`; `timbre` gives the decoder a typical spectrum and pitch for each voice, from which it departs.
     voice_dims: int = 28
     voice_fine: int = 0
+    voice_fine_used: int = 16
     timbre: bool = False
 
     # Vocoder: "vocos" (ConvNeXt and inverse STFT, harmonic-plus-noise source) or "hifigan".
@@ -73,6 +74,10 @@ class ModelConfig:
         if not 0 <= 2 * self.voice_fine <= self.voice_dims:
             raise ConfigError(
                 f"voice_fine is {self.voice_fine}, expected 0 to {self.voice_dims // 2}; correct config.json"
+            )
+        if self.voice_fine_used not in (2, 4, 8, 16):
+            raise ConfigError(
+                f"voice_fine_used is {self.voice_fine_used}, expected 2, 4, 8 or 16; correct config.json"
             )
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
             raise ConfigError(

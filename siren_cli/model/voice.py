@@ -10,6 +10,7 @@ from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.model.quantizer import FiniteScalar
 
 VOICE_LEVELS = 4
+_FINE_LEVELS = VOICE_LEVELS**2
 
 _QUIET_NATS = 3.45
 """How far below the loudest frame, 30 dB, the frames are that no longer count as speech."""
@@ -37,8 +38,9 @@ class VoiceEncoder(nn.Module):
         numbers, fine = config.voice_dims - config.voice_fine, config.voice_fine
         self.mel_std = config.mel_std
         self.measured = config.timbre
+        self.fine_numbers, self.merged = fine, _FINE_LEVELS // config.voice_fine_used
         self.narrow = nn.Linear(2 * width + (2 * config.mel_bins if config.timbre else 0), numbers)
-        self.fsq = FiniteScalar((VOICE_LEVELS**2,) * fine + (VOICE_LEVELS,) * (numbers - fine))
+        self.fsq = FiniteScalar((_FINE_LEVELS,) * fine + (VOICE_LEVELS,) * (numbers - fine))
         self.widen = nn.Sequential(nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
         self.absent = nn.Parameter(torch.zeros(width))
 
@@ -54,6 +56,20 @@ class VoiceEncoder(nn.Module):
             mean = (spoken * mel).sum(1) / spoken.sum(1)
             found += [mean, ((spoken * (mel - mean[:, None]) ** 2).sum(1) / spoken.sum(1) + 1e-5).sqrt()]
         return self.fsq(self.narrow(torch.cat(found, dim=-1)), rounded=rounded)
+
+    def hear(self, mel: Tensor) -> Tensor:
+        """The voice of a recording as files carry it: log-mel [B, F100, M] → codes [B, N], not rounded.
+
+        Numbers of 16 levels are drawn to `voice_fine_used` of them, each in the middle of its neighbours: training
+        spreads speakers over all 16, and most of that is more than they need to be told apart.
+        """
+        codes: Tensor = self(mel, rounded=False)
+        if self.merged == 1:
+            return codes
+        half = _FINE_LEVELS // 2
+        numbers = (codes[:, : self.fine_numbers] * half).round() + half
+        numbers = numbers.div(self.merged, rounding_mode="floor") * self.merged + self.merged // 2
+        return torch.cat([numbers / half - 1, codes[:, self.fine_numbers :]], dim=1)
 
     def codes_to_voice(self, codes: Tensor, absent: Tensor | None = None) -> Tensor:
         """Codes [B, N] → voice [B, V]; items with `absent` [B] true get the learned default voice."""

@@ -74,7 +74,7 @@ def voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) 
     encoder = model.factorizer.voice
     heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
     samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
-    return np.array(codes_to_digits(encoder(model.mel(samples))[0].tolist()))
+    return np.array(codes_to_digits(encoder.hear(model.mel(samples))[0].tolist()))
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:
