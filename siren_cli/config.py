@@ -46,11 +46,12 @@ class ModelConfig:
     attention_reach_frames: int = 16
     voice_width: int = 128
 
-    # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels of which recordings use
-    # `voice_fine_used`; `timbre` gives the decoder a typical spectrum and pitch for each voice, from which it departs.
+    # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels. `voice_used` has for
+    # each level of each number the one that recordings use instead (empty: all as they are). `timbre` gives the decoder
+    # a typical spectrum and pitch for each voice, from which it departs.
     voice_dims: int = 28
     voice_fine: int = 0
-    voice_fine_used: int = 16
+    voice_used: tuple[int, ...] = ()
     timbre: bool = False
 
     # Vocoder: "vocos" (ConvNeXt and inverse STFT, harmonic-plus-noise source) or "hifigan".
@@ -75,10 +76,13 @@ class ModelConfig:
             raise ConfigError(
                 f"voice_fine is {self.voice_fine}, expected 0 to {self.voice_dims // 2}; correct config.json"
             )
-        if self.voice_fine_used not in (2, 4, 8, 16):
+        expected = 16 * self.voice_fine + 4 * (self.voice_dims - 2 * self.voice_fine)
+        if len(self.voice_used) not in (0, expected):
             raise ConfigError(
-                f"voice_fine_used is {self.voice_fine_used}, expected 2, 4, 8 or 16; correct config.json"
+                f"voice_used has {len(self.voice_used)} numbers, expected none or {expected}; correct config.json"
             )
+        if not all(0 <= level < 16 for level in self.voice_used):
+            raise ConfigError("voice_used has numbers that are no levels, expected 0 to 15; correct config.json")
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
             raise ConfigError(
                 "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"

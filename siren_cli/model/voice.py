@@ -38,9 +38,9 @@ class VoiceEncoder(nn.Module):
         numbers, fine = config.voice_dims - config.voice_fine, config.voice_fine
         self.mel_std = config.mel_std
         self.measured = config.timbre
-        self.fine_numbers, self.merged = fine, _FINE_LEVELS // config.voice_fine_used
         self.narrow = nn.Linear(2 * width + (2 * config.mel_bins if config.timbre else 0), numbers)
         self.fsq = FiniteScalar((_FINE_LEVELS,) * fine + (VOICE_LEVELS,) * (numbers - fine))
+        self.use(config.voice_used)
         self.widen = nn.Sequential(nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
         self.absent = nn.Parameter(torch.zeros(width))
 
@@ -57,19 +57,21 @@ class VoiceEncoder(nn.Module):
             found += [mean, ((spoken * (mel - mean[:, None]) ** 2).sum(1) / spoken.sum(1) + 1e-5).sqrt()]
         return self.fsq(self.narrow(torch.cat(found, dim=-1)), rounded=rounded)
 
+    def use(self, used: tuple[int, ...]) -> None:
+        """Sets what recordings use instead of each level of each number; nothing: all levels as they are."""
+        self.used = list(torch.tensor(used, device="cpu").split(self.fsq.levels.tolist())) if used else []
+
     def hear(self, mel: Tensor) -> Tensor:
         """The voice of a recording as files carry it: log-mel [B, F100, M] → codes [B, N], not rounded.
 
-        Numbers of 16 levels are drawn to `voice_fine_used` of them, each in the middle of its neighbours: training
-        spreads speakers over all 16, and most of that is more than they need to be told apart.
+        Training spreads speakers over all levels; where some are merged (`use`), codes are those that stand for them.
         """
         codes: Tensor = self(mel, rounded=False)
-        if self.merged == 1:
+        if not self.used:
             return codes
-        half = _FINE_LEVELS // 2
-        numbers = (codes[:, : self.fine_numbers] * half).round() + half
-        numbers = numbers.div(self.merged, rounding_mode="floor") * self.merged + self.merged // 2
-        return torch.cat([numbers / half - 1, codes[:, self.fine_numbers :]], dim=1)
+        digits = self.fsq.codes_to_digits(codes)
+        drawn = [used.to(digits.device)[digits[:, number]] for number, used in enumerate(self.used)]
+        return self.fsq.digits_to_codes(torch.stack(drawn, dim=1))
 
     def codes_to_voice(self, codes: Tensor, absent: Tensor | None = None) -> Tensor:
         """Codes [B, N] → voice [B, V]; items with `absent` [B] true get the learned default voice."""

@@ -59,6 +59,9 @@ class TrainConfig:
     `evenness_weight` counts digits whose entropy in a batch is less than `evenness_floor` of the most, from
     `evenness_from_step` on.
 
+    `voice_rate_weight` decides in stage `prior` how many levels of a voice recordings use: what a bit is worth in mean
+    squared distance that a level makes in decoded speech (`fit_levels_used`); 0 keeps all levels.
+
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
     many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
     """
@@ -124,6 +127,9 @@ class TrainConfig:
     spectral_weight: float = 15.0
     stft_weight: float = 0.0
     true_share: float = 0.0
+
+    # Prior.
+    voice_rate_weight: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):

@@ -26,6 +26,7 @@ from siren_cli.training.probe import speaker_leakage
 from siren_cli.training.settings import write_run_file
 from siren_cli.training.start import start_prior
 from siren_cli.training.voice_fit import fit_voice
+from siren_cli.training.voice_levels import fit_levels_used, with_levels_used
 from siren_cli.weights import save_model
 from siren_format.fitting import fit_tables
 from siren_format.limits import MAX_STAGES
@@ -69,7 +70,14 @@ def export_model(
     tensors = weights_of(model)
     model.load_state_dict(widen(tensors))
     model.to(device).eval()
+    fine, used = model.config.voice_fine, model.config.voice_used
+    if config.voice_rate_weight:
+        model.factorizer.voice.use(())
     train, voices = fitting_material(model, cache, device, seed=config.seed, bf16=config.bf16, report=report)
+    if config.voice_rate_weight:
+        used = fit_levels_used(model, cache, voices, config.voice_rate_weight, device)
+        model.factorizer.voice.use(used)
+        voices = with_levels_used(voices, fine, used)
     tables = fit_tables([_of_all_stages(indices) for indices in train])
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
     seen = {
@@ -90,7 +98,7 @@ def export_model(
     leakage = speaker_leakage(model, cache, device)
     for line in (*said, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
         report(line)
-    config_json = _own_config(model).to_json()
+    config_json = replace(_own_config(model), voice_used=used).to_json()
     model_id = save_model(folder, config_json, arrays)
     write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), said, leakage))
     report(f"wrote {folder}, model id {model_id.hex()}")

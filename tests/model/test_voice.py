@@ -1,4 +1,4 @@
-"""The voice encoder: which of its levels files use."""
+"""The voice encoder: which of its levels recordings use."""
 
 from __future__ import annotations
 
@@ -9,34 +9,40 @@ from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.model.voice import VoiceEncoder
 
+IDENTITY = (*(tuple(range(16)) * 8), *(tuple(range(4)) * 12))
+HALVED = (*((4,) * 8 + (12,) * 8) * 8, *((0, 0, 3, 3) * 12))
 
-def _encoder(used: int) -> VoiceEncoder:
+
+def _encoder(used: tuple[int, ...]) -> VoiceEncoder:
     torch.manual_seed(3)
-    config = ModelConfig(voice_width=16, voice_fine=8, voice_fine_used=used, timbre=True)
-    return VoiceEncoder(config).eval()
+    encoder = VoiceEncoder(ModelConfig(voice_width=16, voice_fine=8, voice_used=used, timbre=True)).eval()
+    with torch.no_grad():
+        encoder.narrow.weight.mul_(6.0)
+    return encoder
 
 
-@pytest.mark.parametrize("used", [2, 4, 8])
 @torch.inference_mode()
-def test_recordings_use_the_middles_of_neighbouring_levels(used: int) -> None:
-    encoder = _encoder(used)
-    encoder.narrow.weight.mul_(6.0)
+def test_recordings_use_the_levels_that_stand_for_theirs() -> None:
+    encoder = _encoder(HALVED)
     mel = 2 * torch.randn(64, 48, 80)
-    codes, heard = encoder(mel, rounded=False), encoder.hear(mel)
-    numbers = (heard[:, :8] + 1) * 8
-    part = 16 // used
-    assert set(numbers.flatten().tolist()) == {float(part * i + part // 2) for i in range(used)}
-    assert float((heard - codes)[:, :8].abs().max()) <= (part // 2 + 0.5) / 8 + 1e-6
-    assert torch.equal(heard[:, 8:], codes[:, 8:])
+    heard, own = encoder.hear(mel), encoder(mel)
+    assert torch.equal(heard[:, :8], torch.where(own[:, :8] < 0, -0.5, 0.5))
+    assert torch.equal(heard[:, 8:], torch.where(own[:, 8:] < 0, -1.0, 0.5))
+    assert set(heard.flatten().tolist()) == {-1.0, -0.5, 0.5}
 
 
 @torch.inference_mode()
 def test_all_levels_are_heard_as_they_are() -> None:
-    encoder = _encoder(16)
     mel = torch.randn(2, 48, 80)
-    assert torch.equal(encoder.hear(mel), encoder(mel, rounded=False))
+    every, none = _encoder(IDENTITY), _encoder(())
+    assert torch.equal(none.hear(mel), none(mel, rounded=False))
+    assert torch.equal(every.hear(mel), none(mel))
 
 
-def test_other_numbers_of_levels_are_refused() -> None:
-    with pytest.raises(ConfigError, match="voice_fine_used is 3, expected 2, 4, 8 or 16"):
-        ModelConfig(voice_fine_used=3)
+@pytest.mark.parametrize(
+    ("used", "message"),
+    [(IDENTITY[:-1], "has 175 numbers, expected none or 176"), ((*IDENTITY[:-1], 16), "expected 0 to 15")],
+)
+def test_other_levels_are_refused(used: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig(voice_fine=8, voice_used=used)
