@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
+from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.training.config import run_config, stage_config
 from siren_cli.training.settings import presets, read_config, settings_of_run
+from siren_cli.weights import find_model
 
 
 def test_settings_of_one_stage_do_not_touch_another() -> None:
@@ -40,7 +43,13 @@ def test_presets_choose_what_they_promise() -> None:
     assert hifigan.vocoder.discriminators == ("period", "scale")
     distil = run_config(read_config("distilhubert"), [])
     assert distil.model.front_end == "hubert" and distil.factorizer.freezes("front_end")
-    assert run_config(read_config("siren-v1"), []).model == run_config({}, []).model
+
+
+def test_the_packaged_model_is_of_its_preset() -> None:
+    preset = run_config(read_config("siren-v1"), [])
+    packaged = ModelConfig.from_json(find_model("siren-v1").config_path)
+    assert dataclasses.replace(packaged, voice_used=()) == preset.model
+    assert bool(packaged.voice_used) == bool(preset.prior.voice_rate_weight)
 
 
 def test_a_file_extends_a_preset_and_the_command_line_wins(tmp_path: Path) -> None:
