@@ -76,13 +76,16 @@ class ModelConfig:
             raise ConfigError(
                 f"voice_fine is {self.voice_fine}, expected 0 to {self.voice_dims // 2}; correct config.json"
             )
-        expected = 16 * self.voice_fine + 4 * (self.voice_dims - 2 * self.voice_fine)
-        if len(self.voice_used) not in (0, expected):
+        levels = [16] * (16 * self.voice_fine) + [4] * (4 * (self.voice_dims - 2 * self.voice_fine))
+        if len(self.voice_used) not in (0, len(levels)):
             raise ConfigError(
-                f"voice_used has {len(self.voice_used)} numbers, expected none or {expected}; correct config.json"
+                f"voice_used has {len(self.voice_used)} numbers, expected none or {len(levels)}; correct config.json"
             )
-        if not all(0 <= level < 16 for level in self.voice_used):
-            raise ConfigError("voice_used has numbers that are no levels, expected 0 to 15; correct config.json")
+        if not all(0 <= used < count for used, count in zip(self.voice_used, levels, strict=False)):
+            raise ConfigError(
+                "voice_used has numbers that are no levels, expected 0 to 15, or 0 to 3 after the fine ones; "
+                "correct config.json"
+            )
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
             raise ConfigError(
                 "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"

@@ -41,7 +41,11 @@ def test_all_levels_are_heard_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("used", "message"),
-    [(IDENTITY[:-1], "has 175 numbers, expected none or 176"), ((*IDENTITY[:-1], 16), "expected 0 to 15")],
+    [
+        (IDENTITY[:-1], "has 175 numbers, expected none or 176"),
+        ((*IDENTITY[:-1], 4), "expected 0 to 15"),
+        ((16, *IDENTITY[1:]), "no levels"),
+    ],
 )
 def test_other_levels_are_refused(used: tuple[int, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
