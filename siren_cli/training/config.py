@@ -45,7 +45,8 @@ class TrainConfig:
     `steps`, so that a run can be prolonged without having wasted its decay (Hägele et al. 2024).
 
     Listener: it learns from true envelopes in the `listener_lessons` steps before `listener_from_step`; from then on it
-    is heard and learns no more, since decoders learn to deceive one that learns beside them.
+    is heard and learns no more, since decoders learn to deceive one that learns beside them. In stages `vocoder` and
+    `joint` it learns from true mels and hears those of decoded sound, beginning with what the factorizer's has learned.
 
     `pitch_first_stage` is how much the pitch of crops decoded from one stage alone counts: less leaves the first
     stage's bits to the words, and the melody to the second.
@@ -63,7 +64,8 @@ class TrainConfig:
     squared distance that a level makes in decoded speech (`fit_levels_used`); 0 keeps all levels.
 
     `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
-    many pieces, for memory. `freeze` names parts out of `PARTS` that stay as they are.
+    many pieces, for memory. `compiled` has the blocks compiled (`torch.compile`), which needs a C++ compiler and a
+    minute or two at the start. `freeze` names parts out of `PARTS` that stay as they are.
     """
 
     seed: int = 1
@@ -78,6 +80,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     bf16: bool = True
+    compiled: bool = False
     freeze: tuple[str, ...] = ()
     log_every: int = 50
     evaluate_every: int = 1_000
@@ -154,7 +157,7 @@ class TrainConfig:
 
     @property
     def has_listener(self) -> bool:
-        """Whether a listener hears what the factorizer decodes."""
+        """Whether a listener hears what is decoded."""
         return bool(self.listener_phone_weight or self.listener_speaker_weight)
 
     def freezes(self, part: str) -> bool:

@@ -1,4 +1,4 @@
-"""Optional parts of the factorizer's loss: CTC, imitation of a teacher, the indices' price and their even use."""
+"""Optional parts of the factorizer's loss: CTC, imitation of a teacher, and even use of the indices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.training.data import Batch, phones_at_50_hz
 
-_MOMENTUM = 0.98
 _NEAR_LEVELS = 0.5
 """Standard deviation, in levels, of how far a code counts for the levels around it."""
 
@@ -56,54 +55,6 @@ def ctc_loss(logits: Tensor, batch: Batch, kind: str) -> Tensor:
 def imitation_loss(ours: Tensor, theirs: Tensor) -> Tensor:
     """One minus the mean cosine similarity of our projected features to the teacher's, [B, F50, D] both."""
     return 1 - F.cosine_similarity(ours.float(), theirs.float(), dim=-1).mean()
-
-
-class RunningPrior(nn.Module):
-    """What the indices would cost: every digit under a running estimate of its distribution given its predecessor.
-
-    The price of a digit is -log2 p(digit | same digit of the frame before); its gradient reaches the codes through
-    the slope of that price between the neighbouring levels, straight through the rounding.
-    """
-
-    chances: Tensor
-    levels: Tensor
-
-    def __init__(self, stages: int) -> None:
-        super().__init__()
-        largest = max(FSQ_LEVELS)
-        chances = torch.zeros(stages, len(FSQ_LEVELS), largest, largest)
-        for digit, levels in enumerate(FSQ_LEVELS):
-            chances[:, digit, :levels, :levels] = 1.0 / levels**2
-        self.register_buffer("chances", chances)
-        self.register_buffer("levels", torch.tensor(FSQ_LEVELS), persistent=False)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Bits per frame of codes [B, F, Q, 4]; in training the estimate takes note of them."""
-        position = (codes.float() + 1.0) * (self.levels // 2)
-        digits = position.detach().round().long()
-        digits = torch.minimum(digits.clamp_min(0), self.levels - 1)
-        before, now = digits[:, :-1], digits[:, 1:]
-        chances = self.chances / self.chances.sum(-1, keepdim=True).clamp_min(1e-9)
-        prices = -(chances.clamp_min(1e-4).log2())
-        stage, digit = torch.meshgrid(
-            torch.arange(codes.shape[2], device=codes.device),
-            torch.arange(codes.shape[3], device=codes.device),
-            indexing="ij",
-        )
-        row = prices[stage, digit, before]
-        above = row.gather(-1, torch.minimum(now + 1, self.levels - 1)[..., None])[..., 0]
-        below = row.gather(-1, (now - 1).clamp_min(0)[..., None])[..., 0]
-        own = row.gather(-1, now[..., None])[..., 0]
-        slope = (above - below) / (torch.minimum(now + 1, self.levels - 1) - (now - 1).clamp_min(0))
-        if self.training:
-            with torch.no_grad():
-                seen = torch.zeros_like(self.chances)
-                ones = torch.ones_like(now, dtype=seen.dtype)
-                seen.index_put_((stage.expand_as(now), digit.expand_as(now), before, now), ones, accumulate=True)
-                seen /= seen.sum((-1, -2), keepdim=True)
-                self.chances.lerp_(seen, 1 - _MOMENTUM)
-        price = own + slope * (position[:, 1:] - position[:, 1:].detach())
-        return price.sum((-1, -2)).mean()
 
 
 def entropy_shares(digits: Tensor) -> list[float]:

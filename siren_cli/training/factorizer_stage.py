@@ -16,7 +16,8 @@ from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.envelope_correlation import EnvelopeCorrelation
-from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.extras import ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.index_price import IndexPrice
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
 from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
@@ -83,12 +84,12 @@ class FactorizerStage:
                     "prepare again"
                 )
         self.correlation = EnvelopeCorrelation(model.config) if config.correlation_weight else None
-        if config.rate_weight:
-            self.trained["price"] = RunningPrior(model.config.stages)
         self.listener: SpectrumListener | None = None
         if config.has_listener:
             self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
             self.trained["listener"] = self.listener
+        if config.rate_weight:
+            self.trained["price"] = IndexPrice()
         self.adversary = SpectrumCritic(config.discriminator_width) if config.adversarial_weight else None
         self._judged: tuple[Tensor, Tensor] | None = None
 
@@ -162,7 +163,7 @@ class FactorizerStage:
             losses["idle"] = idle_levels(frame_codes, config.evenness_floor)
             total = total + config.evenness_weight * losses["idle"]
         if config.rate_weight and step >= config.rate_from_step:
-            losses["bits"] = self.trained["price"](frame_codes)
+            losses["bits"] = self.trained["price"](frame_codes, counts)
             total = total + config.rate_weight * losses["bits"]
         if self.adversary is not None and step >= config.adversarial_from_step:
             fooling, matching = self._criticise(self.adversary, batch.envelope, speech.mel)
@@ -232,6 +233,10 @@ class FactorizerStage:
             figures[f"voicing_error_{stages}"] = float(((speech.voicing > 0) != voiced).float().mean())
             shares = entropy_shares(digits[:, :, stages - 1])
             figures[f"entropy_share_{stages}"] = min(shares)
+            if "price" in self.trained:
+                codes = model.quantizer.fsq.digits_to_codes(digits[:, :, :stages])
+                counts = torch.full((len(codes),), stages, device=device)
+                figures[f"bits_{stages}"] = float(self.trained["price"](codes, counts))
             figures |= {f"entropy_share_{stages}_digit_{number}": share for number, share in enumerate(shares)}
         return figures
 

@@ -19,6 +19,7 @@ from siren_cli.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
+from siren_cli.training.compiled import compile_stacks, compiler_needed, uncompiled
 from siren_cli.training.config import PARTS, TrainConfig
 from siren_cli.training.data import Batch
 from siren_cli.training.logbook import Clock, Logbook, Show, Watch
@@ -77,6 +78,8 @@ class Trainer:
                 "accumulate); correct it"
             )
         stage.trained.to(device)
+        if config.compiled:
+            compile_stacks(stage.trained)
         for frozen in self._frozen():
             frozen.requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
@@ -226,11 +229,11 @@ class Trainer:
             torch.manual_seed(config.seed * 1_000_003 + self.step + number * _PART_SEEDS)
             with clock("loader"):
                 batch = (draw or stage.batch)(self.step, (number, self.parts)).to(self.device)
-            with clock("forward"), self._autocast():
+            with clock("forward"), compiler_needed(), self._autocast():
                 total, parts = stage.loss(batch, self.step)
             if not bool(torch.isfinite(total)):
                 raise Diverged(f"step {self.step}: the loss is {float(total)}; resume with a smaller learning_rate")
-            with clock("backward"):
+            with clock("backward"), compiler_needed():
                 (total / config.accumulate).backward()
             figures.append(parts)
             if self.adversary is not None and self.step >= config.adversarial_from_step:
@@ -239,8 +242,6 @@ class Trainer:
             self.processes.average_gradients(stage.trained)
             norm = nn.utils.clip_grad_norm_(stage.trained.parameters(), config.clip_norm)
             self.optimiser.step()
-            if "price" in stage.trained:
-                self.processes.average_(stage.trained["price"].buffers())
         if judge_later:
             with clock("discriminators"):
                 self._judge(judge_later, rate, figures)
@@ -276,7 +277,8 @@ class Trainer:
         self.stage.trained.load_state_dict(self.average, strict=False)
         self.stage.trained.eval()
         try:
-            yield
+            with uncompiled():
+                yield
         finally:
             self.stage.trained.load_state_dict(own)
 

@@ -30,7 +30,7 @@ from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.prepare import prepare
 from siren_cli.training.processes import Processes
 from siren_cli.training.settings import TRAINING_NAME, settings_of_run
-from siren_cli.training.start import adopt, assemble, first_model
+from siren_cli.training.start import adopt, assemble, first_model, start_listener
 from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
 _DEV_SEED = 7
@@ -175,12 +175,10 @@ def _run_stage(
     units = stage_config.ctc_units if stage == "factorizer" and stage_config.ctc_weight else ""
     crops = Crops(cache, "train", stage_config.seed, units)
     dev = Crops(cache, dev_split, _DEV_SEED)
-    trainer = Trainer(
-        _STAGE_CLASSES[stage](model.to(processes.device), crops, dev, stage_config),
-        order.run,
-        processes.device,
-        processes,
-    )
+    part = _STAGE_CLASSES[stage](model.to(processes.device), crops, dev, stage_config)
+    if isinstance(part, VocoderStage) and part.listener is not None:
+        start_listener(order.run, part.listener)
+    trainer = Trainer(part, order.run, processes.device, processes)
     if trainer.checkpoint.exists():
         if not order.resume:
             raise ConfigError(

@@ -95,6 +95,11 @@ class PriorNet(nn.Module):
         Returns:
             Logarithms [B, T, 8, 8]; values that a digit does not have are impossible.
         """
+        one_hot = functional.one_hot(digits + self.offsets, ONE_HOT_ROWS).sum(2).float()
+        return self.logarithms(one_hot, has_second, rounded=rounded)
+
+    def logarithms(self, one_hot: Tensor, has_second: Tensor, *, rounded: bool = True) -> Tensor:
+        """Like `forward`, from one row of a one-hot vector for each digit [B, T, 52], which may carry a gradient."""
 
         def weight(parameter: Tensor) -> Tensor:
             most = ACTIVATION_MAX / _WEIGHT_ONE
@@ -103,11 +108,10 @@ class PriorNet(nn.Module):
         def state_of(x: Tensor) -> Tensor:
             return _rounded(x, _ACTIVATION_ONE) if rounded else x
 
-        # One row of a one-hot vector for each digit; the embedding's rows are activations, not weights.
-        one_hot = functional.one_hot(digits + self.offsets, ONE_HOT_ROWS).sum(2).float()
         present = torch.ones_like(one_hot)
         present[..., ONE_HOT_ROWS // MAX_STAGES :] = has_second[:, None, None].float()
         one_hot = one_hot * present
+        # The embedding's rows are activations, not weights.
         state = _clamped(one_hot @ state_of(_clamped(self.embed)))
         start = state_of(_clamped(self.start))
         for level, dilation in enumerate(self.size.dilations):

@@ -15,6 +15,7 @@ from siren_cli.model.build import SirenModel
 from siren_cli.model.compact import widen
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.filterbank import fill_filterbank
+from siren_cli.training.spectrum_listener import SpectrumListener
 from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model, read_prior
 from siren_format.prior import NeuralPrior
 
@@ -22,7 +23,7 @@ START_NAME = "start"
 """Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
 
 _THROWN_AWAY = ("heads.", "price.", "listener.")
-"""Parts that the factorizer is trained with and no model has."""
+"""Parts that factorizer and vocoder are trained with and no model has."""
 
 
 def adopt(run: Path, model: str | None) -> ModelConfig | None:
@@ -98,6 +99,29 @@ def start_prior(run: Path) -> NeuralPrior | None:
     """
     weights = run / START_NAME / WEIGHTS_NAME
     return read_prior(weights) if weights.exists() else None
+
+
+def start_listener(run: Path, listener: SpectrumListener) -> None:
+    """Has a listener begin with what that of a run's factorizer learned from envelopes, if there was one.
+
+    Raises:
+        DataError: If the factorizer's checkpoint cannot be read or has another listener.
+    """
+    path = run / "factorizer.safetensors"
+    if not path.exists():
+        return
+    prefix = "listener."
+    trained = load_checkpoint(path)[0]["trained"]
+    learned = {name.removeprefix(prefix): part for name, part in trained.items() if name.startswith(prefix)}
+    if not learned:
+        return
+    try:
+        listener.load_state_dict(learned)
+    except RuntimeError as error:
+        raise DataError(
+            f"{path}: its listener does not fit the data ({' '.join(str(error).split())[:120]}); give the cache it was "
+            "trained on, or no listener to later stages"
+        ) from error
 
 
 def _start(run: Path) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops
 from siren_cli.training.discriminators import Adversary
+from siren_cli.training.envelope_correlation import EnvelopeCorrelation
 from siren_cli.training.logbook import Clock, Show
 from siren_cli.training.losses import (
     SpectralDistance,
@@ -20,6 +21,7 @@ from siren_cli.training.losses import (
     feature_matching,
     generator_loss,
 )
+from siren_cli.training.spectrum_listener import SpectrumListener
 
 _CERTAIN = 8.0
 _CUT_FRAMES = 40
@@ -27,7 +29,12 @@ _CUT_FRAMES = 40
 
 
 class VocoderStage:
-    """Spectral distance first; from `adversarial_from_step` on, discriminators judge as well."""
+    """Spectral distance first; from `adversarial_from_step` on, discriminators judge as well.
+
+    With `listener_phone_weight` or `listener_speaker_weight`, a listener who has learned phones and speakers from true
+    mels must hear the same in decoded sound, from `listener_from_step` on; with a `correlation_weight`, amplitudes of
+    bands must move as the true ones.
+    """
 
     name = "vocoder"
 
@@ -37,7 +44,12 @@ class VocoderStage:
         self.dev = dev
         self.config = config
         self.trained = nn.ModuleDict({"vocoder": model.vocoder})
+        self.listener: SpectrumListener | None = None
+        if config.has_listener:
+            self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
+            self.trained["listener"] = self.listener
         self.adversary = Adversary(config.discriminators, config.discriminator_width)
+        self.correlation = EnvelopeCorrelation(model.config) if config.correlation_weight else None
         self.distance = SpectralDistance()
         self.spectrum_distance = SpectrumDistance()
         self.clock = Clock()
@@ -68,6 +80,8 @@ class VocoderStage:
                 stft = self.spectrum_distance.to(decoded.device)(decoded, batch.wav)
             parts["stft"] = float(stft.detach())
             total = total + self.config.stft_weight * stft
+        if self.listener is not None or self.correlation is not None:
+            total = total + self._hear(decoded, batch, step, parts)
         if step >= self.config.adversarial_from_step:
             first = int(torch.randint(0, batch.mel.shape[1] - _CUT_FRAMES + 1, ())) * HOP_SAMPLES
             cut = slice(first, first + _CUT_FRAMES * HOP_SAMPLES)
@@ -82,6 +96,27 @@ class VocoderStage:
             parts |= {"fooling": float(fooling.detach()), "matching": float(matching.detach())}
             total = total + self.config.adversarial_weight * fooling + self.config.feature_weight * matching
         return total, parts
+
+    def _hear(self, decoded: Tensor, batch: Batch, step: int, parts: dict[str, float]) -> Tensor:
+        """What is heard in the mel of decoded sound: how its amplitudes move, and what the listener makes of it.
+
+        Before the listener is heard it has its lessons. All that counts is noted in `parts`.
+        """
+        config, listener = self.config, self.listener
+        losses: dict[str, tuple[float, Tensor]] = {}
+        with torch.autocast(decoded.device.type, enabled=False):
+            mel = self.model.mel(decoded)
+            if self.correlation is not None:
+                losses["correlation"] = config.correlation_weight, self.correlation(mel, batch.mel)
+        true = batch._replace(envelope=batch.mel)
+        if listener is not None and step >= config.listener_from_step:
+            said, who = listener.dissent(mel, true)
+            losses["phone_heard"] = config.listener_phone_weight, said
+            losses["speaker_heard"] = config.listener_speaker_weight, who
+        elif listener is not None and step >= config.listener_from_step - config.listener_lessons:
+            losses["lesson"] = 1.0, listener.lesson(true)
+        parts |= {name: float(loss.detach()) for name, (_, loss) in losses.items()}
+        return torch.stack([weight * loss for weight, loss in losses.values()]).sum() if losses else mel.new_zeros(())
 
     def take_judged(self) -> tuple[Tensor, Tensor]:
         """The true and the decoded crops that the discriminators have to judge after `loss`."""

@@ -14,7 +14,8 @@ from siren_cli.phones import PHONES
 from siren_cli.training.config import DISCRIMINATORS
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import Adversary
-from siren_cli.training.extras import RunningPrior, ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.extras import ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.index_price import IndexPrice
 from siren_cli.training.losses import (
     SpectralDistance,
     SpectrumDistance,
@@ -112,28 +113,42 @@ def codes(digits: torch.Tensor) -> torch.Tensor:
     return ((digits - half).float() / half).requires_grad_()
 
 
-def test_the_price_of_what_is_always_the_same_falls() -> None:
-    prior = RunningPrior(2).train()
-    generator = torch.Generator().manual_seed(0)
+def taught(price: IndexPrice, *examples: torch.Tensor, steps: int = 60) -> IndexPrice:
+    """A price that has learned to predict examples of codes."""
+    optimiser = torch.optim.Adam(price.parameters(), 0.01)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        for example in examples:
+            price(example.detach(), torch.full((len(example),), 2)).backward()
+        optimiser.step()
+    return price.requires_grad_(False)
+
+
+def test_what_can_be_foretold_gets_cheap() -> None:
+    torch.manual_seed(0)
+    random = codes(torch.stack([torch.randint(0, n, (2, 50, 2)) for n in FSQ_LEVELS], -1))
     same = codes(torch.full((2, 50, 2, 4), 2))
-    random = codes(torch.stack([torch.randint(0, n, (2, 50, 2), generator=generator) for n in FSQ_LEVELS], -1))
-    first = float(prior(same).detach())
-    assert first == pytest.approx(2 * sum(torch.tensor(FSQ_LEVELS).log2().tolist()), abs=0.01)
-    for _ in range(200):
-        prior(same)
-    prior.eval()
-    assert float(prior(same).detach()) < 1.0 < first < float(prior(random).detach())
+    both = torch.tensor([2, 2])
+    price = taught(IndexPrice(), same)
+    assert float(price(same, both)) < 1.0
+    assert float(price(random, both)) > 20.0
+    assert float(price(random, both)) > float(price(random, torch.tensor([1, 1]))) > float(price(same, both))
 
 
-def test_the_price_pulls_codes_to_the_cheaper_side() -> None:
-    prior = RunningPrior(1).train()
-    for _ in range(100):
-        prior(codes(torch.full((1, 50, 1, 4), 1)))
-    prior.eval()
-    dear = codes(torch.full((1, 2, 1, 4), 2).where(torch.arange(2)[:, None, None] > 0, 1))
-    prior(dear).backward()
+def test_the_price_pulls_codes_to_the_cheaper_side_and_to_what_foretells_the_next() -> None:
+    torch.manual_seed(0)
+    low, high = (torch.full((1, 6, 2, 4), digit) for digit in (1, 3))
+    turns = torch.cat([low, high, low, high], 1)
+    price = taught(IndexPrice(), codes(turns[:, :24]), codes(turns.roll(3, 1)))
+    dear = codes(low.where(torch.arange(6)[:, None, None] != 5, 2))
+    price(dear, torch.tensor([2])).backward()
     assert dear.grad is not None
-    assert bool((dear.grad[0, 1] > 0).all()), "a smaller digit is cheaper, so descent has to go down"
+    assert bool((dear.grad[0, 5] > 0).all()), "a smaller digit is cheaper, so descent has to go down"
+    assert bool((dear.grad[0, :5].abs().sum((-1, -2)) > 0).any()), "and frames before hear what they foretold"
+    one_stage = codes(turns)
+    price(one_stage, torch.tensor([1])).backward()
+    assert one_stage.grad is not None
+    assert float(one_stage.grad[:, :, 1].abs().max()) == 0.0, "a stage that does not count costs nothing"
 
 
 def test_digits_that_leave_levels_idle_learn_to_use_them() -> None:

@@ -127,8 +127,9 @@ def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> 
     even = ("factorizer.evenness_weight=0.3", "factorizer.evenness_floor=1.1", "factorizer.evenness_from_step=2")
     lines = few(tmp_path, recordings, "factorizer.rate_weight=0.1", "log_every=1", *even)
     assert 0 < lines[0]["bits"] < 25
+    assert 0 < lines[-1]["bits_1"] < lines[-1]["bits_2"] < 25
     assert [line["step"] for line in lines if line.get("idle", 0) > 0] == [3, 4]
-    assert "price.chances" in tensors(tmp_path / "factorizer.safetensors", "trained")
+    assert "price.prior.embed" in tensors(tmp_path / "factorizer.safetensors", "trained")
     train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
 
 
@@ -145,6 +146,23 @@ def test_the_listener_learns_before_it_is_heard_and_then_stays(recordings: Path,
     heard = [line["step"] for line in lines if "phone_heard" in line and "speaker_heard" in line]
     assert heard == [4, 5, 6] and [line["step"] for line in lines if "lesson" in line] == [2, 3]
     assert torch.equal(before, tensors(tmp_path / "factorizer.safetensors", "trained")[name])
+
+
+def test_the_vocoders_listener_goes_on_from_the_factorizers(recordings: Path, tmp_path: Path) -> None:
+    heard = ("listener_phone_weight=0.5", "listener_speaker_weight=0.5", "log_every=1")
+    few(tmp_path, recordings, *heard, "listener_from_step=3", "listener_lessons=2", "steps=3")
+    before = tensors(tmp_path / "factorizer.safetensors", "trained")
+    settings = (*heard, "listener_from_step=1", "listener_lessons=1", "steps=2", "adversarial_from_step=9",
+                "correlation_weight=1.0")  # fmt: skip
+    train(Order(tmp_path, stages=("vocoder",), settings=settings, resume=True, device="cpu"), said_nothing)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if line["stage"] == "vocoder" and not line.get("dev")]
+    assert ["lesson" in line for line in lines] == [True, False]
+    assert ["speaker_heard" in line for line in lines] == [False, True]
+    assert all(0 < line["correlation"] < 2 for line in lines)
+    after = tensors(tmp_path / "vocoder.safetensors", "trained")
+    name = "listener.phones.weight"
+    assert 0 < float((before[name] - after[name]).abs().max()) < 0.01, "one lesson away from the factorizer's"
 
 
 def test_the_melody_of_the_first_stage_can_be_left_out(recordings: Path, tmp_path: Path) -> None:
