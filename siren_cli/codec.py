@@ -31,6 +31,7 @@ from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.rate_distortion import RateDistortion
+from siren_cli.voice_mix import Heard
 from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
@@ -185,15 +186,8 @@ class Codec:
         return replace(coded, voice_id=stream.voice_id)
 
     @torch.inference_mode()
-    def voice_codes(self, wav: ArrayLike, sample_rate_hz: int) -> tuple[NDArray[np.float32], float, int]:
-        """What is heard of a speaker, not rounded yet, so that it can be averaged (see `siren_cli.voice_mix`).
-
-        Args:
-            wav: Samples [T] or [T, C], full scale at 1.
-            sample_rate_hz: Their rate.
-
-        Returns:
-            Codes [N] in -1 to 1, level in dBFS, and how many samples at 16 kHz they rest on.
+    def hear_voice(self, wav: ArrayLike, sample_rate_hz: int) -> Heard:
+        """What is heard of a speaker in samples [T] or [T, C], to be averaged (see `siren_cli.voice_mix`).
 
         Raises:
             AudioEmpty: If there are no samples.
@@ -202,7 +196,8 @@ class Codec:
         samples = mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
         level_db = speech_level_db(samples)
         heard = samples[: CHUNK_FRAMES * FRAME_SAMPLES]
-        return self._samples_to_voice_codes(heard, level_db).cpu().numpy(), level_db, len(heard)
+        codes = self._samples_to_voice_codes(heard, level_db)
+        return Heard(codes.tolist(), level_db, len(heard), self._codes_to_digits(codes))
 
     def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:
         """Decodes to speech; the same bytes give the same samples on the same machine.
@@ -261,12 +256,16 @@ class Codec:
     def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:
         """The voice of samples [T] at 16 kHz and their level, 8 bytes."""
         codes = self._samples_to_voice_codes(samples, level_db)
-        return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes.tolist()))
+        return voice_to_bytes(coarse_level_db(level_db), self._codes_to_digits(codes))
+
+    def _codes_to_digits(self, codes: Tensor) -> list[int]:
+        """A recording's codes [N], not rounded → the 28 digits that a file of it carries."""
+        return codes_to_digits(self._model.factorizer.voice.draw(codes[None])[0].tolist())
 
     def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
         mel = self._model.mel(self._at_nominal_level(samples, level_db))
-        codes: Tensor = self._model.factorizer.voice.hear(mel)[0]
+        codes: Tensor = self._model.factorizer.voice(mel, rounded=False)[0]
         return codes
 
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:

@@ -20,18 +20,24 @@ from siren_format.voice import (
 
 @dataclass(frozen=True)
 class Heard:
-    """What one recording says of a speaker: its codes, not rounded, the level in dBFS, and its length in samples."""
+    """What one recording says of a speaker.
+
+    `codes` are not rounded, `level_db` is in dBFS, `samples` how many it rests on at 16 kHz; `digits` are what a file
+    of this recording alone carries, for which some levels may stand for others.
+    """
 
     codes: Sequence[float]
     level_db: float
     samples: int
+    digits: Sequence[int]
 
 
 def average(heard: Sequence[Heard]) -> bytes:
     """The voice of a speaker over several recordings.
 
     What the encoder said is averaged before it is rounded, each recording counting as much as it is long, up to the
-    minute that is heard of it; so is the level. Of one recording it is the voice that `siren encode` codes.
+    minute that is heard of it; so is the level. All levels are used, as a voice sent once may cost what it likes; of
+    one recording it is the voice that `siren encode` codes.
 
     Args:
         heard: At least one recording.
@@ -44,7 +50,8 @@ def average(heard: Sequence[Heard]) -> bytes:
     said = zip(*(one.codes for one in heard), strict=True)
     codes = [sum(share * code for share, code in zip(shares, number, strict=True)) for number in said]
     level_db = sum(share * one.level_db for share, one in zip(shares, heard, strict=True))
-    return voice_to_bytes(coarse_level_db(level_db), codes_to_digits(codes))
+    digits = heard[0].digits if len(heard) == 1 else codes_to_digits(codes)
+    return voice_to_bytes(coarse_level_db(level_db), digits)
 
 
 def blend(first: bytes, second: bytes, mix: float, fine: int = 0) -> bytes:

@@ -19,7 +19,7 @@ from siren_cli.voice_mix import Heard, average
 from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables
 from siren_format.errors import BadVoice, FormatError
 from siren_format.limits import MAGIC_BYTE
-from siren_format.voice import voice_codes, voice_level_db
+from siren_format.voice import voice_codes, voice_digits, voice_level_db
 from siren_format.voice_file import MAX_VOICE_FILE_BYTES, VoiceFile, bytes_to_voice, text_to_voice, voice_id
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ class Voices:
             voice = self._voice_of(source, srn)
             from siren_format.layout import parse_layout
 
-            return Heard(voice_codes(voice, self.fine), voice_level_db(voice), parse_layout(srn).sample_count)
+            codes, level_db = voice_codes(voice, self.fine), voice_level_db(voice)
+            return Heard(codes, level_db, parse_layout(srn).sample_count, voice_digits(voice))
         if _TEXT_START.encode() in data.lower():
             raise UsageError(f"{source}: is a voice already, expected recordings; join voices with 'siren voice blend'")
         try:
@@ -146,10 +147,10 @@ class Voices:
             raise VoiceUnusable(f"{error}; it is no voice and no .srn file either") from error
         for text in conversion_notes(wav, rate_hz):
             self._note(f"{source}: {text}")
-        codes, level_db, samples = self._codec().voice_codes(wav, rate_hz)
-        if level_db <= SILENCE_LEVEL_DB:
+        heard = self._codec().hear_voice(wav, rate_hz)
+        if heard.level_db <= SILENCE_LEVEL_DB:
             raise AudioEmpty(f"{source}: is silent, expected a voice; give a recording of speech")
-        return Heard(codes.tolist(), level_db, samples)
+        return heard
 
     def named(self, wanted: bytes, beside: str) -> bytes:
         """Finds the voice that a file names: beside the file, in the folder `$SIREN_VOICES`, among the packaged.

@@ -90,8 +90,8 @@ RULES = (
     Rule(
         "siren_cli.codec",
         ("numpy", "safetensors", "torch", "siren_cli.chunks", "siren_cli.coded", "siren_cli.intake",
-         "siren_cli.loudness", "siren_cli.model", "siren_cli.rate_distortion", "siren_cli.weights", "siren_format",
-         *_CLI_PLAIN),
+         "siren_cli.loudness", "siren_cli.model", "siren_cli.rate_distortion", "siren_cli.voice_mix",
+         "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("siren_cli.streaming",),
     ),
     Rule("siren_cli.rate_distortion", ("numpy", "torch", "siren_cli.model", "siren_format", *_CLI_PLAIN)),

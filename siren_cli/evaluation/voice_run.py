@@ -72,7 +72,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         SirenError: If the model cannot be loaded.
     """
     from siren_cli.codec import load_codec
-    from siren_cli.voice_mix import Heard, average
+    from siren_cli.voice_mix import average
     from siren_cli.weights import find_model
 
     worker = Worker(plan)
@@ -92,8 +92,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         except SirenError as error:
             left_out.append({"id": clip.clip_id, "left_out": str(error)})
             continue
-        codes, level_db, samples = codec.voice_codes(wav, SAMPLE_RATE_HZ)
-        heard = Heard(codes.tolist(), level_db, samples)
+        heard = codec.hear_voice(wav, SAMPLE_RATE_HZ)
         material.append(_Heard(clip, wav, codec.encode(wav, SAMPLE_RATE_HZ), heard))
     material, by_speaker = _enough(material)
     own, default = siren(codec, weights, 1), _speaking(codec, weights, "default", None)

@@ -62,11 +62,15 @@ class VoiceEncoder(nn.Module):
         self.used = list(torch.tensor(used, device="cpu").split(self.fsq.levels.tolist())) if used else []
 
     def hear(self, mel: Tensor) -> Tensor:
-        """The voice of a recording as files carry it: log-mel [B, F100, M] → codes [B, N], not rounded.
+        """The voice of a recording as files carry it: log-mel [B, F100, M] → codes [B, N], as `draw` leaves them."""
+        return self.draw(self(mel, rounded=False))
 
-        Training spreads speakers over all levels; where some are merged (`use`), codes are those that stand for them.
+    def draw(self, codes: Tensor) -> Tensor:
+        """Codes [B, N], not rounded → those that recordings use.
+
+        Training spreads speakers over all levels; where some are merged (`use`), codes become those that stand for
+        them. Where none are, codes stay as they are.
         """
-        codes: Tensor = self(mel, rounded=False)
         if not self.used:
             return codes
         digits = self.fsq.codes_to_digits(codes)

@@ -7,6 +7,7 @@ nobody's voice. A voice belongs to one model, so new weights need new voices; th
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import soundfile
@@ -16,7 +17,7 @@ from siren_cli.errors import AudioUnreadable, DataError, SirenError, UsageError
 from siren_cli.files import write_bytes_atomic
 from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.training.sources import list_clips, read_clips
-from siren_cli.voice_mix import Heard, average
+from siren_cli.voice_mix import average
 from siren_cli.voices import FOLDER_NAME, SUFFIX, packaged_notes
 from siren_cli.weights import find_model
 from siren_format.voice_file import VoiceFile
@@ -55,8 +56,7 @@ def make_voices(recipe: dict[str, list[str]], data: Path, codec: Codec) -> dict[
             wav, rate_hz = soundfile.read(audio, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
             raise AudioUnreadable(f"{clip.clip_id}: not readable as audio ({error}); restore the file") from error
-        codes, _, _ = codec.voice_codes(wav, rate_hz)
-        heard[clip.file.stem] = Heard(codes.tolist(), NOMINAL_LEVEL_DB, 1)
+        heard[clip.file.stem] = replace(codec.hear_voice(wav, rate_hz), level_db=NOMINAL_LEVEL_DB, samples=1)
     return {voice: average([heard[name] for name in names]) for voice, names in recipe.items()}
 
 

@@ -252,7 +252,7 @@ def test_a_voice_of_fine_numbers_that_tells_its_timbre(
     codec = siren_cli.load(tmp_path / "model")
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     coded = codec.encode(wav, rate_hz)
-    codes, _, _ = codec.voice_codes(wav, rate_hz)
+    codes = codec.hear_voice(wav, rate_hz).codes
     assert len(codes) == 20 and coded.voice is not None
     spoken = np.array(voice_codes(coded.voice, 8))
     assert np.abs(spoken - codes)[:8].max() <= 1 / 16 + 1e-6 and np.abs(spoken - codes)[8:].max() <= 1 / 4 + 1e-6
