@@ -87,7 +87,7 @@ def export_model(
     if model.config.stages == MAX_STAGES:
         start = start_prior(run)
         net = fit_prior(train, config, report, start=None if start is None else PriorNet.from_integers(start))
-        prior = net.to_integers(fit_voice(voices))
+        prior = net.to_integers(fit_voice(voices, start))
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
             if judged:

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.fitting import integer_rows
+from siren_format.prior import NeuralPrior
 from siren_format.voice import COARSE_LEVEL_DB, VOICE_DIGIT_LEVELS, VOICE_DIGITS, coarse_level_db, voice_to_bytes
 
 _PSEUDO_COUNT = 1.0
 _UNIFORM_SHARE = 0.02
 """Share of every row spread evenly: a voice unlike all of training must not cost much more than its raw bits."""
+
+_START_COUNT = 16.0
+"""How many voices a row of the prior that is gone on from counts for."""
 
 _USUAL_LEVEL_DB = -26.0
 _LEVEL_SPREAD_DB = 12.0
@@ -27,15 +31,19 @@ class VoiceRows:
     digits: NDArray[np.uint16]
 
 
-def fit_voice(voices: NDArray[np.integer]) -> VoiceRows:
+def fit_voice(voices: NDArray[np.integer], start: NeuralPrior | None = None) -> VoiceRows:
     """Fits a chain of dependences: each digit on the earlier one that tells most about it (after Chow and Liu 1968).
 
     Args:
         voices: Digits [N, 28] of recordings; with none of them, all values are equally likely.
+        start: Prior that is gone on from: its chain stays, and its frequencies count as much as a few voices, so that
+            a handful of recordings does not make every other voice dear.
 
     Returns:
         The arrays.
     """
+    if start is not None:
+        return _gone_on(voices, start)
     parents = np.full(VOICE_DIGITS, -1, np.int16)
     rows = np.empty((VOICE_DIGITS, VOICE_DIGIT_LEVELS, VOICE_DIGIT_LEVELS))
     for digit in range(VOICE_DIGITS):
@@ -55,8 +63,19 @@ def fit_voice(voices: NDArray[np.integer]) -> VoiceRows:
     return VoiceRows(_level_row(), parents, integer_rows(rows))
 
 
-def _smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    counts = counts + _PSEUDO_COUNT
+def _gone_on(voices: NDArray[np.integer], start: NeuralPrior) -> VoiceRows:
+    """The chain of a prior with what further voices add to it."""
+    rows = start.voice_digits / start.voice_digits.sum(-1, keepdims=True)
+    for digit, parent in enumerate(start.voice_parents):
+        counts = _START_COUNT * rows[digit]
+        known = np.zeros(len(voices), np.int64) if parent < 0 else voices[:, parent].astype(np.int64)
+        np.add.at(counts, (known, voices[:, digit]), 1.0)
+        rows[digit] = _smoothed(counts if parent >= 0 else counts[:1], 0.0)
+    return VoiceRows(start.voice_level, start.voice_parents, integer_rows(rows))
+
+
+def _smoothed(counts: NDArray[np.float64], pseudo_count: float = _PSEUDO_COUNT) -> NDArray[np.float64]:
+    counts = counts + pseudo_count
     shares = counts / counts.sum(axis=-1, keepdims=True)
     smoothed: NDArray[np.float64] = (1.0 - _UNIFORM_SHARE) * shares + _UNIFORM_SHARE / VOICE_DIGIT_LEVELS
     return smoothed

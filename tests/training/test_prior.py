@@ -113,6 +113,23 @@ def test_voices_cost_what_they_tell(net: PriorNet) -> None:
     assert 10 < bits(voices[0], -26.5) - bits(voices[0], -26.0) < 16
 
 
+def test_a_few_voices_more_leave_the_others_as_cheap_as_they_were(net: PriorNet) -> None:
+    rng = np.random.default_rng(9)
+    voices = rng.choice(4, (400, 28), p=[0.7, 0.1, 0.1, 0.1])
+    voices[:, 7] = voices[:, 4]
+    before = net.to_integers(fit_voice(voices))
+    mine = np.full((5, 28), 3)
+
+    def bits(digits: np.ndarray, prior: NeuralPrior) -> float:
+        return float(np.mean([voice_bits(voice_to_bytes(-26.0, one.tolist()), prior) for one in digits]))
+
+    after = net.to_integers(fit_voice(mine, before))
+    anew = net.to_integers(fit_voice(mine))
+    assert after.voice_parents[7] == 4
+    assert bits(voices, after) < bits(voices, before) + 7 < bits(voices, anew)
+    assert bits(mine, after) < 0.7 * bits(mine, before)
+
+
 @pytest.mark.parametrize(
     ("level_db", "coarse_db"),
     [(3.0, 0.0), (-0.9, 0.0), (-25.2, -26.0), (-62.9, -62.0), (-63.1, -63.1), (-100.0, -100.0)],
