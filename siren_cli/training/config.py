@@ -60,6 +60,8 @@ class TrainConfig:
     `evenness_weight` counts digits whose entropy in a batch is less than `evenness_floor` of the most, from
     `evenness_from_step` on.
 
+    `rate_weight` is what a bit of the indices counts, in stage 2 `rate_second_stage` of it.
+
     `voice_rate_weight` decides in stage `prior` how many levels of a voice recordings use: what a bit is worth in mean
     squared distance that a level makes in decoded speech (`fit_levels_used`); 0 keeps all levels.
 
@@ -114,6 +116,7 @@ class TrainConfig:
     evenness_floor: float = 0.93
     evenness_from_step: int = 0
     rate_weight: float = 0.0
+    rate_second_stage: float = 1.0
     rate_from_step: int = 0
     listener_phone_weight: float = 0.0
     listener_speaker_weight: float = 0.0

@@ -163,8 +163,9 @@ class FactorizerStage:
             losses["idle"] = idle_levels(frame_codes, config.evenness_floor)
             total = total + config.evenness_weight * losses["idle"]
         if config.rate_weight and step >= config.rate_from_step:
-            losses["bits"] = self.trained["price"](frame_codes, counts)
-            total = total + config.rate_weight * losses["bits"]
+            first, second = self.trained["price"](frame_codes, counts)
+            losses["bits"] = first + second
+            total = total + config.rate_weight * (first + config.rate_second_stage * second)
         if self.adversary is not None and step >= config.adversarial_from_step:
             fooling, matching = self._criticise(self.adversary, batch.envelope, speech.mel)
             losses |= {"fooling": fooling, "matching": matching}
@@ -236,7 +237,7 @@ class FactorizerStage:
             if "price" in self.trained:
                 codes = model.quantizer.fsq.digits_to_codes(digits[:, :, :stages])
                 counts = torch.full((len(codes),), stages, device=device)
-                figures[f"bits_{stages}"] = float(self.trained["price"](codes, counts))
+                figures[f"bits_{stages}"] = float(self.trained["price"](codes, counts).sum())
             figures |= {f"entropy_share_{stages}_digit_{number}": share for number, share in enumerate(shares)}
         return figures
 

@@ -39,7 +39,7 @@ class IndexPrice(nn.Module):
             stage_counts: How many stages of each item count [B].
 
         Returns:
-            Bits per frame, over the stages that count.
+            Bits per frame of each stage [2], averaged over all items; of one that does not count, none.
         """
         stages = codes.shape[2]
         codes = functional.pad(codes.float(), (0, 0, 0, MAX_STAGES - stages)).flatten(2)
@@ -62,4 +62,4 @@ class IndexPrice(nn.Module):
         price_of_each = price(digits) + (price(above) - price(below)).detach() / sizes * beside
         counts = torch.arange(MAX_STAGES, device=codes.device) < stage_counts[:, None]
         counts = counts.repeat_interleave(len(FSQ_LEVELS), 1)[:, None].float()
-        return (price_of_each * counts).sum(-1).mean()
+        return (price_of_each * counts).unflatten(-1, (MAX_STAGES, -1)).sum(-1).mean((0, 1))
