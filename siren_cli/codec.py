@@ -187,7 +187,7 @@ class Codec:
 
     @torch.inference_mode()
     def hear_voice(self, wav: ArrayLike, sample_rate_hz: int) -> Heard:
-        """What is heard of a speaker in samples [T] or [T, C], to be averaged (see `siren_cli.voice_mix`).
+        """What the first minute of samples [T] or [T, C], full scale at 1, says of who speaks, to be averaged.
 
         Raises:
             AudioEmpty: If there are no samples.

@@ -87,7 +87,8 @@ def export_model(
     if model.config.stages == MAX_STAGES:
         start = start_prior(run)
         net = fit_prior(train, config, report, start=None if start is None else PriorNet.from_integers(start))
-        prior = net.to_integers(fit_voice(voices, start))
+        known = start if used == model.config.voice_used else None  # other levels have other frequencies
+        prior = net.to_integers(fit_voice(voices, known))
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
             if judged:

@@ -176,10 +176,11 @@ def _run_stage(
     crops = Crops(cache, "train", stage_config.seed, units)
     dev = Crops(cache, dev_split, _DEV_SEED)
     part = _STAGE_CLASSES[stage](model.to(processes.device), crops, dev, stage_config)
-    if isinstance(part, VocoderStage) and part.listener is not None:
+    is_begun = (order.run / f"{stage}.safetensors").exists()
+    if isinstance(part, VocoderStage) and part.listener is not None and not is_begun:
         start_listener(order.run, part.listener)
     trainer = Trainer(part, order.run, processes.device, processes)
-    if trainer.checkpoint.exists():
+    if is_begun:
         if not order.resume:
             raise ConfigError(
                 f"{trainer.checkpoint} is there already; give --resume to go on, or another --out"
