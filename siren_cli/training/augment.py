@@ -1,7 +1,8 @@
 """Other speakers, microphones and noise than the recordings have.
 
 `perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
-things out; `change_speaker` changes voice and target alike, so that the voice branch meets more voices than there are.
+things out; `hear_in_noise` adds noise alone, for the voice branch as well; `change_speaker` changes voice and target
+alike, so that the voice branch meets more voices than there are.
 """
 
 from __future__ import annotations
@@ -55,19 +56,9 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     x = x + F.interpolate(knots, size=bins, mode="linear", align_corners=True)
 
     noisy = (torch.rand(count) < 0.33).to(device)[:, None, None]
-    colour = F.interpolate(
-        8.0 * _NATS_PER_DB * torch.randn(count, 1, 4).to(device), size=bins, mode="linear", align_corners=True
-    )
-    below = -(5 + 30 * torch.rand(count, 1, 1)).to(device) * _NATS_PER_DB
-    level = x.amax(dim=(1, 2), keepdim=True) - 3.0 + below + colour
-    noise = level + 0.3 * torch.randn(count, frames, bins, device=device)
-    x = torch.where(noisy, torch.logaddexp(x, noise), x)
-
+    x = torch.where(noisy, torch.logaddexp(x, _noise_for(x)), x)
     babbled = (torch.rand(count) < 0.33).to(device)[:, None, None]
-    others = torch.stack([mel.roll(voice, 0)[chosen] for voice in (1, 2, 3)]) * mel_std + mel_mean
-    babble = others.logsumexp(0)
-    ratio = (5 + 25 * torch.rand(count, 1, 1)).to(device) * _NATS_PER_DB
-    x = torch.where(babbled, torch.logaddexp(x, babble + _level(x) - _level(babble) - ratio), x)
+    x = torch.where(babbled, torch.logaddexp(x, _babble_for(x, mel * mel_std + mel_mean, chosen)), x)
 
     cut = torch.where(
         torch.rand(count) < 0.33, torch.randint(bins * 7 // 10, bins, (count,)), torch.tensor(bins)
@@ -76,6 +67,49 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
     return out
+
+
+def hear_in_noise(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
+    """Puts a share of the items of a batch into noise, half of them stationary, half babble, and changes nothing else.
+
+    Args:
+        mel: Normalised log-mel [B, F, M].
+        share: Probability of an item to be heard in noise.
+        mel_mean: Mean of the log-mel that was subtracted.
+        mel_std: Standard deviation it was divided by.
+        floor: Smallest magnitude before the logarithm.
+
+    Returns:
+        Normalised log-mel [B, F, M].
+    """
+    chosen = torch.rand(len(mel)) < share
+    if not bool(chosen.any()):
+        return mel
+    every = mel * mel_std + mel_mean
+    x = every[chosen]
+    stationary = (torch.rand(len(x)) < 0.5).to(mel.device)[:, None, None]
+    x = torch.logaddexp(x, torch.where(stationary, _noise_for(x), _babble_for(x, every, chosen)))
+    out = mel.clone()
+    out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
+    return out
+
+
+def _noise_for(x: Tensor) -> Tensor:
+    """Stationary coloured noise 5 to 35 dB below the loudest of log-mels [B, F, M]."""
+    (count, frames, bins), device = x.shape, x.device
+    colour = F.interpolate(
+        8.0 * _NATS_PER_DB * torch.randn(count, 1, 4).to(device), size=bins, mode="linear", align_corners=True
+    )
+    below = -(5 + 30 * torch.rand(count, 1, 1)).to(device) * _NATS_PER_DB
+    level = x.amax(dim=(1, 2), keepdim=True) - 3.0 + below + colour
+    return level + 0.3 * torch.randn(count, frames, bins, device=device)
+
+
+def _babble_for(x: Tensor, every: Tensor, chosen: Tensor) -> Tensor:
+    """Three other items of a batch at once, 5 to 30 dB below log-mels [B, F, M], those `chosen` of `every`."""
+    babble = torch.stack([every.roll(voice, 0)[chosen] for voice in (1, 2, 3)]).logsumexp(0)
+    ratio = (5 + 25 * torch.rand(len(x), 1, 1)).to(x.device) * _NATS_PER_DB
+    return babble + _level(x) - _level(babble) - ratio
 
 
 def _level(log_magnitude: Tensor) -> Tensor:

@@ -55,6 +55,9 @@ class TrainConfig:
     multiple of 4) are heard of each; `timbre_weight` counts how far the typical spectrum and pitch that the decoder
     hears in a voice are from those of what it was heard from (models with `timbre`).
 
+    Of the crops `perturb` gives the semantic branch a share with other formants, microphones and noise; besides,
+    `noise_share` of what the semantic and the voice branch hear is in noise or babble. Targets stay clean.
+
     `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
 
     `evenness_weight` counts digits whose entropy in a batch is less than `evenness_floor` of the most, from
@@ -97,6 +100,7 @@ class TrainConfig:
     voice_frames: int = 300
     timbre_weight: float = 0.0
     perturb: float = 0.5
+    noise_share: float = 0.0
     other_speakers: float = 0.5
     mean_weight: float = 0.5
     delta_weight: float = 0.3

@@ -11,7 +11,7 @@ from siren_cli.errors import DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, perturb, perturb_wav
+from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
@@ -108,17 +108,23 @@ class FactorizerStage:
         """
         share, mc = self.config.perturb if changed else 0.0, self.model.config
         if self.model.front_end is None:
-            return perturb(batch.mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+            mel = perturb(batch.mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+            return self._in_noise(mel) if changed else mel
         if batch.front_end is not None and self.config.freezes("front_end"):
             return batch.front_end
         return self.model.front_end.eval()(perturb_wav(batch.wav, share))
+
+    def _in_noise(self, mel: Tensor) -> Tensor:
+        """A share of mels [B, F, M] in noise, in training: they keep clean targets."""
+        share, mc = self.config.noise_share, self.model.config
+        return hear_in_noise(mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor) if share else mel
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
         config, model, mc = self.config, self.model, self.model.config
         batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
         encoder_features, latents = model.factorizer.semantic(self.features(batch, changed=True))
-        codes = model.factorizer.voice(batch.voice_mel)
+        codes = model.factorizer.voice(self._in_noise(batch.voice_mel))
         absent = torch.rand(len(codes), device=codes.device) < config.voice_absent
         voice = model.factorizer.voice.codes_to_voice(codes, absent)
         dropped = torch.rand(len(codes), device=codes.device) < config.stage_dropout
