@@ -1,4 +1,4 @@
-"""`siren train`: recordings to a model; and what belongs to it: prepare, compare, probe, pack, unpack."""
+"""`siren train`: recordings to a model; and what belongs to it: prepare, compare, average, probe, pack, unpack."""
 
 from __future__ import annotations
 
@@ -158,6 +158,25 @@ def compare(
         known = len(values) > 1 and values[0] is not None and values[-1] is not None
         rows.append((f"{stage} {name}", cells + (f"{(values[-1] or 0) - (values[0] or 0):>+14.4g}" if known else "")))
     show_rows(rows)
+
+
+@train_app.command()
+def average(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Two or more RUN/factorizer.safetensors or the like.")
+    ],
+    target: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Checkpoint to write, in a run folder.")],
+    share: Annotated[
+        Optional[list[float]],  # noqa: UP045
+        typer.Option("--share", metavar="S", help="How much a checkpoint counts; once for each, or all count alike."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Average the weights of checkpoints that went on from the same ones."""
+    _need_training(None)
+    from siren_cli.training.average import average as average_checkpoints
+
+    _show(average_checkpoints(checkpoints, share or [], target), as_json=as_json)
 
 
 @train_app.command()

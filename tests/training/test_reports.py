@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from siren_cli.__main__ import main
 from siren_cli.console import TrainingDisplay
@@ -54,6 +56,35 @@ def test_runs_are_compared(trained: Trained, tmp_path: Path, capsys: pytest.Capt
     assert float(row.split()[-1]) == pytest.approx(0.5 - found["factorizer.mel_1"][0], rel=1e-2)
     assert main(["train", "compare", str(tmp_path)]) == ExitStatus.AUDIO
     assert "no development figures" in capsys.readouterr().err
+
+
+def test_checkpoints_are_averaged_into_one_that_makes_a_model(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, mean = trained[0], tmp_path / "mean"
+    shutil.copytree(run, mean, ignore=shutil.ignore_patterns("cache", "tensorboard", "model", "*.jsonl"))
+    one, two = run / "vocoder.safetensors", run / "joint.safetensors"
+    target = mean / "joint.safetensors"
+    shares = ["--share", "3", "--share", "1"]
+    assert main(["train", "average", str(one), str(two), *shares, "-o", str(target), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    ours, theirs, found = (load_checkpoint(path)[0]["average"] for path in (one, two, target))
+    assert facts["tensors"] == len(found) and facts["left_out"] == len(set(ours) ^ set(theirs))
+    assert any(not torch.equal(ours[name], theirs[name]) for name in found)
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor, 0.75 * ours[name] + 0.25 * theirs[name])
+    assert main(["train", "--out", str(mean), "--cache", str(run / "cache"), "--stage", "prior", "--resume"]) == 0
+    assert (mean / "model" / "model.safetensors").read_bytes() != (run / "model" / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    for wrong, status, said in (
+        ([str(one)], ExitStatus.USAGE, "expected two or more"),
+        ([str(one), str(two), "--share", "1"], ExitStatus.USAGE, "give as many"),
+        ([str(one), str(run / "factorizer.safetensors")], ExitStatus.AUDIO, "no tensor in common"),
+        ([str(one), str(run / "config.json")], ExitStatus.AUDIO, "not a checkpoint"),
+    ):
+        nothing = tmp_path / "nothing.safetensors"
+        assert main(["train", "average", *wrong, "-o", str(nothing)]) == status
+        assert said in capsys.readouterr().err and not nothing.exists()
 
 
 def test_the_model_card_is_filled_in(trained: Trained) -> None:
