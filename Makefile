@@ -66,7 +66,7 @@ fuzz: $(DEV_READY) ## Fuzz the format's readers up to ten million executions; go
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench-coding: $(DEV_READY) ## Compare the coders of the indices: rate, silence, time (DATA, ARGS="--audio DIR --cache RUN/cache")
-	$(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)
 
 determinism: $(DEV_READY) ## Code golden material with other threads, processors, NumPys and Pythons (pip fetches them)
 	$(BIN)/python -m tests.determinism $(ARGS)
