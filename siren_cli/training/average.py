@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def average(checkpoints: list[Path], shares: list[float], target: Path) -> dict[
     """
     if len(checkpoints) < 2:
         raise UsageError(f"there is {len(checkpoints)} checkpoint, expected two or more to average; name the others")
-    if shares and (len(shares) != len(checkpoints) or min(shares) <= 0):
+    if shares and (len(shares) != len(checkpoints) or not all(0 < share < math.inf for share in shares)):
         raise UsageError(
             f"the shares {', '.join(format(share, 'g') for share in shares)} are not one above 0 for each of "
             f"{len(checkpoints)} checkpoints; give as many"

@@ -79,6 +79,7 @@ def test_checkpoints_are_averaged_into_one_that_makes_a_model(
     for wrong, status, said in (
         ([str(one)], ExitStatus.USAGE, "expected two or more"),
         ([str(one), str(two), "--share", "1"], ExitStatus.USAGE, "give as many"),
+        ([str(one), str(two), "--share", "1", "--share", "nan"], ExitStatus.USAGE, "give as many"),
         ([str(one), str(run / "factorizer.safetensors")], ExitStatus.AUDIO, "no tensor in common"),
         ([str(one), str(run / "config.json")], ExitStatus.AUDIO, "not a checkpoint"),
     ):
