@@ -13,26 +13,24 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from siren_cli.chunks import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
-from siren_cli.errors import UsageError, WeightsDamaged
+from siren_cli.errors import UsageError
+from siren_cli.index_search import IndexSearch
 from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.rate_distortion import RateDistortion
 from siren_cli.voice_mix import Heard
-from siren_cli.weights import PRIOR_PREFIX, TABLES_PREFIX, find_model, read_prior, read_tables
+from siren_cli.weights import find_model, read_networks, read_prior, read_tables
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage_groups
@@ -61,9 +59,9 @@ class Codec:
         self._prior = prior
         self._device = device
         self._thrift: RateDistortion | None = None
-        self.rate_weight = 0.0
-        self.model_id = model_id
-        self.config = model.config
+        self._search: IndexSearch | None = None
+        self.rate_weight, self.effort = 0.0, 0
+        self.model_id, self.config = model_id, model.config
         self.name = model.config.name
         self.stages = model.config.stages
         self.encoding = Chunking.for_encoding(model.config)
@@ -96,6 +94,17 @@ class Codec:
         other = copy(self)
         other._thrift = RateDistortion(self._model.quantizer, self._prior, weight) if weight else None
         other.rate_weight = weight
+        return other
+
+    def searching(self, effort: int) -> Codec:
+        """The same model, taking `effort` steps, 0 to 100, to find indices that say more (`siren_cli.index_search`).
+
+        Raises:
+            UsageError: If the effort is out of range or the model has no guide.
+        """
+        other = copy(self)
+        other._search = IndexSearch(self._model, self._prior, effort) if effort else None
+        other.effort = effort
         return other
 
     def coded(
@@ -154,11 +163,11 @@ class Codec:
         self.require_stages(stages)
         samples = mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
         level_db = speech_level_db(samples)
+        voice = self.samples_to_voice(samples[: CHUNK_FRAMES * FRAME_SAMPLES], level_db)
         indices = [
-            self.samples_to_indices(shown, chunk, level_db, stages)
+            self.samples_to_indices(shown, chunk, level_db, stages, voice)
             for chunk, shown in self.encoding.cut(samples, FRAME_SAMPLES)
         ]
-        voice = self.samples_to_voice(samples[: CHUNK_FRAMES * FRAME_SAMPLES], level_db)
         return self.coded(np.concatenate(indices), voice, len(samples), sample_rate_hz)
 
     def encode_stream(
@@ -231,7 +240,7 @@ class Codec:
 
     @torch.inference_mode()
     def samples_to_indices(
-        self, samples: NDArray[np.float32], chunk: Chunk, level_db: float, stages: int
+        self, samples: NDArray[np.float32], chunk: Chunk, level_db: float, stages: int, voice: bytes | None
     ) -> NDArray[np.int16]:
         """Encodes one chunk.
 
@@ -240,16 +249,21 @@ class Codec:
             chunk: Which frames to keep.
             level_db: Level of the recording's speech.
             stages: 1 or 2.
+            voice: What a search is to decode with, 8 bytes; None for the default voice.
 
         Returns:
             Indices [F, stages] of the frames kept.
         """
         wav = self._at_nominal_level(samples, level_db)
-        features = self._model.mel(wav) if self._model.front_end is None else self._model.front_end(wav)
-        _, latents = self._model.factorizer.semantic(features)
+        mel = self._model.mel(wav)
+        features = mel if self._model.front_end is None else self._model.front_end(wav)
+        phonetic, latents = self._model.factorizer.semantic(features)
+        search, vector = self._search, self._voice_to_vector(voice)
+        moved = None if search is None else search.moves(mel, phonetic, latents, vector, stages)
         if self._thrift is not None:
-            return self._thrift.indices(latents[0, chunk.keep], stages)
-        indices = self._model.quantizer.latents_to_indices(latents, stages)[0, chunk.keep]
+            kept = None if moved is None else moved[0, chunk.keep]
+            return self._thrift.indices(latents[0, chunk.keep], stages, kept)
+        indices = self._model.quantizer.latents_to_indices(latents, stages, moved)[0, chunk.keep]
         return indices.cpu().numpy().astype(np.int16)
 
     @torch.inference_mode()
@@ -332,17 +346,5 @@ def load_codec(
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
     config = ModelConfig.from_json(files.config_path)
-    tensors = _read_tensors(files.weights_path)
     tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-    return Codec(build(config, tensors), tables, files.model_id, chosen, prior)
-
-
-def _read_tensors(path: Path) -> dict[str, Any]:
-    try:
-        return {
-            name: tensor
-            for name, tensor in load_file(path).items()
-            if not name.startswith((TABLES_PREFIX, PRIOR_PREFIX))
-        }
-    except (SafetensorError, OSError) as error:
-        raise WeightsDamaged(f"{path}: not readable as safetensors ({error}); restore the model's files") from error
+    return Codec(build(config, read_networks(files.weights_path)), tables, files.model_id, chosen, prior)

@@ -13,6 +13,8 @@ from siren_cli.errors import ConfigError
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 2_560
 FSQ_LEVELS = (8, 5, 5, 5)
+MAX_EFFORT = 100
+"""Most steps that encoding may take to search for indices."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class ModelConfig:
     vocoder_blocks: int = 6
     vocoder_fft_samples: int = 640
     hifigan_width: int = 256
+
+    # Guide, for those who encode with effort (0: none): width and blocks at 50 Hz.
+    guide_width: int = 0
+    guide_blocks: int = 4
 
     def __post_init__(self) -> None:
         if self.front_end not in ("mel", "hubert"):
@@ -137,6 +143,8 @@ class ModelConfig:
             "vocoder_width": 16,
             "vocoder_blocks": 1,
             "hifigan_width": 16,
+            "guide_width": 16,
+            "guide_blocks": 1,
         }
         return cls(**{**small, **changes})
 

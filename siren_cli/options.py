@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from siren_cli.config import MAX_EFFORT
 from siren_cli.errors import UsageError
 from siren_cli.files import STREAM
 
@@ -75,6 +76,17 @@ RateWeightOption = Annotated[
         max=1.0,
         metavar="W",
         help="Choose cheaper indices where they say almost the same (RDOQ): 0 never, 0.1 saves some 2 %, at most 1.",
+    ),
+]
+EffortOption = Annotated[
+    int,
+    typer.Option(
+        "--effort",
+        min=0,
+        max=MAX_EFFORT,
+        metavar="N",
+        help="Steps of searching for indices that say more: 0 none, 12 most of what there is, at a twentieth of the "
+        "speed.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]

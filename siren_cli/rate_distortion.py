@@ -49,12 +49,13 @@ class RateDistortion:
         self._weight = weight
 
     @torch.inference_mode()
-    def indices(self, latents: Tensor, stages: int) -> NDArray[np.int16]:
+    def indices(self, latents: Tensor, stages: int, moved: Tensor | None = None) -> NDArray[np.int16]:
         """Chooses the indices of one group, whose prior starts anew.
 
         Args:
             latents: Latents [F, D] of the factorizer.
             stages: 1 or 2.
+            moved: How far a search has moved them where they are rounded [F, stages, 4], if there was one.
 
         Returns:
             Indices [F, stages], 0..999.
@@ -64,14 +65,16 @@ class RateDistortion:
         digits = np.empty((len(latents), stages, len(FSQ_LEVELS)), np.int64)
         for frame, residual in enumerate(left):
             for stage in range(stages):
-                digits[frame, stage] = self._choose(walk, self._positions(residual, stage))
+                narrowed = self._quantizer.narrow[stage](residual)
+                positions = self._positions(narrowed if moved is None else narrowed + moved[frame, stage])
+                digits[frame, stage] = self._choose(walk, positions)
                 residual = residual - self._said(digits[frame, stage], stage)
         return digits_to_indices(digits)
 
-    def _positions(self, residual: Tensor, stage: int) -> list[float]:
-        """Where a residual [D] lies among the levels of the 4 digits, counted from 0."""
+    def _positions(self, narrowed: Tensor) -> list[float]:
+        """Where a residual, narrowed to [4], lies among the levels of the 4 digits, counted from 0."""
         fsq = self._quantizer.fsq
-        codes = fsq(self._quantizer.narrow[stage](residual), rounded=False)
+        codes = fsq(narrowed, rounded=False)
         half = fsq.levels // 2
         positions: list[float] = (codes * half + half).tolist()
         return positions

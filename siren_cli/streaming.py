@@ -171,6 +171,7 @@ class StreamEncoder:
         self._level_db = level_db
         self._has_voice = has_voice and voice_id is None
         self._voice_id = voice_id
+        self._heard: bytes | None = None
         self._intake = Intake(sample_rate_hz)
         self._cutter = Cutter(codec.encoding, FRAME_SAMPLES)
         self._writer: StreamWriter | None = None
@@ -208,7 +209,7 @@ class StreamEncoder:
         if self._writer is None:
             self._start(shown, is_all=is_all)
         level_db = NOMINAL_LEVEL_DB if self._level_db is None else self._level_db
-        indices = self._codec.samples_to_indices(shown, chunk, level_db, self._stages)
+        indices = self._codec.samples_to_indices(shown, chunk, level_db, self._stages, self._heard)
         give_back_memory()
         return self._require_writer().write(indices, goes_on=chunk.start + chunk.keep.stop < chunk.stop)
 
@@ -218,10 +219,11 @@ class StreamEncoder:
         if self._level_db is None:
             level_db = speech_level_db(shown if is_all else first_minute)
             self._level_db = level_db if is_all or level_db > NO_SPEECH_DB else None
-        voice = None
-        if self._has_voice and self._level_db is not None:
-            voice = self._codec.samples_to_voice(first_minute, self._level_db)
-        self._writer = self._codec.writer(voice, self._sample_rate_hz, self._voice_id)
+        if self._level_db is not None and (self._has_voice or self._voice_id is not None):
+            self._heard = self._codec.samples_to_voice(first_minute, self._level_db)
+        self._writer = self._codec.writer(
+            self._heard if self._has_voice else None, self._sample_rate_hz, self._voice_id
+        )
 
     def _require_writer(self) -> StreamWriter:
         if self._writer is None:

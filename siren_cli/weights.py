@@ -1,7 +1,7 @@
-"""A model's files: find them, check them, hand over their paths. No torch.
+"""A model's files: find them, check them, hand over their paths.
 
 Looked for in this order: the `--model` option (a folder, or the name of a packaged model), the environment
-variable `SIREN_MODEL` (the same), the default of the packaged models.
+variable `SIREN_MODEL` (the same), the default of the packaged models. Only `read_networks` needs torch.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from siren_cli.manifest import MODEL_VARIABLE, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from siren_format.prior import NeuralPrior
     from siren_format.tables import Tables
@@ -119,6 +120,30 @@ def read_prior(weights_path: str | Path) -> NeuralPrior | None:
         return NeuralPrior.from_arrays(arrays) if arrays else None
     except ValueError as error:
         raise WeightsDamaged(f"{weights_path}: prior not readable ({error}); restore the file") from error
+
+
+def read_networks(weights_path: str | Path) -> dict[str, Tensor]:
+    """Reads the parameters of the networks as they are stored, for `siren_cli.model.build.build`.
+
+    Args:
+        weights_path: The `model.safetensors`.
+
+    Returns:
+        Name → tensor; without tables and prior.
+
+    Raises:
+        WeightsDamaged: If the file is not safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(weights_path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsDamaged(
+            f"{weights_path}: not readable as safetensors ({error}); restore the model's files"
+        ) from error
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith((TABLES_PREFIX, PRIOR_PREFIX))}
 
 
 def save_model(directory: str | Path, config_json: str, tensors: Mapping[str, NDArray[Any]]) -> bytes:

@@ -80,20 +80,25 @@ RULES = (
     Rule(
         "siren_cli.weights",
         ("siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN),
-        ("numpy", "safetensors", "siren_format.prior", "siren_format.tables", "siren_weights"),
+        ("numpy", "safetensors", "torch", "siren_format.prior", "siren_format.tables", "siren_weights"),
     ),
     # torch never knows bytes, files or terminals.
     Rule("siren_cli.model", ("siren_cli.model",)),
-    Rule("siren_cli.model.*", ("numpy", "torch", "siren_cli.model", *_CLI_PLAIN), ("transformers",)),
+    Rule(
+        "siren_cli.model.*",
+        ("numpy", "torch", "siren_cli.model", "siren_cli.phones", *_CLI_PLAIN),
+        ("transformers",),
+    ),
     # Where the two meet.
     Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "safetensors", "torch", "siren_cli.chunks", "siren_cli.coded", "siren_cli.intake",
+        ("numpy", "torch", "siren_cli.chunks", "siren_cli.coded", "siren_cli.index_search", "siren_cli.intake",
          "siren_cli.loudness", "siren_cli.model", "siren_cli.rate_distortion", "siren_cli.voice_mix",
          "siren_cli.weights", "siren_format", *_CLI_PLAIN),
         ("siren_cli.streaming",),
     ),
+    Rule("siren_cli.index_search", ("numpy", "torch", "siren_cli.model", "siren_format", *_CLI_PLAIN)),
     Rule("siren_cli.rate_distortion", ("numpy", "torch", "siren_cli.model", "siren_format", *_CLI_PLAIN)),
     Rule("siren_cli.rate_control", ("numpy", *_CLI_PLAIN), ("siren_cli.codec",)),
     Rule("siren_cli.closeness", ("numpy", "torch", "siren_cli.model", *_CLI_PLAIN), ("pystoi",)),

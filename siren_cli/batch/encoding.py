@@ -32,6 +32,7 @@ class EncodeWork:
     max_bytes: int | None = None
     max_packets: int | None = None
     rate_weight: float = 0.0
+    effort: int = 0
     voice: str = "each"
     voice_id: bytes | None = None
     force: bool = False
@@ -84,7 +85,8 @@ class EncodeWork:
 
         with open_audio(task.source) as recording:
             started_s = perf_counter()
-            codec = codec_of(self.model, self.device, self.threads).thrifty(self.rate_weight)
+            codec = codec_of(self.model, self.device, self.threads)
+            codec = codec.thrifty(self.rate_weight).searching(self.effort)
             make = self._packets if self.is_packets else self._file
             facts = make(codec, recording, task.destination, force=force)
             elapsed_s = perf_counter() - started_s

@@ -11,6 +11,7 @@ from siren_cli.errors import UsageError
 from siren_cli.options import (
     Device,
     DeviceOption,
+    EffortOption,
     Engine,
     EngineOption,
     FilesFromOption,
@@ -60,6 +61,7 @@ def encode(
         ),
     ] = None,
     rate_weight: RateWeightOption = 0.0,
+    effort: EffortOption = 0,
     max_packets: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option("--max-packets", min=1, metavar="N", help="Packets to fit the recording into."),
@@ -135,7 +137,7 @@ def encode(
         work = EncodeWork(
             model, find_model(model).model_id, device.value, threads, stages,
             is_packets, (max_bytes or _LORAWAN_BYTES) if is_packets else max_bytes, max_packets, rate_weight,
-            "none" if no_voice else voice or "each", named, force=force, resume=resume,
+            effort, "none" if no_voice else voice or "each", named, force=force, resume=resume,
         )  # fmt: skip
         raise typer.Exit(run_batch(work, sources or [], AUDIO_SUFFIXES, AudioUnreadable, batch))
     (source,) = sources or []
@@ -170,7 +172,7 @@ def encode(
         from siren_format.packet_file import packets_to_file
 
         with working("encoding", quiet=quiet):
-            codec = load_codec(model, device=device.value, threads=threads).thrifty(rate_weight)
+            codec = load_codec(model, device=device.value, threads=threads).thrifty(rate_weight).searching(effort)
             started_s = perf_counter()
             if is_packets:
                 packets = encode_packets(

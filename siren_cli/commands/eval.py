@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from siren_cli.config import MAX_EFFORT
 from siren_cli.console import note, progress_line, show_json, show_table
 from siren_cli.errors import AudioUnreadable, OutputExists, OutputUnwritable, UsageError
 from siren_cli.files import STREAM, require_writable, write_bytes
@@ -37,6 +38,10 @@ def evaluate(
     stages: Annotated[
         str, typer.Option("--stages", metavar="1,2", help="Numbers of stages to measure.")
     ] = "1,2",
+    efforts: Annotated[
+        str,
+        typer.Option("--efforts", metavar="0,12", help="Efforts to encode with, for models that have a guide."),
+    ] = "0,12",
     baselines: Annotated[
         str,
         typer.Option(
@@ -163,6 +168,7 @@ def evaluate(
         ),
         packet_bytes=packet_bytes,
         skip=_judges(skip),
+        efforts=_efforts(efforts),
     )
     clips = list_material(data, split, limit, audio)
     if voices:
@@ -231,6 +237,13 @@ def _stages(text: str) -> tuple[int, ...]:
     if not numbers or not set(numbers) <= {"1", "2"}:
         raise UsageError(f"--stages is {text!r}, expected 1, 2 or 1,2; correct it")
     return tuple(int(number) for number in numbers)
+
+
+def _efforts(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isdecimal() and int(word) <= MAX_EFFORT for word in words):
+        raise UsageError(f"--efforts is {text!r}, expected numbers of 0 to {MAX_EFFORT} as 0,12; correct it")
+    return tuple(sorted({int(word) for word in words}))
 
 
 def _shares(kind: str, text: str) -> list[float]:

@@ -11,6 +11,7 @@ from siren_cli.options import (
     AudioInput,
     Device,
     DeviceOption,
+    EffortOption,
     ForceOption,
     JsonOption,
     ModelOption,
@@ -46,6 +47,7 @@ def roundtrip(
     ] = False,
     stages: StagesOption = 1,
     rate_weight: RateWeightOption = 0.0,
+    effort: EffortOption = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the report only, no notes.")] = False,
@@ -81,7 +83,7 @@ def roundtrip(
     from siren_cli.codec import load_codec
 
     with working("encoding and decoding", quiet=quiet):
-        codec = load_codec(model, device=device.value, threads=threads).thrifty(rate_weight)
+        codec = load_codec(model, device=device.value, threads=threads).thrifty(rate_weight).searching(effort)
         started_s = perf_counter()
         data = codec.encode(wav, rate_hz, stages=stages).to_bytes()
         encoded_s = perf_counter()

@@ -37,6 +37,7 @@ class Plan:
         packet_bytes: Size of the largest of these packets; 51 is the smallest payload of LoRaWAN.
         skip: Names of judges that are not wanted.
         recogniser: The phone recogniser's weights; None for those of the package.
+        efforts: Efforts to measure SIREN with; those above 0 only if the model has a guide.
     """
 
     model: str | None
@@ -51,6 +52,7 @@ class Plan:
     packet_bytes: int = 51
     skip: tuple[str, ...] = ()
     recogniser: Path | None = None
+    efforts: tuple[int, ...] = (0,)
 
 
 class Worker:
@@ -63,7 +65,10 @@ class Worker:
         self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
         self.weights = weights = digest_of(find_model(plan.model).weights_path.read_bytes())
         self.systems: list[System] = [original()]
-        self.systems += [siren(codec, weights, stages) for stages in plan.stages]
+        efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]
+        self.systems += [
+            siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages
+        ]
         self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())

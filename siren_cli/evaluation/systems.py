@@ -92,6 +92,9 @@ def label_of(name: str) -> str:
         return f"{label_of(name)}, {damage}"
     if name in _LABELS:
         return _LABELS[name]
+    name, _, effort = name.partition("-effort-")
+    if effort:
+        return f"{label_of(name)}, effort {effort}"
     kind, _, mode = name.partition("-")
     return f"Codec 2 {mode}" if kind == "codec2" else f"Opus {name.removeprefix('opus')} kbps"
 
@@ -133,8 +136,8 @@ def siren(codec: Codec, weights: str, stages: int) -> System:
         file.write_bytes(data)
         return Recording(codec.decode(data), _payload_bytes(data))
 
-    identity = f"{siren_identity(weights)} stages {stages} rate weight {codec.rate_weight:g}"
-    return System(f"siren-{stages}", ".srn", identity, run)
+    identity = f"{siren_identity(weights)} stages {stages} rate weight {codec.rate_weight:g} effort {codec.effort}"
+    return System(f"siren-{stages}" + f"-effort-{codec.effort}" * (codec.effort > 0), ".srn", identity, run)
 
 
 def wrong_voice(codec: Codec, weights: str) -> System:
@@ -281,7 +284,8 @@ def siren_identity(weights: str) -> str:
     import siren_format
 
     program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
-    files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness", "rate_distortion")]
+    files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness")]
+    files += [program / f"{name}.py" for name in ("index_search", "rate_distortion")]
     files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
     return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
 

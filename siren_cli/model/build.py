@@ -12,6 +12,7 @@ from siren_cli.model.decoder import SpeechDecoder
 from siren_cli.model.factorizer import InformationFactorizer
 from siren_cli.model.features import LogMel
 from siren_cli.model.frontend import HubertFrontEnd
+from siren_cli.model.guide import Guide
 from siren_cli.model.quantizer import ResidualFSQ
 from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
 
@@ -35,6 +36,7 @@ class SirenModel(nn.Module):
         self.quantizer = ResidualFSQ(config.widths[-1], config.stages)
         self.decoder = SpeechDecoder(config)
         self.vocoder = VocosVocoder(config) if config.vocoder == "vocos" else HifiGanVocoder(config)
+        self.guide = Guide(config) if config.guide_width else None
 
 
 def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> SirenModel:

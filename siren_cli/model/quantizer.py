@@ -87,24 +87,28 @@ class ResidualFSQ(nn.Module):
         return quantised, self.fsq.codes_to_digits(codes.detach())
 
     def latents_to_codes(
-        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True
+        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True, moved: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`."""
+        """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`.
+
+        What a stage rounds may be `moved` [B, F, stages, 4] first; stages that it does not have are left out.
+        """
         residual = self.norm(latents).float()
         quantised = torch.zeros_like(residual)
         codes = []
-        for stage, (narrow, widen) in enumerate(zip(self.narrow, self.widen, strict=True)):
-            codes.append(self.fsq(narrow(residual), rounded=rounded))
-            part = widen(codes[-1]).float() * (stage_counts > stage)[:, None, None]
+        for stage in range(len(self.narrow) if moved is None else moved.shape[2]):
+            narrowed = self.narrow[stage](residual)
+            codes.append(self.fsq(narrowed if moved is None else narrowed + moved[:, :, stage], rounded=rounded))
+            part = self.widen[stage](codes[-1]).float() * (stage_counts > stage)[:, None, None]
             quantised = quantised + part
             residual = residual - part
         return quantised, torch.stack(codes, dim=2)
 
-    def latents_to_indices(self, latents: Tensor, stages: int) -> Tensor:
-        """Latents [B, F, D] → indices [B, F, stages], integers 0..999."""
+    def latents_to_indices(self, latents: Tensor, stages: int, moved: Tensor | None = None) -> Tensor:
+        """Latents [B, F, D], perhaps `moved` [B, F, stages, 4] → indices [B, F, stages], integers 0..999."""
         counts = torch.full((len(latents),), stages, device=latents.device)
-        _, digits = self(latents, counts)
-        return (digits * self.radix).sum(-1)[..., :stages]
+        _, codes = self.latents_to_codes(latents, counts, moved=moved)
+        return (self.fsq.codes_to_digits(codes) * self.radix).sum(-1)[..., :stages]
 
     def indices_to_latents(self, indices: Tensor) -> Tensor:
         """Indices [B, F, Q] → quantised latents [B, F, D]; Q may be less than the number of stages."""

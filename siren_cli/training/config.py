@@ -10,8 +10,10 @@ from typing import Any
 from siren_cli.config import ModelConfig, dataclass_from_dict
 from siren_cli.errors import ConfigError
 
-STAGES = ("prepare", "factorizer", "vocoder", "joint", "prior")
-"""Stages of training in their order: cache, indices, waveform, waveform from decoded mels, tables and export."""
+STAGES = ("prepare", "factorizer", "vocoder", "joint", "guide", "prior")
+"""Stages of training in their order: cache, indices, waveform, waveform from decoded mels, guide of the search for
+indices, tables and export.
+"""
 
 PARTS = ("front_end", "factorizer.semantic", "factorizer.voice", "quantizer", "decoder", "vocoder")
 """Parts of a model that `freeze` can name; `factorizer` stands for both of its own."""
@@ -183,6 +185,16 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
         "steps": 2_000,
         "adversarial_from_step": 0,
     },
+    "guide": {
+        "learning_rate": 1e-3,
+        "decay_share": 0.7,
+        "steps": 2_500,
+        "noise_share": 0.5,
+        "pitch_weight": 2.0,
+        "phone_encoder_weight": 0.5,
+        "phone_decoder_weight": 0.5,
+        "evaluate_every": 500,
+    },
     "prior": {
         "batch": 10,
         "crop_frames": 96,
@@ -205,10 +217,11 @@ class RunConfig:
     factorizer: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["factorizer"]))
     vocoder: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["vocoder"]))
     joint: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["joint"]))
+    guide: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["guide"]))
     prior: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["prior"]))
 
     def __post_init__(self) -> None:
-        for name in ("factorizer", "vocoder", "joint"):
+        for name in ("factorizer", "vocoder", "joint", "guide"):
             frames = self.stage(name).crop_frames
             if frames < 48 or frames % 16:
                 raise ConfigError(f"{name}.crop_frames is {frames}, expected a multiple of 16 from 48 on; correct it")

@@ -15,8 +15,8 @@ from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, p
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
-from siren_cli.training.envelope_correlation import EnvelopeCorrelation
 from siren_cli.training.extras import ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.filterbank import correlation_of
 from siren_cli.training.index_price import IndexPrice
 from siren_cli.training.listeners import Teacher
 from siren_cli.training.logbook import Clock, Show
@@ -83,7 +83,7 @@ class FactorizerStage:
                     f"the cache holds features of {kept['path']!r}, expected {model.config.hubert_path!r}; run stage "
                     "prepare again"
                 )
-        self.correlation = EnvelopeCorrelation(model.config) if config.correlation_weight else None
+        self.correlation = correlation_of(model.config) if config.correlation_weight else None
         self.listener: SpectrumListener | None = None
         if config.has_listener:
             self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))

@@ -8,7 +8,8 @@ import torch
 import torchaudio.functional
 from torch import Tensor
 
-from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.features import LogMel
 
 
@@ -37,3 +38,8 @@ def mel_centres_hz(mel_bins: int) -> Tensor:
     filterbank = slaney_filterbank(4_097, mel_bins)
     frequencies_hz = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, 4_097)
     return (filterbank * frequencies_hz[:, None]).sum(0) / filterbank.sum(0)
+
+
+def correlation_of(config: ModelConfig) -> EnvelopeCorrelation:
+    """The correlation of band amplitudes in log-mels of a model."""
+    return EnvelopeCorrelation(config, mel_centres_hz(config.mel_bins))

@@ -5,7 +5,7 @@ RUN/config.json            the model's sizes, fixed when the run begins
 RUN/training.json          how its stages are trained, as last told
 RUN/start/                 the model that it was started from, with --from
 RUN/cache/                 what `prepare` made of the recordings
-RUN/factorizer.safetensors resumable states, and likewise vocoder, joint
+RUN/factorizer.safetensors resumable states, and likewise vocoder, joint, guide
 RUN/metrics.jsonl          every figure that was logged; RUN/tensorboard/ the same, with pictures and sounds
 RUN/model/                 what `siren encode --model RUN/model` loads
 ```
@@ -25,6 +25,7 @@ from siren_cli.training.config import STAGES, RunConfig
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.export import export_model
 from siren_cli.training.factorizer_stage import FactorizerStage
+from siren_cli.training.guide_stage import GuideStage
 from siren_cli.training.logbook import Watch
 from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.prepare import prepare
@@ -38,6 +39,7 @@ _STAGE_CLASSES: dict[str, Callable[..., Stage]] = {
     "factorizer": FactorizerStage,
     "vocoder": VocoderStage,
     "joint": JointStage,
+    "guide": GuideStage,
 }
 _FINE_TUNING = tuple(stage for stage in STAGES if stage != "vocoder")
 """Stages of a run that starts from a model: its vocoder goes straight on to decoded mels."""
@@ -127,13 +129,15 @@ def _run_stages(
     cache = order.cache or order.run / "cache"
     exported = None
     for stage in (name for name in STAGES if name in wanted):
+        if stage == "guide" and not order.stages and not config.model.guide_width:
+            continue
         if stage == "prepare":
             if processes.is_first and not (order.resume and (cache / "clips.json").exists()):
                 _prepare(order, cache, config, processes, report)
             processes.wait()
         elif stage == "prior":
             if processes.is_first:
-                model = assemble(order.run, config.model)
+                model = assemble(order.run, config.model, guided=True)
                 prepared = Cache(cache, config.model.mel_bins)
                 exported = export_model(model, prepared, order.run, processes.device, config.prior, report)
         elif not _run_stage(stage, order, cache, config, processes, report, watch, stop_at_s):
@@ -167,7 +171,7 @@ def _run_stage(
     """Trains one stage; returns whether it came to its end."""
     stage_config = config.stage(stage)
     torch.manual_seed(stage_config.seed)
-    model = assemble(order.run, config.model) if stage == "joint" else first_model(order.run, config.model)
+    model = assemble(order.run, config.model) if stage in ("joint", "guide") else first_model(order.run, config.model)
     if model.front_end is not None and stage == "factorizer" and not (order.run / "start").is_dir():
         model.front_end.load_pretrained(config.model.hubert_path)
     cache = Cache(cache_folder, config.model.mel_bins)

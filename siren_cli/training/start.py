@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError, DataError, OutputUnwritable
@@ -16,7 +15,7 @@ from siren_cli.model.compact import widen
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.filterbank import fill_filterbank
 from siren_cli.training.spectrum_listener import SpectrumListener
-from siren_cli.weights import CONFIG_NAME, PRIOR_PREFIX, TABLES_PREFIX, WEIGHTS_NAME, find_model, read_prior
+from siren_cli.weights import CONFIG_NAME, WEIGHTS_NAME, find_model, read_networks, read_prior
 from siren_format.prior import NeuralPrior
 
 START_NAME = "start"
@@ -73,10 +72,11 @@ def first_model(run: Path, config: ModelConfig) -> SirenModel:
     return _filled(run, model, _start(run)) if (run / START_NAME).is_dir() else model
 
 
-def assemble(run: Path, config: ModelConfig) -> SirenModel:
-    """The model of a run, from the running averages of its checkpoints: factorizer, and joint or else vocoder.
+def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:
+    """The model of a run, from the running averages of its checkpoints: factorizer, joint or else vocoder, and guide.
 
-    What has no checkpoint is what the run was started with.
+    What has no checkpoint is what the run was started with. The guide may be missing, and is random then, unless the
+    model is to be `guided`.
 
     Raises:
         DataError: If a checkpoint is missing or does not fit the config.
@@ -88,6 +88,9 @@ def assemble(run: Path, config: ModelConfig) -> SirenModel:
     for path in (run / "factorizer.safetensors", joint if joint.exists() else vocoder):
         if path.exists() or not states:
             states.update(load_checkpoint(path)[0]["average"])
+    guide = run / "guide.safetensors"
+    if guide.exists() or (guided and model.guide is not None and not any(map(_is_guide, states))):
+        states.update(load_checkpoint(guide)[0]["average"])
     return _filled(run, model, states)
 
 
@@ -128,15 +131,13 @@ def _start(run: Path) -> dict[str, torch.Tensor]:
     folder = run / START_NAME
     if not folder.is_dir():
         return {}
-    tensors = load_file(folder / WEIGHTS_NAME)
-    coders = (TABLES_PREFIX, PRIOR_PREFIX)
-    return widen({name: tensor for name, tensor in tensors.items() if not name.startswith(coders)})
+    return widen(read_networks(folder / WEIGHTS_NAME))
 
 
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
     wanted = model.state_dict()
     own = {name: tensor for name, tensor in states.items() if not name.startswith(_THROWN_AWAY)}
-    missing = [name for name in wanted if name not in own and not name.startswith("mel.")]
+    missing = [name for name in wanted if name not in own and not (name.startswith("mel.") or _is_guide(name))]
     try:
         model.load_state_dict({**wanted, **own})
     except RuntimeError as error:
@@ -146,3 +147,7 @@ def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> Si
             f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the stages again"
         )
     return model.eval()
+
+
+def _is_guide(name: str) -> bool:
+    return name.startswith("guide.")

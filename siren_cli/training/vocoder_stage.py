@@ -12,7 +12,7 @@ from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops
 from siren_cli.training.discriminators import Adversary
-from siren_cli.training.envelope_correlation import EnvelopeCorrelation
+from siren_cli.training.filterbank import correlation_of
 from siren_cli.training.logbook import Clock, Show
 from siren_cli.training.losses import (
     SpectralDistance,
@@ -49,7 +49,7 @@ class VocoderStage:
             self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
             self.trained["listener"] = self.listener
         self.adversary = Adversary(config.discriminators, config.discriminator_width)
-        self.correlation = EnvelopeCorrelation(model.config) if config.correlation_weight else None
+        self.correlation = correlation_of(model.config) if config.correlation_weight else None
         self.distance = SpectralDistance()
         self.spectrum_distance = SpectrumDistance()
         self.clock = Clock()

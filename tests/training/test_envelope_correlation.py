@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from siren_cli.config import ModelConfig
+from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.features import LogMel
-from siren_cli.training.envelope_correlation import EnvelopeCorrelation
-from siren_cli.training.filterbank import fill_filterbank
+from siren_cli.training.filterbank import correlation_of, fill_filterbank
 
 CLIP = Path(__file__).parents[1] / "data" / "4446-2271-0016.flac"
 
@@ -29,7 +29,7 @@ def mel() -> Tensor:
 
 @pytest.fixture(scope="module")
 def loss() -> EnvelopeCorrelation:
-    return EnvelopeCorrelation(ModelConfig())
+    return correlation_of(ModelConfig())
 
 
 def test_the_same_and_the_louder_are_alike(mel: Tensor, loss: EnvelopeCorrelation) -> None:

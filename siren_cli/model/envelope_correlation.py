@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
-from siren_cli.training.filterbank import mel_centres_hz
 
 _BANDS = 15
 _LOWEST_HZ = 150.0
 """Centre of the lowest of the third-octave bands, as in STOI."""
 
-_SEGMENT_FRAMES = 38
+SEGMENT_FRAMES = 38
 """384 ms, as in STOI, in frames of 10 ms."""
 
 _AUDIBLE = 1e-4
@@ -26,12 +25,13 @@ class EnvelopeCorrelation(nn.Module):
 
     Args:
         config: Of the model, for how its log-mels are normalised.
+        centres_hz: Centres of the mel filters [M].
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, centres_hz: Tensor) -> None:
         super().__init__()
         self._mean, self._std = config.mel_mean, config.mel_std
-        band = torch.floor(3 * torch.log2(mel_centres_hz(config.mel_bins) / _LOWEST_HZ) + 0.5)
+        band = torch.floor(3 * torch.log2(centres_hz / _LOWEST_HZ) + 0.5)
         self._bands = (band[:, None] == torch.arange(_BANDS)).float()
 
     def forward(self, decoded: Tensor, true: Tensor) -> Tensor:
@@ -47,4 +47,4 @@ class EnvelopeCorrelation(nn.Module):
     def _segments(self, mel: Tensor) -> Tensor:
         """Log-mels [B, F, M] to the amplitudes of the bands in half-overlapping segments [B, S, bands, 38]."""
         power = (2 * (mel.float() * self._std + self._mean)).exp() @ self._bands.to(mel.device)
-        return (power + 1e-12).sqrt().unfold(1, _SEGMENT_FRAMES, _SEGMENT_FRAMES // 2)
+        return (power + 1e-12).sqrt().unfold(1, SEGMENT_FRAMES, SEGMENT_FRAMES // 2)
