@@ -17,6 +17,7 @@ from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import STAGE_DEFAULTS, run_config
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.factorizer_stage import FactorizerStage
+from siren_cli.training.guide_stage import GuideStage
 from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.pace import Ahead
 from siren_cli.training.prepare import prepare
@@ -25,7 +26,12 @@ from siren_cli.training.start import first_model
 from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
 CLIPS = Path(__file__).resolve().parent.parent / "data"
-STAGES: dict[str, Callable[..., Stage]] = {"factorizer": FactorizerStage, "vocoder": VocoderStage, "joint": JointStage}
+STAGES: dict[str, Callable[..., Stage]] = {
+    "factorizer": FactorizerStage,
+    "vocoder": VocoderStage,
+    "joint": JointStage,
+    "guide": GuideStage,
+}
 SECTIONS = ("loader", "forward", "backward", "discriminators", "optimiser")
 
 

@@ -61,7 +61,7 @@ def test_a_hubert_front_end_from_recordings_to_speech(
     settings = ["model.front_end=hubert", f"model.hubert_path={theirs}"]
     if frozen:
         settings.append("freeze=('front_end',)")
-    few(tmp_path, recordings, *settings, stages=("prepare", "factorizer", "vocoder", "joint", "prior"))
+    few(tmp_path, recordings, *settings, stages=("prepare", "factorizer", "vocoder", "joint", "guide", "prior"))
     assert (tmp_path / "cache" / "front_end.float16").exists() == frozen
     now = tensors(tmp_path / "factorizer.safetensors", "trained")
     from safetensors.torch import load_file
@@ -222,7 +222,7 @@ def test_fine_tuning_takes_one_command(
     train(Order(run, (str(recordings),), start=str(model), settings=settings, device="cpu"), said_nothing)
     shutil.rmtree(model)
     stages = [json.loads(line)["stage"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert set(stages) == {"factorizer", "joint"}
+    assert set(stages) == {"factorizer", "joint", "guide"}
     told = json.loads((run / "training.json").read_text())
     assert (told["joint"]["learning_rate"], told["factorizer"]["decay_share"]) == (1e-4, 0.5)
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
@@ -235,7 +235,7 @@ def test_fine_tuning_takes_one_command(
 
 
 def test_one_stage_of_indices_is_enough(recordings: Path, short_clips: list[Path], tmp_path: Path) -> None:
-    few(tmp_path, recordings, "model.stages=1", stages=("prepare", "factorizer", "vocoder", "prior"))
+    few(tmp_path, recordings, "model.stages=1", stages=("prepare", "factorizer", "vocoder", "guide", "prior"))
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     codec = siren_cli.load(tmp_path / "model")
     assert codec.decode(codec.encode(wav, rate_hz).to_bytes()).shape == wav.shape
@@ -245,7 +245,7 @@ def test_a_voice_of_fine_numbers_that_tells_its_timbre(
     recordings: Path, short_clips: list[Path], tmp_path: Path
 ) -> None:
     settings = ("model.voice_fine=8", "model.timbre=True", "timbre_weight=0.5", "voice_own=True", "voice_frames=32")
-    stages = ("prepare", "factorizer", "vocoder", "joint", "prior")
+    stages = ("prepare", "factorizer", "vocoder", "joint", "guide", "prior")
     lines = few(tmp_path, recordings, *settings, stages=stages)
     assert all(line["timbre"] > 0 for line in lines if line["stage"] == "factorizer" and "timbre" in line)
     assert any("timbre" in line for line in lines)

@@ -42,7 +42,7 @@ def test_the_result_encodes_and_decodes(trained: tuple[Path, list[str]], short_c
 
 def test_every_stage_logs_its_figures(trained: tuple[Path, list[str]]) -> None:
     lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
-    assert {line["stage"] for line in lines} == {"factorizer", "vocoder", "joint"}
+    assert {line["stage"] for line in lines} == {"factorizer", "vocoder", "joint", "guide"}
     dev = next(line for line in lines if line.get("dev") and line["stage"] == "factorizer")
     assert {"mel_1", "mel_2", "phone_accuracy_1", "pitch_correlation_2", "entropy_share_1"} <= dev.keys()
     judged = [line for line in lines if line["stage"] == "vocoder" and "adversary" in line]

@@ -55,7 +55,7 @@ def test_an_exported_model_uses_the_levels_that_are_worth_their_bits(
     recordings: Path, short_clips: list[Path], tmp_path: Path
 ) -> None:
     settings = ("model.voice_fine=8", "model.timbre=True", "prior.voice_rate_weight=0.1")
-    stages = ("prepare", "factorizer", "vocoder", "prior")
+    stages = ("prepare", "factorizer", "vocoder", "guide", "prior")
     train(Order(tmp_path, (str(recordings),), stages, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
     used = json.loads((tmp_path / "model" / "config.json").read_text())["voice_used"]
     assert len(used) == 176 and used != [*list(range(16)) * 8, *list(range(4)) * 12]

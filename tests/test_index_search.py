@@ -1,0 +1,153 @@
+"""With effort, indices are looked for that decode to more of what was said; everything else stays what it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+import siren_cli
+from siren_cli.__main__ import main
+from siren_cli.closeness import mel_distance_db, short_time_intelligibility
+from siren_cli.codec import Codec
+from siren_cli.config import ModelConfig
+from siren_cli.errors import ExitStatus, UsageError
+from siren_cli.index_search import IndexSearch, digit_prices
+from siren_cli.model.build import SirenModel, build
+from siren_format import prior_digit_bits
+from siren_format.packing import indices_to_digits
+
+Wav = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def packaged() -> Codec:
+    return siren_cli.load(threads=1)
+
+
+@pytest.fixture(scope="module")
+def talk(short_clips: list[Path]) -> Wav:
+    wav, _ = soundfile.read(short_clips[0], dtype="float32")
+    return wav
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_more_of_what_was_said_comes_back(stages: int, packaged: Codec, talk: Wav) -> None:
+    stoi, mel_db, file_bytes = [], [], []
+    for codec in (packaged, packaged.searching(12)):
+        coded = codec.encode(talk, 16_000, stages=stages)
+        decoded = codec.decode(coded)
+        heard, why_not = short_time_intelligibility(talk, decoded, 16_000)
+        assert heard is not None, why_not
+        stoi.append(heard)
+        mel_db.append(mel_distance_db(codec.networks, decoded, talk))
+        file_bytes.append(len(coded.to_bytes()))
+    assert stoi[1] > stoi[0]
+    assert mel_db[1] < mel_db[0]
+    assert file_bytes[1] <= 1.08 * file_bytes[0]
+
+
+def test_the_files_are_as_any_others(packaged: Codec, talk: Wav) -> None:
+    searching = packaged.searching(3)
+    coded = searching.encode(talk, 16_000)
+    plain = packaged.encode(talk, 16_000)
+    assert coded.voice == plain.voice
+    assert (coded.indices != plain.indices).any()
+    assert (packaged.from_bytes(coded.to_bytes()).indices == coded.indices).all()
+    assert (packaged.decode(coded.to_bytes()) == searching.decode(coded)).all()
+    assert (searching.encode(talk, 16_000).indices == coded.indices).all()
+
+
+@pytest.mark.parametrize("has_voice", [True, False])
+def test_a_stream_gives_the_same_bytes(has_voice: bool, packaged: Codec, talk: Wav) -> None:
+    codec = packaged.searching(2)
+    pieces = [talk[:10_000], talk[10_000:]]
+    streamed = b"".join(codec.encode_stream(pieces, 16_000, has_voice=has_voice))
+    if has_voice:
+        assert streamed == codec.encode(talk, 16_000).to_bytes()
+    else:
+        assert codec.from_bytes(streamed).voice is None
+
+
+def test_no_effort_is_no_search(packaged: Codec, talk: Wav) -> None:
+    codec = packaged.searching(5).searching(0)
+    assert codec.effort == 0
+    assert (codec.encode(talk, 16_000).indices == packaged.encode(talk, 16_000).indices).all()
+
+
+def test_a_search_can_save_bits_as_well(packaged: Codec, talk: Wav) -> None:
+    codec = packaged.searching(3)
+    plain, cheap = (len(c.encode(talk, 16_000, stages=2).to_bytes()) for c in (codec, codec.thrifty(1.0)))
+    assert cheap < plain
+
+
+@pytest.mark.parametrize("samples", [1, 160, 2_560, 2_561, 8_000])
+def test_recordings_shorter_than_a_segment_are_searched_too(samples: int, packaged: Codec, talk: Wav) -> None:
+    coded = packaged.searching(2).encode(talk[:samples], 16_000)
+    assert coded.indices.shape == (-(-samples // 2_560), 1)
+    assert packaged.decode(coded.to_bytes()).shape == (samples,)
+
+
+def test_silence_stays_silent(packaged: Codec) -> None:
+    decoded = packaged.decode(packaged.searching(4).encode(np.zeros(32_000, np.float32), 16_000))
+    assert np.abs(decoded).max() < 1e-3
+
+
+def test_prices_are_those_of_the_coder(packaged: Codec, talk: Wav) -> None:
+    prior = packaged.packet_source
+    indices = packaged.encode(talk, 16_000, stages=2).indices
+    digits = indices_to_digits(indices).astype(np.int64)
+    price, slope = digit_prices(digits, prior)  # type: ignore[arg-type]
+    exact = prior_digit_bits(indices, prior)  # type: ignore[arg-type]
+    np.testing.assert_allclose(price.sum(), np.sum(exact), rtol=1e-5)
+    assert price.shape == slope.shape == digits.shape
+    assert slope.min() < 0 < slope.max()
+
+
+def test_moves_that_are_none_change_nothing() -> None:
+    torch.manual_seed(3)
+    quantizer = SirenModel(ModelConfig.tiny()).quantizer
+    latents = torch.randn(2, 9, 16)
+    for stages in (1, 2):
+        still = torch.zeros(2, 9, stages, 4)
+        unmoved = quantizer.latents_to_indices(latents, stages, still)
+        assert torch.equal(unmoved, quantizer.latents_to_indices(latents, stages))
+        pushed = quantizer.latents_to_indices(latents, stages, still + 50.0)
+        assert (pushed[..., 0] == 999).all()
+
+
+def test_the_search_goes_downhill(tiny_model: Path, talk: Wav) -> None:
+    codec = siren_cli.load(tiny_model)
+    networks = codec.networks
+    assert networks.guide is not None
+    search = IndexSearch(networks, None, 8)
+    with torch.inference_mode():
+        mel = networks.mel(torch.from_numpy(talk[: 10 * 2_560])[None])
+        phonetic, latents = networks.factorizer.semantic(mel)
+        voice = networks.factorizer.voice.default_voice(1)
+        target, said = networks.guide(mel), networks.guide.phones_said(phonetic).softmax(-1)
+        moved = search.moves(mel, phonetic, latents, voice, 2)
+        before, after = (
+            float(search._distance(target, said, latents, voice, moves)) for moves in (torch.zeros_like(moved), moved)
+        )
+    assert moved.shape == (1, 10, 2, 4)
+    assert after < before
+
+
+def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for effort in (-1, 101):
+        with pytest.raises(UsageError, match=f"effort {effort} is out of range, expected 0 to 100"):
+            packaged.searching(effort)
+    config = replace(ModelConfig.tiny(), guide_width=0)
+    blind = Codec(build(config), None, b"\0\0", torch.device("cpu"))
+    with pytest.raises(UsageError, match="has no guide"):
+        blind.searching(1)
+    words = ["encode", "tests/data/5105-28233-0001.flac", "-o", str(tmp_path / "a.srn"), "--effort", "101"]
+    assert main(words) == ExitStatus.USAGE
+    assert "101" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
