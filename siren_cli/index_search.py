@@ -28,7 +28,7 @@ from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_rows
 from siren_format.tables import TOTAL
 
-_MEAN, _DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.0, 0.3, 2.0, 3.0, 0.1, 1.0
+_DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.3, 3.0, 3.0, 0.1, 1.0
 """What the parts of the distance count beside that of the log-mels; as in training (`TrainConfig`), about."""
 
 _BIT = 0.07
@@ -114,7 +114,6 @@ class IndexSearch:
         voiced = (target.voicing > 0).float()
         mel, true = speech.mel, target.mel
         total = F.l1_loss(mel, true) + _DELTA * F.l1_loss(mel.diff(dim=1), true.diff(dim=1))
-        total = total + _MEAN * F.l1_loss(mel.mean(dim=1), true.mean(dim=1))
         total = total + _PITCH * ((speech.pitch - target.pitch).abs() * voiced).sum() / voiced.sum().clamp_min(1)
         total = total + _VOICING * F.binary_cross_entropy_with_logits(speech.voicing, voiced)
         if mel.shape[1] >= SEGMENT_FRAMES:

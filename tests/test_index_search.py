@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +23,10 @@ from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.index_search import IndexSearch, digit_prices
 from siren_cli.model.build import SirenModel, build
 from siren_format import prior_digit_bits
+from siren_format.packet_file import file_to_packets
 from siren_format.packing import indices_to_digits
 
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "effort.md"
 Wav = NDArray[np.float32]
 
 
@@ -96,6 +101,30 @@ def test_recordings_shorter_than_a_segment_are_searched_too(samples: int, packag
 def test_silence_stays_silent(packaged: Codec) -> None:
     decoded = packaged.decode(packaged.searching(4).encode(np.zeros(32_000, np.float32), 16_000))
     assert np.abs(decoded).max() < 1e-3
+
+
+def test_the_commands_of_the_document_work(
+    short_clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("talk.wav", "note.wav"):
+        soundfile.write(name, *soundfile.read(short_clips[0]))
+    found = re.search(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    for line in found[1].splitlines():
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capfd.readouterr().err)
+    assert len(file_to_packets(Path("note.srp").read_bytes())[1]) == 1
+    assert main(["encode", "talk.wav", "-o", "plain.srn"]) == 0
+    assert Path("plain.srn").read_bytes() != Path("talk.srn").read_bytes()
+
+
+def test_many_files_are_searched_as_one_is(short_clips: list[Path], packaged: Codec, talk: Wav, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for clip in short_clips[:2]:
+        shutil.copy(clip, tmp_path / "in" / clip.name)
+    assert main(["encode", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--effort", "1", "--threads", "1"]) == 0
+    data = (tmp_path / "out" / short_clips[0].with_suffix(".srn").name).read_bytes()
+    assert data == packaged.searching(1).encode(talk, 16_000).to_bytes()
 
 
 def test_prices_are_those_of_the_coder(packaged: Codec, talk: Wav) -> None:

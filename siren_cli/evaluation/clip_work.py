@@ -56,7 +56,7 @@ class Plan:
 
 
 class Worker:
-    """Everything that is loaded once per process."""
+    """Everything that is loaded once per process; `own` are SIREN's settings among its `systems`."""
 
     def __init__(self, plan: Plan) -> None:
         from siren_cli.codec import load_codec
@@ -66,9 +66,8 @@ class Worker:
         self.weights = weights = digest_of(find_model(plan.model).weights_path.read_bytes())
         self.systems: list[System] = [original()]
         efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]
-        self.systems += [
-            siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages
-        ]
+        self.own = [siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages]
+        self.systems += self.own
         self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())

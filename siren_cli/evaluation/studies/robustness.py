@@ -16,7 +16,7 @@ from siren_cli.evaluation.judges import JUDGES
 from siren_cli.evaluation.material import read_clip
 from siren_cli.evaluation.signal import low_pass
 from siren_cli.evaluation.studies.material import as_text, by_speaker, with_alignments
-from siren_cli.evaluation.systems import System, label_of, original, siren
+from siren_cli.evaluation.systems import System, label_of, original
 from siren_cli.loudness import speech_level_db
 from siren_cli.training.sources import Clip
 
@@ -53,7 +53,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     clips = with_alignments(clips)
     plan = _phones_alone(plan)
     with crew(plan, jobs) as each:
-        found = list(each(_hear, [(clip, _others(clip, clips), plan.stages) for clip in clips]))
+        found = list(each(_hear, [(clip, _others(clip, clips)) for clip in clips]))
     systems: dict[str, Any] = {}
     for system in found[0]:
         systems[system] = {}
@@ -110,12 +110,12 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
     return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
 
 
-def _hear(task: tuple[Clip, list[Clip], tuple[int, ...]]) -> dict[str, dict[str, float]]:
-    clip, others, stages = task
+def _hear(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, float]]:
+    clip, others = task
     own = worker()
     wav = read_clip(clip)
     talk = [read_clip(other) for other in others]
-    systems: list[System] = [original(), *(siren(own.codec, own.weights, count) for count in stages)]
+    systems: list[System] = [original(), *own.own]
     found: dict[str, dict[str, float]] = {system.name: {} for system in systems}
     for condition in CONDITIONS:
         if condition == "babble" and len(talk) < 2:
