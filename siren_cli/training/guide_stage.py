@@ -47,9 +47,9 @@ class GuideStage:
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
         del step
-        config, mc = self.config, self.model.config
-        mel = hear_in_noise(batch.mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
-        counts = torch.randint(1, mc.stages + 1, (len(mel),), device=mel.device)
+        config = self.config
+        mel = self._in_noise(batch.mel)
+        counts = torch.randint(1, self.model.config.stages + 1, (len(mel),), device=mel.device)
         encoder_features, decoder_features = self._features(batch, mel, counts)
         losses = speech_losses(self.guide(mel), batch, torch.ones(len(mel), device=mel.device))
         losses["phones_said"] = phone_loss(self.guide.phones_said(encoder_features), batch)
@@ -63,6 +63,11 @@ class GuideStage:
             + config.phone_decoder_weight * losses["phones_heard"]
         )
         return total, {name: float(value.detach()) for name, value in losses.items()}
+
+    def _in_noise(self, mel: Tensor) -> Tensor:
+        """A share of mels [B, F, M] in noise."""
+        mc = self.model.config
+        return hear_in_noise(mel, self.config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
 
     @torch.no_grad()
     def _features(self, batch: Batch, mel: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,81 @@
+"""Stage guide trains what a search for indices asks, and nothing else; a model may do without."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import siren_cli
+from siren_cli.errors import ConfigError, DataError, UsageError
+from siren_cli.training.checkpoint import load_checkpoint
+from siren_cli.training.data import Cache, Crops
+from siren_cli.training.guide_stage import GuideStage
+from siren_cli.training.pipeline import Order, train
+from siren_cli.training.settings import settings_of_run
+from siren_cli.training.start import assemble
+from tests.training.conftest import FEW, said_nothing
+
+Trained = tuple[Path, list[str]]
+
+
+def test_it_logs_what_the_guide_hears(trained: Trained) -> None:
+    lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
+    dev = next(line for line in lines if line.get("dev") and line["stage"] == "guide")
+    heard = {"phones_said", "phones_heard_1", "phones_heard_2"}
+    assert {"mel", "pitch_correlation", "voicing_error"} | heard <= dev.keys()
+    state = load_checkpoint(trained[0] / "guide.safetensors")[0]["trained"]
+    assert all(name.startswith("guide.") for name in state)
+
+
+def test_the_trained_model_searches(trained: Trained, short_clips: list[Path]) -> None:
+    codec = siren_cli.load(trained[0] / "model")
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    plain, searched = (c.encode(wav, rate_hz, stages=2) for c in (codec, codec.searching(4)))
+    assert (plain.indices != searched.indices).any()
+    assert codec.decode(searched.to_bytes()).shape == wav.shape
+
+
+def test_only_the_guide_learns_and_its_target_is_clean(trained: Trained) -> None:
+    run = trained[0]
+    config = settings_of_run(run, None, [*FEW, "noise_share=1.0"], write=False)
+    crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+    model = assemble(run, config.model)
+    stage = GuideStage(model, crops, crops, config.guide)
+    torch.manual_seed(1)
+    batch = stage.batch(0)
+    total, parts = stage.loss(batch, 0)
+    total.backward()  # type: ignore[no-untyped-call]
+    moved = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    assert moved == {"guide"}
+    assert model.guide is not None
+    torch.manual_seed(1)
+    heard = stage._in_noise(batch.mel)
+    with torch.no_grad():
+        off = float((model.guide(heard).mel - batch.envelope).abs().mean())
+    assert not torch.equal(heard, batch.mel)
+    assert parts["mel"] == pytest.approx(off, rel=1e-4)
+
+
+def test_a_model_without_a_guide(recordings: Path, short_clips: list[Path], tmp_path: Path) -> None:
+    settings = (*FEW, "model.guide_width=0")
+    train(Order(tmp_path, (str(recordings),), config="tiny", settings=settings, device="cpu"), said_nothing)
+    assert not (tmp_path / "guide.safetensors").exists()
+    codec = siren_cli.load(tmp_path / "model")
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    assert np.isfinite(codec.decode(codec.encode(wav, rate_hz))).all()
+    with pytest.raises(UsageError, match="tiny has no guide"):
+        codec.searching(1)
+    with pytest.raises(ConfigError, match="no guide to train"):
+        train(Order(tmp_path, stages=("guide",), resume=True, device="cpu"), said_nothing)
+
+
+def test_a_guide_must_be_trained_before_it_is_packaged(trained: Trained, tmp_path: Path) -> None:
+    for name in ("config.json", "training.json", "factorizer.safetensors", "joint.safetensors"):
+        (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
+    with pytest.raises(DataError, match=r"guide\.safetensors: not a checkpoint"):
+        train(Order(tmp_path, stages=("prior",), cache=trained[0] / "cache", device="cpu"), said_nothing)
