@@ -163,7 +163,7 @@ def test_the_readmes_first_commands_work(tmp_path: Path, demo_clip: Path) -> Non
     soundfile.write(tmp_path / "talk.wav", wav, sample_rate_hz)
     section = README.partition("## Sixty seconds")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("siren ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         (tmp_path / "again.wav").unlink(missing_ok=True)
         result = subprocess.run(
