@@ -11,6 +11,8 @@ straight through the rounding (Bengio et al. 2013). Format and decoder are the s
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -65,6 +67,7 @@ class IndexSearch:
         self._guide: Guide = model.guide
         self._prior = prior
         self._steps = steps
+        self._found: tuple[bytes, Tensor] | None = None
         filterbank = model.mel.filterbank.cpu().double()
         rising_hz = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, len(filterbank), dtype=torch.float64)
         centres_hz = (filterbank * rising_hz[:, None]).sum(0) / filterbank.sum(0).clamp_min(1e-9)
@@ -72,6 +75,8 @@ class IndexSearch:
 
     def moves(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Tensor, stages: int) -> Tensor:
         """Finds how far to move a stretch's latents, where they are about to be rounded.
+
+        What was found last is kept: rate control asks for the same stretch again and again.
 
         Args:
             mel: Normalised log-mel [1, F100, M].
@@ -83,6 +88,13 @@ class IndexSearch:
         Returns:
             Moves [1, F, stages, 4], for `ResidualFSQ.latents_to_codes`.
         """
+        key = _digest(stages, mel, latents, voice)
+        if self._found is None or self._found[0] != key:
+            self._found = key, self._descend(mel, phonetic, latents, voice, stages)
+        return self._found[1]
+
+    def _descend(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Tensor, stages: int) -> Tensor:
+        """The best moves [1, F, stages, 4] of all steps."""
         target = self._guide(mel)
         said = self._guide.phones_said(phonetic).softmax(dim=-1)
         with torch.inference_mode(False), torch.enable_grad():
@@ -130,6 +142,14 @@ class IndexSearch:
         half = (fsq.levels // 2).float()
         slopes = torch.from_numpy(slope).to(codes.device) * half
         return float(price.sum(axis=(1, 2)).mean()) + (slopes * (codes - codes.detach())[0]).sum((1, 2)).mean()
+
+
+def _digest(stages: int, *tensors: Tensor) -> bytes:
+    """Names what a search begins with."""
+    content = hashlib.sha256(bytes([stages]))
+    for tensor in tensors:
+        content.update(tensor.cpu().numpy().tobytes())
+    return content.digest()
 
 
 def digit_prices(

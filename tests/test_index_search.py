@@ -22,6 +22,7 @@ from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.index_search import IndexSearch, digit_prices
 from siren_cli.model.build import SirenModel, build
+from siren_cli.packets import encode_packets
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 from siren_format.packing import indices_to_digits
@@ -89,6 +90,20 @@ def test_a_search_can_save_bits_as_well(packaged: Codec, talk: Wav) -> None:
     codec = packaged.searching(3)
     plain, cheap = (len(c.encode(talk, 16_000, stages=2).to_bytes()) for c in (codec, codec.thrifty(1.0)))
     assert cheap < plain
+
+
+def test_rate_control_searches_once(packaged: Codec, talk: Wav, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    distance = IndexSearch._distance
+    monkeypatch.setattr(IndexSearch, "_distance", lambda self, *of: asked.append(1) or distance(self, *of))
+    codec = packaged.searching(2)
+    plain = codec.encode(talk, 16_000)
+    once = len(asked)
+    packets = encode_packets(codec, talk, 16_000, stages=1, max_bytes=36, voice="each", max_packets=1)
+    assert len(packets) == 1 and once == len(asked) == 3
+    assert (codec.encode(talk, 16_000).indices == plain.indices).all()
+    codec.encode(talk[:32_000], 16_000)
+    assert len(asked) == 2 * once
 
 
 @pytest.mark.parametrize("samples", [1, 160, 2_560, 2_561, 8_000])
