@@ -258,8 +258,8 @@ class Codec:
         mel = self._model.mel(wav)
         features = mel if self._model.front_end is None else self._model.front_end(wav)
         phonetic, latents = self._model.factorizer.semantic(features)
-        search, vector = self._search, self._voice_to_vector(voice)
-        moved = None if search is None else search.moves(mel, phonetic, latents, vector, stages)
+        search = self._search
+        moved = None if search is None else search.moves(mel, phonetic, latents, self._voice_to_vector(voice), stages)
         if self._thrift is not None:
             kept = None if moved is None else moved[0, chunk.keep]
             return self._thrift.indices(latents[0, chunk.keep], stages, kept)

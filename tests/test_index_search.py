@@ -26,6 +26,7 @@ from siren_cli.packets import encode_packets
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 from siren_format.packing import indices_to_digits
+from siren_format.prior import NeuralPrior
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "effort.md"
 Wav = NDArray[np.float32]
@@ -144,10 +145,11 @@ def test_many_files_are_searched_as_one_is(short_clips: list[Path], packaged: Co
 
 def test_prices_are_those_of_the_coder(packaged: Codec, talk: Wav) -> None:
     prior = packaged.packet_source
+    assert isinstance(prior, NeuralPrior)
     indices = packaged.encode(talk, 16_000, stages=2).indices
     digits = indices_to_digits(indices).astype(np.int64)
-    price, slope = digit_prices(digits, prior)  # type: ignore[arg-type]
-    exact = prior_digit_bits(indices, prior)  # type: ignore[arg-type]
+    price, slope = digit_prices(digits, prior)
+    exact = prior_digit_bits(indices, prior)
     np.testing.assert_allclose(price.sum(), np.sum(exact), rtol=1e-5)
     assert price.shape == slope.shape == digits.shape
     assert slope.min() < 0 < slope.max()
