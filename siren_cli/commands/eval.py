@@ -134,7 +134,7 @@ def evaluate(
     from siren_cli.evaluation.plots import damage_plots, rate_plots
     from siren_cli.evaluation.report import cost_note_of, cost_table_of, csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
-    from siren_cli.evaluation.run import installed
+    from siren_cli.evaluation.run import installed, require_guide
     from siren_cli.evaluation.studies.catalogue import STUDIES, run_studies
 
     for path in (json_file, csv_file):
@@ -170,6 +170,7 @@ def evaluate(
         skip=_judges(skip),
         efforts=_efforts(efforts),
     )
+    require_guide(plan)
     clips = list_material(data, split, limit, audio)
     if voices:
         _evaluate_voices(plan, clips, json_file, force=force, quiet=quiet)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from siren_cli import __version__
-from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.errors import DataError
+from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation import clip_work
 from siren_cli.evaluation.clip_work import RATE_S, Plan
 from siren_cli.evaluation.columns import COLUMNS, COST_COLUMNS
@@ -23,6 +23,7 @@ from siren_cli.evaluation.store import Store, digest_of
 from siren_cli.evaluation.systems import baseline
 from siren_cli.evaluation.utilisation import utilisation_of
 from siren_cli.training.sources import Clip
+from siren_cli.weights import find_model
 
 SCHEMA = 2
 
@@ -50,6 +51,20 @@ def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         except DataError as error:
             notes.append(f"{name} left out: {error}")
     return tuple(there), notes
+
+
+def require_guide(plan: Plan) -> None:
+    """Makes sure that the model can be measured with some effort that is asked for.
+
+    Raises:
+        UsageError: If all are above 0 and it has no guide for them.
+        SirenError: If the model cannot be found.
+    """
+    found = find_model(plan.model)
+    if 0 not in plan.efforts and not ModelConfig.from_json(found.config_path).guide_width:
+        raise UsageError(
+            f"model {found.name} has no guide, which efforts above 0 need, and 0 is not asked for; give --efforts 0"
+        )
 
 
 def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
-from siren_cli.model.layers import FrameStack, Upsample
+from siren_cli.model.layers import ConvNeXtBlock, FrameStack, LocalAttention, Upsample
 
 PITCH_CENTRE = 5.0
 """ln(F0 / Hz) the pitch output is measured from: 148 Hz, between most men's and women's voices."""
@@ -49,6 +49,13 @@ class SpeechDecoder(nn.Module):
         self.norm = nn.LayerNorm(widths[0])
         self.head = nn.Linear(widths[0], 2 * (config.mel_bins + 2))
         self.timbre = nn.Linear(config.voice_width, config.mel_bins + 1) if config.timbre else None
+
+    def leave_out(self, share: float) -> None:
+        """Sets what share of what the blocks below 50 Hz add is left out in training."""
+        for stack in list(self.stacks)[1:]:
+            for block in stack.modules():
+                if isinstance(block, (ConvNeXtBlock, LocalAttention)):
+                    block.dropout = share
 
     def forward(self, latents: Tensor, voice: Tensor) -> tuple[Tensor, Speech]:
         """Decodes to phonetic features [B, F50, D50] and `Speech`."""

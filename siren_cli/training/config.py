@@ -58,7 +58,9 @@ class TrainConfig:
     hears in a voice are from those of what it was heard from (models with `timbre`).
 
     Of the crops `perturb` gives the semantic branch a share with other formants, microphones and noise; besides,
-    `noise_share` of what the semantic and the voice branch hear is in noise or babble. Targets stay clean.
+    `noise_share` of what the semantic and the voice branch hear is in noise or babble. Targets stay clean. A share
+    `time_warp` of the crops is said faster here and slower there, targets too. `decoder_dropout` of what the speech
+    decoder's blocks add below 50 Hz is left out. Both are there for corpora of few hours.
 
     `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
 
@@ -103,6 +105,8 @@ class TrainConfig:
     timbre_weight: float = 0.0
     perturb: float = 0.5
     noise_share: float = 0.0
+    time_warp: float = 0.0
+    decoder_dropout: float = 0.0
     other_speakers: float = 0.5
     mean_weight: float = 0.5
     delta_weight: float = 0.3
@@ -147,6 +151,11 @@ class TrainConfig:
         for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 1 or more; correct it")
+        for name in ("perturb", "noise_share", "time_warp", "other_speakers", "voice_elsewhere", "stage_dropout"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 to 1; correct it")
+        if not 0.0 <= self.decoder_dropout < 1.0:
+            raise ConfigError(f"decoder_dropout is {self.decoder_dropout}, expected 0 or more, less than 1; correct it")
         if self.voice_frames < 4 or self.voice_frames % 4:
             raise ConfigError(f"voice_frames is {self.voice_frames}, expected a multiple of 4 from 4 on; correct it")
         for key, known in (("freeze", (*PARTS, "factorizer")), ("discriminators", DISCRIMINATORS)):

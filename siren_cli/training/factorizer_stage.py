@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from siren_cli.errors import DataError
+from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav
+from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav, warp_time
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
@@ -49,6 +49,12 @@ class FactorizerStage:
         self.config = config
         width = model.config.widths[0]
         self.clock = Clock()
+        model.decoder.leave_out(config.decoder_dropout)
+        if config.time_warp and (model.front_end is not None or config.teacher_weight or config.ctc_weight):
+            raise ConfigError(
+                "time_warp moves spectra and phones alone, expected no self-supervised front end, teacher or "
+                "ctc_weight beside it; leave one of them out"
+            )
         heads = {"encoder": nn.Linear(width, len(PHONES)), "decoder": nn.Linear(width, len(PHONES))}
         if config.ctc_weight:
             heads["ctc"] = nn.Linear(width, UNITS[config.ctc_units])
@@ -123,6 +129,8 @@ class FactorizerStage:
         """Total loss, and its parts as numbers."""
         config, model, mc = self.config, self.model, self.model.config
         batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        if config.time_warp:
+            batch = warp_time(batch, config.time_warp)
         encoder_features, latents = model.factorizer.semantic(self.features(batch, changed=True))
         codes = model.factorizer.voice(self._in_noise(batch.voice_mel))
         absent = torch.rand(len(codes), device=codes.device) < config.voice_absent

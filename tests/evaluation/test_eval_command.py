@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from safetensors.numpy import load_file
 
 from siren_cli.__main__ import main
+from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus
+from siren_cli.weights import save_model
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,16 @@ def test_wrong_options_are_refused_before_any_work(
 ) -> None:
     assert run(folder, tiny_model, store, *words) == ExitStatus.USAGE
     assert message in capsys.readouterr().err
+
+
+def test_efforts_alone_are_refused_for_a_model_without_a_guide(
+    folder: Path, tiny_model: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(ModelConfig.from_json(tiny_model / "config.json"), guide_width=0)
+    arrays = load_file(tiny_model / "model.safetensors")
+    save_model(tmp_path, config.to_json(), {k: v for k, v in arrays.items() if not k.startswith("guide.")})
+    assert run(folder, tmp_path, store, "--efforts", "12") == ExitStatus.USAGE
+    assert "has no guide, which efforts above 0 need" in capsys.readouterr().err
 
 
 def test_a_recogniser_of_the_users_own_gives_the_words(

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav
+from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav, warp_time
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.filterbank import mel_centres_hz
@@ -43,6 +43,38 @@ def test_another_speaker_has_all_frequencies_and_the_pitch_scaled_by_one_factor(
 def test_no_speaker_is_changed_unasked() -> None:
     before = batch_with_a_formant(20)
     assert change_speaker(before, 0.0, MEAN, STD, FLOOR) is before
+
+
+def test_a_warped_crop_says_the_same_in_the_same_order_and_the_same_time() -> None:
+    frames = 400
+    batch = batch_with_a_formant(20)
+    said = (torch.arange(frames) // 25).expand(6, -1)
+    mel = said[..., None].expand(-1, -1, 80).float().clone()
+    pitch = torch.where(said % 2 == 1, 5.0 + said / 100, 0.0)
+    before = batch._replace(mel=mel, envelope=2 * mel, pitch=pitch, phones=said.long())
+    torch.manual_seed(0)
+    after = warp_time(before, 1.0)
+    changed = (after.phones != before.phones).any(1)
+    assert changed.all(), "every crop is warped where all are asked for"
+    assert after.phones.shape == before.phones.shape
+    assert torch.equal(after.phones[:, [0, -1]], before.phones[:, [0, -1]])
+    steps = after.phones.diff(dim=1)
+    assert ((steps >= 0) & (steps <= 1)).all(), "nothing is said twice or left out"
+    lengths = torch.stack([torch.bincount(row, minlength=16) for row in after.phones])
+    assert lengths.min() >= 12 and lengths.max() <= 45 and len(lengths.unique()) > 6
+    assert torch.allclose(after.mel[..., 0], after.phones.float(), atol=0.51)
+    assert torch.equal(after.envelope, 2 * after.mel)
+    assert torch.equal(after.pitch > 0, after.phones % 2 == 1)
+    assert after.voice_mel is before.voice_mel and after.wav is before.wav
+
+
+def test_no_crop_is_warped_unasked_and_some_are_where_some_are_asked_for() -> None:
+    before = batch_with_a_formant(20, crops=40)
+    before = before._replace(mel=before.mel + torch.arange(40.0)[:, None])
+    assert warp_time(before, 0.0) is before
+    torch.manual_seed(0)
+    warped = (warp_time(before, 0.5).mel != before.mel).flatten(1).any(1)
+    assert 10 <= int(warped.sum()) <= 30
 
 
 def test_some_hear_the_others_of_their_batch_as_babble_below_them() -> None:

@@ -74,6 +74,8 @@ def test_a_file_extends_a_preset_and_the_command_line_wins(tmp_path: Path) -> No
         ("vocoder: {discriminators: [judge]}", "discriminators names 'judge'"),
         ("vocoder: {adversarial_loss: war}", "adversarial_loss is 'war'"),
         ("factorizer: {ctc_units: words}", "ctc_units is 'words'"),
+        ("factorizer: {time_warp: 1.5}", "time_warp is 1.5, expected 0 to 1"),
+        ("factorizer: {decoder_dropout: 1.0}", "decoder_dropout is 1.0"),
         ("factorizer: {teacher_weight: 1.0}", "without a teacher"),
         ("prepare: {dev_share: 1.5}", "dev_share is 1.5"),
         ("- a\n- b", "holds list"),
