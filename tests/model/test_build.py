@@ -11,8 +11,8 @@ import torch
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError, WeightsDamaged, WeightsMissing
 from siren_cli.model.build import build, weights_of
-from siren_cli.model.decoder import Speech
-from siren_cli.model.layers import LocalAttention
+from siren_cli.model.decoder import Speech, SpeechDecoder
+from siren_cli.model.layers import ConvNeXtBlock, LocalAttention
 from siren_cli.model.source import training_source
 
 
@@ -79,6 +79,20 @@ def test_what_attention_adds_hangs_on_the_distance_alone(frames: int) -> None:
             distance = key - query
             expected = attention.bias[:, distance + 4] if abs(distance) <= 4 else torch.full((2,), -torch.inf)
             assert torch.equal(added[:, query, key], expected)
+
+
+def test_a_decoder_leaves_parts_out_while_it_learns_and_never_later() -> None:
+    torch.manual_seed(0)
+    decoder = SpeechDecoder(ModelConfig.tiny())
+    latents, voice = torch.randn(1, 4, ModelConfig.tiny().widths[-1]), torch.randn(1, ModelConfig.tiny().voice_width)
+    told = decoder(latents, voice)[1].mel
+    assert torch.equal(decoder(latents, voice)[1].mel, told), "nothing is left out unasked"
+    decoder.leave_out(0.3)
+    first, second = (decoder(latents, voice)[1].mel for _ in range(2))
+    assert not torch.equal(first, second) and not torch.equal(first, told)
+    assert torch.equal(decoder.eval()(latents, voice)[1].mel, told)
+    blocks = [module for module in decoder.stacks[0].modules() if isinstance(module, ConvNeXtBlock)]
+    assert blocks and all(block.dropout == 0.0 for block in blocks), "at 50 Hz every part counts"
 
 
 def test_unknown_keys_and_impossible_values_of_a_config_are_refused(tmp_path: Path) -> None:
