@@ -21,6 +21,9 @@ from siren_cli.training.filterbank import mel_centres_hz
 _NATS_PER_DB = math.log(10.0) / 20.0
 _STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12
 _KNOT_FRAMES, _TEMPO_SPREAD = 80, 0.2
+_GRID_FRAMES = 2
+"""Transcripts have their places on the grid of 20 ms."""
+
 _SHIFT_RATE = 100
 """Only the ratio of rates counts when a pitch is shifted; small numbers keep the resampler's filters small."""
 
@@ -211,11 +214,12 @@ def warp_time(batch: Batch, share: float) -> Batch:
     """Says a share of the crops of a batch faster here and slower there, each as a whole as long as before.
 
     Time warping as in SpecAugment (Park et al. 2019), but smooth: the tempo changes by 20 % (standard deviation) from
-    knot to knot, 0.8 s apart. Mel, envelope, pitch and phones move alike; voices are heard as they were. A corpus of
-    few hours has each sentence but once, and a network that codes 160 ms at a time would know it again.
+    knot to knot, 0.8 s apart. Mel, envelope, pitch, phones and the places of transcripts move alike; voices are heard
+    as they were. A corpus of few hours has each sentence but once, and a network that codes 160 ms at a time would know
+    it again.
 
     Args:
-        batch: Crops; samples and what was computed from them stay where they are.
+        batch: Crops; samples and what self-supervised models heard in them stay where they are.
         share: Probability of an item to be warped.
     """
     chosen = torch.rand(len(batch.mel)) < share
@@ -238,8 +242,21 @@ def warp_time(batch: Batch, share: float) -> Batch:
         out[chosen] = _read_between(x[chosen].transpose(1, 2), position).transpose(1, 2)
         return out
 
+    transcripts = batch.transcripts
+    if transcripts is not None and len(transcripts):
+        transcripts = transcripts.clone()
+        row_of = chosen.cumsum(0) - 1
+        for place in transcripts:
+            if chosen[place[0]]:
+                ends = torch.stack([place[1], place[1] + place[2]]).to(position) * _GRID_FRAMES
+                first, end = torch.searchsorted(position[row_of[place[0]]], ends).clamp(max=frames) // _GRID_FRAMES
+                place[1], place[2] = first, max(1, end - first)
     return batch._replace(
-        mel=read(batch.mel), envelope=read(batch.envelope), pitch=moved(batch.pitch), phones=moved(batch.phones)
+        mel=read(batch.mel),
+        envelope=read(batch.envelope),
+        pitch=moved(batch.pitch),
+        phones=moved(batch.phones),
+        transcripts=transcripts,
     )
 
 

@@ -50,10 +50,10 @@ class FactorizerStage:
         width = model.config.widths[0]
         self.clock = Clock()
         model.decoder.leave_out(config.decoder_dropout)
-        if config.time_warp and (model.front_end is not None or config.teacher_weight or config.ctc_weight):
+        if config.time_warp and (model.front_end is not None or config.teacher_weight):
             raise ConfigError(
-                "time_warp moves spectra and phones alone, expected no self-supervised front end, teacher or "
-                "ctc_weight beside it; leave one of them out"
+                "time_warp moves spectra and not samples, expected no self-supervised front end or teacher beside it; "
+                "leave one of them out"
             )
         heads = {"encoder": nn.Linear(width, len(PHONES)), "decoder": nn.Linear(width, len(PHONES))}
         if config.ctc_weight:

@@ -68,6 +68,24 @@ def test_a_warped_crop_says_the_same_in_the_same_order_and_the_same_time() -> No
     assert after.voice_mel is before.voice_mel and after.wav is before.wav
 
 
+def test_transcripts_stay_with_what_they_say() -> None:
+    frames = 400
+    said = torch.zeros(6, frames).long()
+    said[:, 100:300] = 1
+    rows = torch.tensor([[crop, 50, 100, 7, 8, -1] for crop in range(6)])
+    before = batch_with_a_formant(20)._replace(
+        mel=torch.zeros(6, frames, 80), envelope=torch.zeros(6, frames, 80), pitch=torch.zeros(6, frames)
+    )
+    torch.manual_seed(0)
+    after = warp_time(before._replace(phones=said, transcripts=rows), 1.0)
+    assert after.transcripts is not None and torch.equal(after.transcripts[:, 3:], rows[:, 3:])
+    assert torch.equal(rows[:, 1], torch.full((6,), 50)), "the batch before is as it was"
+    for crop, first, count in after.transcripts[:, :3].tolist():
+        found = after.phones[crop].nonzero()
+        assert abs(2 * first - int(found[0])) <= 2 and abs(2 * (first + count) - int(found[-1]) - 1) <= 2
+    assert len(after.transcripts[:, 1].unique()) > 2
+
+
 def test_no_crop_is_warped_unasked_and_some_are_where_some_are_asked_for() -> None:
     before = batch_with_a_formant(20, crops=40)
     before = before._replace(mel=before.mel + torch.arange(40.0)[:, None])

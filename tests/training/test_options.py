@@ -111,11 +111,18 @@ def test_a_cache_with_another_teacher_is_refused(hubert: Path, recordings: Path,
         few(tmp_path / "b", recordings, f"factorizer.teacher={tmp_path}/nowhere", "factorizer.teacher_weight=1.0")
 
 
-@pytest.mark.parametrize("units", ["phones", "text"])
-def test_ctc_learns_from_whole_recordings(units: str, recordings: Path, tmp_path: Path) -> None:
+def test_what_a_teacher_heard_cannot_be_warped_in_time(hubert: Path, recordings: Path, tmp_path: Path) -> None:
+    teacher = [f"factorizer.teacher={hubert}", "factorizer.teacher_weight=1.0"]
+    with pytest.raises(ConfigError, match="time_warp moves spectra and not samples"):
+        few(tmp_path, recordings, *teacher, "factorizer.time_warp=0.5", stages=("prepare", "factorizer"))
+
+
+@pytest.mark.parametrize(("units", "warp"), [("phones", 0.0), ("text", 0.5)])
+def test_ctc_learns_from_whole_recordings(units: str, warp: float, recordings: Path, tmp_path: Path) -> None:
     settings = [
         "factorizer.ctc_weight=1.0", f"factorizer.ctc_units={units}", "crop_frames=464", "factorizer.steps=30",
         "factorizer.learning_rate=0.01", "warmup_steps=1", "log_every=1", "bf16=False",
+        f"factorizer.time_warp={warp}",
     ]  # fmt: skip
     losses = [line["ctc"] for line in few(tmp_path, recordings, *settings) if not line.get("dev")]
     scored = [loss for loss in losses if loss > 0]
