@@ -23,7 +23,6 @@ from siren_cli.evaluation.store import Store, digest_of
 from siren_cli.evaluation.systems import baseline
 from siren_cli.evaluation.utilisation import utilisation_of
 from siren_cli.training.sources import Clip
-from siren_cli.weights import find_model
 
 SCHEMA = 2
 
@@ -60,6 +59,8 @@ def require_guide(plan: Plan) -> None:
         UsageError: If all are above 0 and it has no guide for them.
         SirenError: If the model cannot be found.
     """
+    from siren_cli.weights import find_model
+
     found = find_model(plan.model)
     if 0 not in plan.efforts and not ModelConfig.from_json(found.config_path).guide_width:
         raise UsageError(
