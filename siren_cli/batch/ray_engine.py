@@ -1,14 +1,17 @@
 """The Ray engine: the same work on the machines of a Ray cluster, which share a file system and have SIREN installed.
 
-One Ray task a file. Ray starts a killed worker anew and tries its file again; a worker keeps its model for the files
-that come after.
+One Ray task a file. Ray starts a killed worker anew, and its file is tried again here and not by Ray: the worker may
+have written the result before it could say so, and then that must be replaced, but nothing that was there before. A
+worker keeps its model for the files that come after.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from siren_cli.batch.plan import Task
@@ -18,6 +21,15 @@ from siren_cli.errors import ExitStatus, UsageError
 RETRIES = 3
 _AHEAD = 4
 """Tasks handed to Ray for each of its CPUs: enough to keep them busy, few enough for a million files."""
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A task handed to Ray: whether something lay at its destination before, how often a worker was lost with it."""
+
+    task: Task
+    was_there: bool
+    losses: int = 0
 
 
 def run_on_ray(work: Work, tasks: Sequence[Task], address: str | None) -> Iterator[Outcome]:
@@ -45,22 +57,33 @@ def run_on_ray(work: Work, tasks: Sequence[Task], address: str | None) -> Iterat
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(f"no Ray cluster at {address!r} ({error}); check --ray-address") from error
     try:
-        remote = ray.remote(num_cpus=1, max_retries=RETRIES)(do_task)
-        settings = ray.put(work)
+        remote = ray.remote(num_cpus=1, max_retries=0)(do_task)
+        settings, replacing = ray.put(work), ray.put(replace(work, force=True, resume=False))  # type: ignore[type-var]
         ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        pending: dict[Any, Task] = {}
+        pending: dict[Any, _Try] = {}
+        lost: deque[_Try] = deque()
         waiting = iter(tasks)
         while True:
-            while len(pending) < ahead and (task := next(waiting, None)) is not None:
-                pending[remote.remote(settings, task)] = task
+            while len(pending) < ahead:
+                if lost:
+                    attempt = lost.popleft()
+                elif (task := next(waiting, None)) is not None:
+                    attempt = _Try(task, os.path.lexists(task.destination))
+                else:
+                    break
+                is_own = attempt.losses and not attempt.was_there
+                pending[remote.remote(replacing if is_own else settings, attempt.task)] = attempt
             if not pending:
                 return
             for ready in ray.wait(list(pending))[0]:
-                task = pending.pop(ready)
+                attempt = pending.pop(ready)
                 try:
                     yield ray.get(ready)
                 except RayError as error:
-                    yield _of_lost_task(task, error)
+                    if attempt.losses < RETRIES:
+                        lost.append(replace(attempt, losses=attempt.losses + 1))
+                    else:
+                        yield _of_lost_task(attempt.task, error)
     finally:
         ray.shutdown()
 

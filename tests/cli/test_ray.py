@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -75,6 +77,42 @@ def test_a_cluster_makes_the_same_and_outlives_a_death(
     monkeypatch.setenv("RAY_ADDRESS", cluster)
     assert siren("encode", tree / "0", "-o", tmp_path / "again", "-q", "--engine", "ray").status == 0
     assert len(results(tmp_path / "again")) == 4
+
+
+def test_a_worker_that_dies_after_it_wrote_is_no_error_and_replaces_nothing_of_others(
+    cluster: str, tmp_path: Path
+) -> None:
+    from siren_cli.batch.plan import Task
+    from siren_cli.batch.ray_engine import run_on_ray
+
+    @dataclass(frozen=True)
+    class Dying:
+        """Writes its result and dies before it can say so, at the first try of each."""
+
+        force: bool = False
+        resume: bool = False
+        suffix: str = ".srn"
+
+        def is_done(self, task: Task) -> bool:
+            return True
+
+        def run(self, task: Task, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+            first = Path(task.destination + ".first")
+            was_tried = first.exists()
+            first.touch()
+            Path(task.destination).write_text("again" if was_tried else "first")
+            if not was_tried:
+                os._exit(1)
+            return {}, ()
+
+    theirs = tmp_path / "1.srn"
+    theirs.write_text("theirs")
+    tasks = [Task(number, str(tmp_path / f"{number}.wav"), str(tmp_path / f"{number}.srn")) for number in range(2)]
+    for task in tasks:
+        Path(task.source).touch()
+    found = {outcome.number: outcome for outcome in run_on_ray(Dying(), tasks, cluster)}
+    assert found[0].status == "done" and (tmp_path / "0.srn").read_text() == "again"
+    assert "exists already" in found[1].message and theirs.read_text() == "theirs"
 
 
 def test_what_is_wrong_with_ray_is_said(
