@@ -27,6 +27,7 @@ from siren_cli.index_search import IndexSearch
 from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
+from siren_cli.model.hearing import Spoken, draw, hear, speak
 from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.rate_distortion import RateDistortion
 from siren_cli.voice_mix import Heard
@@ -259,7 +260,7 @@ class Codec:
         features = mel if self._model.front_end is None else self._model.front_end(wav)
         phonetic, latents = self._model.factorizer.semantic(features)
         search = self._search
-        moved = None if search is None else search.moves(mel, phonetic, latents, self._voice_to_vector(voice), stages)
+        moved = None if search is None else search.moves(mel, phonetic, latents, self._spoken(voice), stages)
         if self._thrift is not None:
             kept = None if moved is None else moved[0, chunk.keep]
             return self._thrift.indices(latents[0, chunk.keep], stages, kept)
@@ -274,13 +275,11 @@ class Codec:
 
     def _codes_to_digits(self, codes: Tensor) -> list[int]:
         """A recording's codes [N], not rounded → the 28 digits that a file of it carries."""
-        return codes_to_digits(self._model.factorizer.voice.draw(codes[None])[0].tolist())
+        return codes_to_digits(draw(self._model, codes).tolist())
 
     def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
-        mel = self._model.mel(self._at_nominal_level(samples, level_db))
-        codes: Tensor = self._model.factorizer.voice(mel, rounded=False)[0]
-        return codes
+        return hear(self._model, self._at_nominal_level(samples, level_db))
 
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] → as many as fill the last frame [1, T'], as loud as the model is used to."""
@@ -304,20 +303,19 @@ class Codec:
         """
         shown = torch.from_numpy(indices.astype(np.int64))[None].to(self._device)
         latents = self._model.quantizer.indices_to_latents(shown)
-        _, speech = self._model.decoder(latents, self._voice_to_vector(voice))
+        spoken = self._spoken(voice)
+        speech = spoken.toned(self._model.decoder(latents, spoken.vector)[1])
         own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
         wav, turns = speech_to_wav(self._model.vocoder, speech, chunk.start * FRAME_SAMPLES, own, turns)
         level_db = NOMINAL_LEVEL_DB if voice is None else voice_level_db(voice)
         wav = wav * 10.0 ** ((level_db - NOMINAL_LEVEL_DB) / 20.0)
         return np.clip(wav.cpu().numpy(), -1.0, 1.0).astype(np.float32), turns
 
-    def _voice_to_vector(self, voice: bytes | None) -> Tensor:
-        """The voice of a file → [1, V]; None gives the default voice."""
-        encoder = self._model.factorizer.voice
+    def _spoken(self, voice: bytes | None) -> Spoken:
+        """What the voice of a file is to decoding; None gives the default voice."""
         if voice is None:
-            return encoder.default_voice(1)
-        codes = torch.tensor([voice_codes(voice, self.config.voice_fine)], device=self._device)
-        return encoder.codes_to_voice(codes)
+            return speak(self._model, None)
+        return speak(self._model, torch.tensor(voice_codes(voice, self.config.fine_in_files), device=self._device))
 
 
 def load_codec(

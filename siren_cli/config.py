@@ -50,11 +50,14 @@ class ModelConfig:
 
     # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels. `voice_used` has for
     # each level of each number the one that recordings use instead (empty: all as they are). `timbre` gives the decoder
-    # a typical spectrum and pitch for each voice, from which it departs.
+    # a typical spectrum and pitch for each voice, from which it departs. With `voice_tone` recordings use four levels
+    # of every number, so that a digit each is enough, and the other `voice_fine` digits say what of their mean spectrum
+    # decoding leaves out, which a guide has to tell.
     voice_dims: int = 28
     voice_fine: int = 0
     voice_used: tuple[int, ...] = ()
     timbre: bool = False
+    voice_tone: bool = False
 
     # Vocoder: "vocos" (ConvNeXt and inverse STFT, harmonic-plus-noise source) or "hifigan".
     vocoder: str = "vocos"
@@ -92,10 +95,27 @@ class ModelConfig:
                 "voice_used has numbers that are no levels, expected 0 to 15, or 0 to 3 after the fine ones; "
                 "correct config.json"
             )
+        if self.voice_tone and not (self.voice_fine and self.guide_width):
+            raise ConfigError("voice_tone needs voice_fine and guide_width of 1 or more; correct config.json")
+        if self.voice_tone and self.voice_used and max(map(len, map(set, self.levels_used()))) > 4:
+            raise ConfigError(
+                "voice_used has more than 4 levels of a number, expected no more with voice_tone; correct config.json"
+            )
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
             raise ConfigError(
                 "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"
             )
+
+    @property
+    def fine_in_files(self) -> int:
+        """How many numbers of a voice have two digits in files."""
+        return 0 if self.voice_tone else self.voice_fine
+
+    def levels_used(self) -> list[tuple[int, ...]]:
+        """For each number of a voice what its levels stand for, as `voice_used` has it; empty if that is."""
+        fine = 16 * self.voice_fine
+        cuts = [*range(0, fine, 16), *range(fine, len(self.voice_used), 4)]
+        return [self.voice_used[cut : cut + (16 if cut < fine else 4)] for cut in cuts if self.voice_used]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:

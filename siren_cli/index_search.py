@@ -25,6 +25,7 @@ from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.model.envelope_correlation import SEGMENT_FRAMES, EnvelopeCorrelation
 from siren_cli.model.guide import Guide
+from siren_cli.model.hearing import Spoken
 from siren_format.packing import digits_to_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_rows
@@ -73,7 +74,7 @@ class IndexSearch:
         centres_hz = (filterbank * rising_hz[:, None]).sum(0) / filterbank.sum(0).clamp_min(1e-9)
         self._correlation = EnvelopeCorrelation(model.config, centres_hz.clamp_min(1.0).float())
 
-    def moves(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Tensor, stages: int) -> Tensor:
+    def moves(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
         """Finds how far to move a stretch's latents, where they are about to be rounded.
 
         What was found last is kept: rate control asks for the same stretch again and again.
@@ -82,24 +83,24 @@ class IndexSearch:
             mel: Normalised log-mel [1, F100, M].
             phonetic: Phonetic features of the semantic branch [1, F50, D50].
             latents: Its latents [1, F, D].
-            voice: What it will be decoded with [1, V].
+            voice: What it will be decoded with.
             stages: 1 or 2.
 
         Returns:
             Moves [1, F, stages, 4], for `ResidualFSQ.latents_to_codes`.
         """
-        key = _digest(stages, mel, latents, voice)
+        key = _digest(stages, mel, latents, *(part for part in voice if part is not None))
         if self._found is None or self._found[0] != key:
             self._found = key, self._descend(mel, phonetic, latents, voice, stages)
         return self._found[1]
 
-    def _descend(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Tensor, stages: int) -> Tensor:
+    def _descend(self, mel: Tensor, phonetic: Tensor, latents: Tensor, spoken: Spoken, stages: int) -> Tensor:
         """The best moves [1, F, stages, 4] of all steps."""
         target = self._guide(mel)
         said = self._guide.phones_said(phonetic).softmax(dim=-1)
         with torch.inference_mode(False), torch.enable_grad():
             target = Speech(*(part.clone() for part in target))
-            said, latents, voice = said.clone(), latents.clone(), voice.clone()
+            said, latents, voice = said.clone(), latents.clone(), spoken.clone()
             levels = len(self._model.quantizer.fsq.levels)
             moved = torch.zeros(*latents.shape[:2], stages, levels, device=latents.device, requires_grad=True)
             pace = torch.zeros_like(moved)
@@ -117,12 +118,13 @@ class IndexSearch:
                 found = moved.detach()
         return found
 
-    def _distance(self, target: Speech, said: Tensor, latents: Tensor, voice: Tensor, moved: Tensor) -> Tensor:
+    def _distance(self, target: Speech, said: Tensor, latents: Tensor, voice: Spoken, moved: Tensor) -> Tensor:
         """How far from its target moved latents decode, the price of their indices included."""
         stages = moved.shape[2]
         counts = torch.full((1,), stages, device=latents.device)
         quantised, codes = self._model.quantizer.latents_to_codes(latents, counts, moved=moved)
-        phonetic, speech = self._model.decoder(quantised, voice)
+        phonetic, speech = self._model.decoder(quantised, voice.vector)
+        speech = voice.toned(speech)
         voiced = (target.voicing > 0).float()
         mel, true = speech.mel, target.mel
         total = F.l1_loss(mel, true) + _DELTA * F.l1_loss(mel.diff(dim=1), true.diff(dim=1))

@@ -62,7 +62,7 @@ class Voices:
         Raises:
             ConfigError: If the model's config cannot be read.
         """
-        return ModelConfig.from_json(self._files.config_path).voice_fine
+        return ModelConfig.from_json(self._files.config_path).fine_in_files
 
     def packaged(self) -> dict[str, bytes]:
         """The voices that come with the model, by name, in the order of their names.

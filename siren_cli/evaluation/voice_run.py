@@ -130,7 +130,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
             name: asdict(value)
             for name, value in {
                 **_conversion(pairs), **_pitch(pairs), **_anonymity(material),
-                **_cost(material, codec.config.voice_fine),
+                **_cost(material, codec.config.fine_in_files),
             }.items()
             if value is not None
         },

@@ -14,6 +14,7 @@ from siren_cli.model.features import LogMel
 from siren_cli.model.frontend import HubertFrontEnd
 from siren_cli.model.guide import Guide
 from siren_cli.model.quantizer import ResidualFSQ
+from siren_cli.model.tone import Tone
 from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
 
 
@@ -37,6 +38,7 @@ class SirenModel(nn.Module):
         self.decoder = SpeechDecoder(config)
         self.vocoder = VocosVocoder(config) if config.vocoder == "vocos" else HifiGanVocoder(config)
         self.guide = Guide(config) if config.guide_width else None
+        self.tone = Tone(config.voice_fine, config.mel_bins) if config.voice_tone else None
 
 
 def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> SirenModel:

@@ -61,10 +61,6 @@ class VoiceEncoder(nn.Module):
         """Sets what recordings use instead of each level of each number; nothing: all levels as they are."""
         self.used = list(torch.tensor(used, device="cpu").split(self.fsq.levels.tolist())) if used else []
 
-    def hear(self, mel: Tensor) -> Tensor:
-        """The voice of a recording as files carry it: log-mel [B, F100, M] → codes [B, N], as `draw` leaves them."""
-        return self.draw(self(mel, rounded=False))
-
     def draw(self, codes: Tensor) -> Tensor:
         """Codes [B, N], not rounded → those that recordings use.
 

@@ -14,17 +14,19 @@ from siren_cli.config import ModelConfig
 from siren_cli.loudness import NOMINAL_LEVEL_DB
 from siren_cli.model.build import SirenModel, weights_of
 from siren_cli.model.compact import widen
+from siren_cli.model.tone import TONE_LEVELS
 from siren_cli.training.card import CARD_NAME, model_card
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Cache, Span
 from siren_cli.training.indices import indices_of, wav_of
 from siren_cli.training.prior_fit import fit_prior
-from siren_cli.training.prior_material import fitting_material, voice_of
+from siren_cli.training.prior_material import fitting_material, voice_of, voices_of
 from siren_cli.training.prior_net import PriorNet
 from siren_cli.training.prior_report import compare_coders
 from siren_cli.training.probe import speaker_leakage
 from siren_cli.training.settings import write_run_file
 from siren_cli.training.start import start_prior
+from siren_cli.training.tone_fit import fit_tone
 from siren_cli.training.voice_fit import fit_voice
 from siren_cli.training.voice_levels import fit_levels_used, with_levels_used
 from siren_cli.weights import save_model
@@ -36,6 +38,7 @@ from siren_format.tables import Tables, cross_entropy_bits
 from siren_format.voice import voice_to_bytes
 
 _JUDGED = 200
+_MOST_LEVELS = 16
 
 
 def export_model(
@@ -71,12 +74,22 @@ def export_model(
     model.load_state_dict(widen(tensors))
     model.to(device).eval()
     fine, used = model.config.voice_fine, model.config.voice_used
-    if config.voice_rate_weight:
+    tone, model.tone = model.tone, None  # what it has to make good is known only after the levels
+    is_refitted = bool(config.voice_rate_weight) or (tone is not None and not used)
+    if is_refitted or tone is not None:
         model.factorizer.voice.use(())
     train, voices = fitting_material(model, cache, device, seed=config.seed, bf16=config.bf16, report=report)
-    if config.voice_rate_weight:
-        used = fit_levels_used(model, cache, voices, config.voice_rate_weight, device)
-        model.factorizer.voice.use(used)
+    if is_refitted:
+        most = _MOST_LEVELS if tone is None else TONE_LEVELS
+        used = fit_levels_used(model, cache, voices, config.voice_rate_weight, device, most)
+    model.factorizer.voice.use(used)
+    if tone is not None:
+        model.tone = tone
+        if not bool(tone.synthesis.any()):
+            fit_tone(model, cache, device)
+        tensors |= {f"tone.{name}": buffer.cpu().half() for name, buffer in tone.state_dict().items()}
+        voices = voices_of(model, cache, device)
+    elif is_refitted:
         voices = with_levels_used(voices, fine, used)
     tables = fit_tables([_of_all_stages(indices) for indices in train])
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from siren_cli.chunks import CHUNK_FRAMES
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.model.build import SirenModel
+from siren_cli.model.hearing import draw, hear
 from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.data import Cache, Span
 from siren_cli.training.indices import SHIFTS, shifted_indices, wav_of
@@ -71,10 +72,15 @@ def fitting_material(
 @torch.inference_mode()
 def voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
     """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
-    encoder = model.factorizer.voice
     heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
     samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
-    return np.array(codes_to_digits(encoder.hear(model.mel(samples))[0].tolist()))
+    return np.array(codes_to_digits(draw(model, hear(model, samples)).tolist()))
+
+
+def voices_of(model: SirenModel, cache: Cache, device: torch.device) -> NDArray[np.int64]:
+    """Digits [N, 28] of the voices of every third of the recordings that `fitting_material` encodes."""
+    spans = _evenly(cache.split("train"), FIT_HOURS)[::_VOICE_EVERY]
+    return np.stack([voice_of(model, wav_of(cache, span), device) for span in spans])
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:

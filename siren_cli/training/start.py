@@ -24,6 +24,9 @@ START_NAME = "start"
 _THROWN_AWAY = ("heads.", "price.", "listener.")
 """Parts that factorizer and vocoder are trained with and no model has."""
 
+_NOT_TRAINED = ("mel.", "tone.")
+"""Parts of a model that are computed or fitted, so that no stage's state has them."""
+
 
 def adopt(run: Path, model: str | None) -> ModelConfig | None:
     """Copies the model to start from into the run.
@@ -137,7 +140,7 @@ def _start(run: Path) -> dict[str, torch.Tensor]:
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
     wanted = model.state_dict()
     own = {name: tensor for name, tensor in states.items() if not name.startswith(_THROWN_AWAY)}
-    missing = [name for name in wanted if name not in own and not (name.startswith("mel.") or _is_guide(name))]
+    missing = [name for name in wanted if name not in own and not (name.startswith(_NOT_TRAINED) or _is_guide(name))]
     try:
         model.load_state_dict({**wanted, **own})
     except RuntimeError as error:

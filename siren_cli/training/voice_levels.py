@@ -27,7 +27,12 @@ _UNSEEN = 0.01
 
 
 def fit_levels_used(
-    model: SirenModel, cache: Cache, voices: NDArray[np.integer], weight: float, device: torch.device
+    model: SirenModel,
+    cache: Cache,
+    voices: NDArray[np.integer],
+    weight: float,
+    device: torch.device,
+    most: int = VOICE_LEVELS**2,
 ) -> tuple[int, ...]:
     """Merges levels of the voice's numbers where that saves more than it costs.
 
@@ -41,6 +46,7 @@ def fit_levels_used(
         voices: Digits [N, 28] of the voices of training recordings.
         weight: Price of a bit, in squared distance over codes, where the mean number's weight is 1.
         device: Where the model is.
+        most: How many levels of a number may be left.
 
     Returns:
         What `ModelConfig.voice_used` says: for each level of each number the one used instead.
@@ -53,7 +59,7 @@ def fit_levels_used(
     for number, (levels, share) in enumerate(zip(model.factorizer.voice.fsq.levels.tolist(), moved, strict=True)):
         counts = np.bincount(numbers[:, number], minlength=levels)
         price = weight * (_COARSE_SHARE if levels == VOICE_LEVELS else 1.0)
-        used += _merged(counts, share, price)
+        used += _merged(counts, share, price, most)
     return tuple(used)
 
 
@@ -95,26 +101,22 @@ def _what_steps_move(model: SirenModel, batch: Batch) -> NDArray[np.float64]:
     return shares / max(float(shares.mean()), 1e-12)
 
 
-def _merged(counts: NDArray[np.integer], moved: float, price: float) -> list[int]:
-    """The level used instead of each: dynamic programming over the ends of runs, as cheap as can be."""
+def _merged(counts: NDArray[np.integer], moved: float, price: float, most: int) -> list[int]:
+    """The level used instead of each: dynamic programming over the ends of at most so many runs, as cheap as can be."""
     levels = len(counts)
     shares = (counts + _UNSEEN) / (counts + _UNSEEN).sum()
     places = np.arange(levels) / (levels // 2)
-    cost, cuts = [0.0], []
+    best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}  # of the levels before an end, with so many runs
+    ends = [best]
     for end in range(1, levels + 1):
-        ways = []
+        found: dict[int, tuple[float, list[int]]] = {}
         for start in range(end):
             own, where = shares[start:end], places[start:end]
             distances = [(float((own * (where - places[level]) ** 2).sum()), level) for level in range(start, end)]
             distance, level = min(distances)
-            ways.append((cost[start] + moved * distance - price * own.sum() * np.log2(own.sum()), start, level))
-        best, start, level = min(ways)
-        cost.append(best)
-        cuts.append((start, level))
-    used = [0] * levels
-    end = levels
-    while end:
-        start, level = cuts[end - 1]
-        used[start:end] = [level] * (end - start)
-        end = start
-    return used
+            cost = moved * distance - price * float(own.sum() * np.log2(own.sum()))
+            for runs, (before, used) in ends[start].items():
+                if runs < most and before + cost < found.get(runs + 1, (float("inf"), []))[0]:
+                    found[runs + 1] = before + cost, used + [level] * (end - start)
+        ends.append(found)
+    return min(ends[-1].values())[1]
