@@ -22,6 +22,7 @@ from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.index_search import IndexSearch, digit_prices
 from siren_cli.model.build import SirenModel, build
+from siren_cli.model.hearing import speak
 from siren_cli.packets import encode_packets
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
@@ -175,7 +176,7 @@ def test_the_search_goes_downhill(tiny_model: Path, talk: Wav) -> None:
     with torch.inference_mode():
         mel = networks.mel(torch.from_numpy(talk[: 10 * 2_560])[None])
         phonetic, latents = networks.factorizer.semantic(mel)
-        voice = networks.factorizer.voice.default_voice(1)
+        voice = speak(networks, None)
         target, said = networks.guide(mel), networks.guide.phones_said(phonetic).softmax(-1)
         moved = search.moves(mel, phonetic, latents, voice, 2)
         before, after = (

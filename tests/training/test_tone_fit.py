@@ -64,6 +64,19 @@ def test_decoded_speech_lacks_less_of_the_mean_spectrum(run: Path, short_clips: 
     assert sum(after) < 0.3 * sum(before)
 
 
+@pytest.mark.parametrize("effort", [0, 2])
+def test_files_with_a_tone_are_the_same_streamed_or_not(run: Path, short_clips: list[Path], effort: int) -> None:
+    codec = siren_cli.load(run / "model").searching(effort)
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    data = codec.encode(wav, rate_hz, stages=2).to_bytes()
+    assert b"".join(codec.encode_stream(np.array_split(wav, 7), rate_hz, stages=2)) == data
+    whole = codec.decode(data)
+    np.testing.assert_array_equal(np.concatenate(list(codec.decode_stream([data]))), whole)
+    plain = codec.decode(codec.coded(codec.from_bytes(data).indices, None, len(wav)))
+    assert np.isfinite(whole).all()
+    assert not np.array_equal(whole, plain)
+
+
 def test_voices_with_a_tone_are_averaged_and_blended(run: Path, short_clips: list[Path]) -> None:
     codec = siren_cli.load(run / "model")
     heard = [codec.hear_voice(*soundfile.read(clip, dtype="float32")) for clip in short_clips]
