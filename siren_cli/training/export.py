@@ -76,7 +76,7 @@ def export_model(
     fine, used = model.config.voice_fine, model.config.voice_used
     tone, model.tone = model.tone, None  # what it has to make good is known only after the levels
     is_refitted = bool(config.voice_rate_weight) or (tone is not None and not used)
-    if is_refitted or tone is not None:
+    if is_refitted:
         model.factorizer.voice.use(())
     train, voices = fitting_material(model, cache, device, seed=config.seed, bf16=config.bf16, report=report)
     if is_refitted:
@@ -85,7 +85,7 @@ def export_model(
     model.factorizer.voice.use(used)
     if tone is not None:
         model.tone = tone
-        if not bool(tone.synthesis.any()):
+        if is_refitted or not bool(tone.synthesis.any()):
             fit_tone(model, cache, device)
         tensors |= {f"tone.{name}": buffer.cpu().half() for name, buffer in tone.state_dict().items()}
         voices = voices_of(model, cache, device)

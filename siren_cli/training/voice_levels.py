@@ -32,7 +32,7 @@ def fit_levels_used(
     voices: NDArray[np.integer],
     weight: float,
     device: torch.device,
-    most: int = VOICE_LEVELS**2,
+    most: int,
 ) -> tuple[int, ...]:
     """Merges levels of the voice's numbers where that saves more than it costs.
 
