@@ -27,7 +27,7 @@ from siren_cli.index_search import IndexSearch
 from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
-from siren_cli.model.hearing import Spoken, draw, hear, speak
+from siren_cli.model.hearing import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.rate_distortion import RateDistortion
 from siren_cli.voice_mix import Heard
@@ -56,6 +56,7 @@ class Codec:
         prior: NeuralPrior | None = None,
     ) -> None:
         self._model = model.to(device).eval()
+        self._analyser = Analyser(self._model)
         self._tables = tables
         self._prior = prior
         self._device = device
@@ -255,10 +256,7 @@ class Codec:
         Returns:
             Indices [F, stages] of the frames kept.
         """
-        wav = self._at_nominal_level(samples, level_db)
-        mel = self._model.mel(wav)
-        features = mel if self._model.front_end is None else self._model.front_end(wav)
-        phonetic, latents = self._model.factorizer.semantic(features)
+        mel, phonetic, latents = self._analyser(self._at_nominal_level(samples, level_db))
         search = self._search
         moved = None if search is None else search.moves(mel, phonetic, latents, self._spoken(voice), stages)
         if self._thrift is not None:
@@ -279,7 +277,7 @@ class Codec:
 
     def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
-        return hear(self._model, self._at_nominal_level(samples, level_db))
+        return hear(self._model, self._at_nominal_level(samples, level_db), self._analyser)
 
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] → as many as fill the last frame [1, T'], as loud as the model is used to."""

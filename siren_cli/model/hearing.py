@@ -31,19 +31,49 @@ class Spoken(NamedTuple):
         return speech if self.spectrum is None else speech._replace(mel=speech.mel + self.spectrum[:, None])
 
 
-def hear(model: SirenModel, wav: Tensor) -> Tensor:
+class Analysis(NamedTuple):
+    """What encoding begins with: log-mel [1, F100, M], phonetic features [1, F50, D50] and latents [1, F, D]."""
+
+    mel: Tensor
+    phonetic: Tensor
+    latents: Tensor
+
+
+class Analyser:
+    """Analyses samples [1, T], whole frames at the nominal level, and keeps what it found last.
+
+    Voice and indices of a recording of one chunk come from the same analysis.
+    """
+
+    def __init__(self, model: SirenModel) -> None:
+        self._model = model
+        self._last: tuple[Tensor, Analysis] | None = None
+
+    def __call__(self, wav: Tensor) -> Analysis:
+        """The analysis of samples."""
+        last = self._last
+        if last is None or not torch.equal(last[0], wav):
+            model = self._model
+            mel = model.mel(wav)
+            features = mel if model.front_end is None else model.front_end(wav)
+            last = self._last = wav, Analysis(mel, *model.factorizer.semantic(features))
+        return last[1]
+
+
+def hear(model: SirenModel, wav: Tensor, analyser: Analyser | None = None) -> Tensor:
     """The voice of samples [1, T], whole frames at the nominal level: codes [N], not rounded, to be averaged.
 
-    With a tone these are places of the numbers among the levels that recordings use, and then those of the tone.
+    With a tone these are places of the numbers among the levels that recordings use, and then those of the tone. An
+    `analyser` of the model saves work if it knows the samples, or is to know them.
     """
     if model.tone is None:
         codes: Tensor = model.factorizer.voice(model.mel(wav), rounded=False)[0]
         return codes
-    places, lack = lacking(model, wav)
+    places, lack = lacking(model, wav, analyser)
     return torch.cat([places, model.tone.lack_to_places(lack)], dim=1)[0] / _HALF - 1
 
 
-def lacking(model: SirenModel, wav: Tensor) -> tuple[Tensor, Tensor]:
+def lacking(model: SirenModel, wav: Tensor, analyser: Analyser | None = None) -> tuple[Tensor, Tensor]:
     """What decoding leaves out of the mean spectrum of samples [1, T], whole frames at the nominal level.
 
     It is decoded from one stage and the voice's numbers, and compared with what the guide hears, over the frames where
@@ -53,12 +83,11 @@ def lacking(model: SirenModel, wav: Tensor) -> tuple[Tensor, Tensor]:
         Places of the numbers among the levels that recordings use [1, N], not rounded, and the difference [1, M].
     """
     assert model.guide is not None, "ModelConfig sees to that"
-    mel = model.mel(wav)
+    mel, _, latents = (analyser or Analyser(model))(wav)
     encoder = model.factorizer.voice
     levels, _ = levels_in_files(encoder)
     places = places_among(encoder(mel, rounded=False), levels)
     vector = encoder.codes_to_voice(_codes_at(encoder, places.round().long()))
-    _, latents = model.factorizer.semantic(mel if model.front_end is None else model.front_end(wav))
     quantised, _ = model.quantizer(latents, torch.ones(len(latents), dtype=torch.int64, device=latents.device))
     decoded = model.decoder(quantised, vector)[1].mel
     wanted = model.guide(mel).mel

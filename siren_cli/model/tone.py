@@ -27,7 +27,8 @@ class Tone(nn.Module):
         self.register_buffer("centre", torch.zeros(bins))
         self.register_buffer("analysis", torch.zeros(numbers, bins))
         self.register_buffer("synthesis", torch.zeros(numbers, bins))
-        self.register_buffer("levels", torch.arange(TONE_LEVELS).float().sub(1.5).repeat(numbers, 1))
+        levels = torch.tensor([level - (TONE_LEVELS - 1) / 2 for level in range(TONE_LEVELS)], device="cpu")
+        self.register_buffer("levels", levels.repeat(numbers, 1))
 
     def lack_to_places(self, lack: Tensor) -> Tensor:
         """What is lacking [B, M] → where among its levels each number is [B, K], 0 to 3, not rounded."""

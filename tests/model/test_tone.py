@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from siren_cli.codec import Codec
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.model.build import SirenModel
-from siren_cli.model.hearing import draw, hear, lacking, levels_in_files, speak
+from siren_cli.model.factorizer import SemanticBranch
+from siren_cli.model.hearing import Analyser, draw, hear, lacking, levels_in_files, speak
 from siren_cli.model.tone import Tone, places_among
 from siren_cli.training.filterbank import fill_filterbank
 from siren_format.voice import codes_to_digits, digits_to_codes
@@ -105,6 +108,37 @@ def test_what_is_lacking_is_lacking_no_more() -> None:
     inside = ((lack - model.tone.centre) @ model.tone.analysis.T).clamp(-2.0, 3.0)
     outside = (lack - model.tone.centre) @ model.tone.analysis.T - inside
     assert float((missing - outside).abs().max()) <= 1.25 + 1e-4
+
+
+def test_voice_and_indices_come_from_one_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = Codec(_model(), None, b"\0\0", torch.device("cpu"))
+    semantic = codec.networks.factorizer.semantic
+    asked: list[int] = []
+
+    def counted(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(features.shape[1])
+        return SemanticBranch.forward(semantic, features)
+
+    monkeypatch.setattr(semantic, "forward", counted)
+    wavs = [0.1 * np.random.default_rng(seed).standard_normal(5_000).astype(np.float32) for seed in (1, 2)]
+    coded = [codec.encode(wav, 16_000) for wav in wavs]
+    assert len(asked) == 2
+    fresh = [Codec(_model(), None, b"\0\0", torch.device("cpu")).encode(wav, 16_000) for wav in wavs]
+    for known, new in zip(coded, fresh, strict=True):
+        assert known.voice == new.voice
+        np.testing.assert_array_equal(known.indices, new.indices)
+
+
+@torch.inference_mode()
+def test_an_analysis_is_kept_until_others_are_asked_for() -> None:
+    analyser = Analyser(_model())
+    wav = 0.1 * torch.randn(1, 4 * 2_560)
+    first = analyser(wav)
+    assert analyser(wav.clone()) is first
+    assert analyser(wav[:, :2_560]).mel.shape[1] == 16
+    again = analyser(wav)
+    assert again is not first
+    torch.testing.assert_close(again.latents, first.latents, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

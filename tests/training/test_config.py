@@ -43,6 +43,7 @@ def test_presets_choose_what_they_promise() -> None:
     assert hifigan.vocoder.discriminators == ("period", "scale")
     distil = run_config(read_config("distilhubert"), [])
     assert distil.model.front_end == "hubert" and distil.factorizer.freezes("front_end")
+    assert not distil.factorizer.time_warp, "it moves spectra, and this front end hears samples"
 
 
 def test_the_packaged_model_is_of_its_preset() -> None:
