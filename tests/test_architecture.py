@@ -136,3 +136,14 @@ def test_help_and_version_need_no_torch(arguments: list[str], tmp_path: Path) ->
     result = run_python(code, tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "siren" in result.stdout.lower()
+
+
+def test_encoding_and_decoding_bring_in_no_compiler(tmp_path: Path) -> None:
+    """torch loads its compiler for arithmetic on the meta device: a second more of a cold start, and 80 MB."""
+    code = (
+        "import sys, numpy, siren_cli\ncodec = siren_cli.load()\n"
+        "codec.decode(codec.encode(numpy.zeros(5_000, numpy.float32), 16_000).to_bytes())\n"
+        "print(sorted({'torch._dynamo', 'torch._inductor', 'sympy', 'transformers', 'torchaudio'} & set(sys.modules)))"
+    )
+    result = run_python(code, tmp_path)
+    assert (result.stdout, result.returncode) == ("[]\n", 0), result.stderr
