@@ -66,7 +66,7 @@ class ModelConfig:
     vocoder_fft_samples: int = 640
     hifigan_width: int = 256
 
-    # Guide, for those who encode with effort (0: none): width and blocks at 50 Hz.
+    # Guide, for those who encode with effort or with a tone (0: none): width and blocks at 50 Hz.
     guide_width: int = 0
     guide_blocks: int = 4
 

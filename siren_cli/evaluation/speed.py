@@ -10,6 +10,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -44,8 +45,8 @@ def siren_speeds(model: str | None, wav_file: str, stages: list[int], threads: i
     for count in stages:
         data = encode(count)
         sides: dict[str, Callable[[], object]] = {
-            "encode": lambda count=count: encode(count),  # type: ignore[misc]
-            "decode": lambda data=data: codec.decode(data),  # type: ignore[misc]
+            "encode": partial(encode, count),
+            "decode": partial(codec.decode, data),
         }
         found[f"siren-{count}"] = {
             side: len(wav) / rate_hz / statistics.median([_seconds(work) for _ in range(repeats + 1)][1:])

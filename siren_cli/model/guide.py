@@ -1,4 +1,4 @@
-"""What a recording should come back as: the guide of the search for its indices (`siren_cli.index_search`)."""
+"""What a recording should come back as: the guide of a voice's tone and of the search for indices."""
 
 from __future__ import annotations
 
