@@ -15,6 +15,9 @@ from siren_cli.model.voice import VoiceEncoder, loud_frames
 _OUT_OF_REACH = 1e3
 _HALF = TONE_LEVELS // 2
 
+_TONE_FRAMES = 32
+"""Frames, 160 ms each, that a tone is measured over: all of a recording costs more time and tells hardly more."""
+
 
 class Spoken(NamedTuple):
     """What a voice is to decoding: `vector` [B, V] for the speech decoder, `spectrum` [B, M] to be added to its mel."""
@@ -77,7 +80,7 @@ def lacking(model: SirenModel, wav: Tensor, analyser: Analyser | None = None) ->
     """What decoding leaves out of the mean spectrum of samples [1, T], whole frames at the nominal level.
 
     It is decoded from one stage and the voice's numbers, and compared with what the guide hears, over the frames where
-    somebody speaks.
+    somebody speaks, in the five seconds of most energy.
 
     Returns:
         Places of the numbers among the levels that recordings use [1, N], not rounded, and the difference [1, M].
@@ -88,11 +91,21 @@ def lacking(model: SirenModel, wav: Tensor, analyser: Analyser | None = None) ->
     levels, _ = levels_in_files(encoder)
     places = places_among(encoder(mel, rounded=False), levels)
     vector = encoder.codes_to_voice(_codes_at(encoder, places.round().long()))
-    quantised, _ = model.quantizer(latents, torch.ones(len(latents), dtype=torch.int64, device=latents.device))
+    heard = _fullest(mel, latents.shape[1])
+    quantised, _ = model.quantizer(latents[:, heard], torch.ones(1, dtype=torch.int64, device=latents.device))
     decoded = model.decoder(quantised, vector)[1].mel
-    wanted = model.guide(mel).mel
+    per_frame = mel.shape[1] // latents.shape[1]
+    wanted = model.guide(mel[:, heard.start * per_frame : heard.stop * per_frame]).mel
     spoken = loud_frames(wanted, model.config.mel_std)[..., None]
     return places, (spoken * (wanted - decoded)).sum(1) / spoken.sum(1)
+
+
+def _fullest(mel: Tensor, frames: int) -> slice:
+    """The stretch of frames, as many as a tone needs, that has the most energy in a log-mel [1, F100, M]."""
+    length = min(_TONE_FRAMES, frames)
+    energy = mel[0].mean(-1).reshape(frames, -1).mean(-1)
+    first = int(energy.unfold(0, length, 1).mean(-1).argmax())
+    return slice(first, first + length)
 
 
 def draw(model: SirenModel, codes: Tensor) -> Tensor:

@@ -96,6 +96,17 @@ def test_without_levels_said_every_fourth_of_sixteen_is_used() -> None:
 
 
 @torch.inference_mode()
+def test_five_seconds_of_most_energy_make_the_tone() -> None:
+    model = _model()
+    talk = 0.1 * torch.randn(1, 32 * 2_560)
+    hush = 1e-3 * torch.randn(1, 24 * 2_560)
+    _, whole = lacking(model, torch.cat([hush, talk, hush], dim=1))
+    _, other = lacking(model, torch.cat([hush, talk, 5.0 * hush], dim=1))
+    assert float((whole - other).abs().max()) < 0.05 * float(whole.abs().max())
+    assert float((whole - lacking(model, hush)[1]).abs().max()) > 0.2 * float(whole.abs().max())
+
+
+@torch.inference_mode()
 def test_what_is_lacking_is_lacking_no_more() -> None:
     model = _model()
     assert model.tone is not None
