@@ -48,6 +48,10 @@ class ModelConfig:
     attention_reach_frames: int = 16
     voice_width: int = 128
 
+    # Quantiser (0: four numbers are read off the latents and rounded): how many numbers the latents are, if each of the
+    # 1000 points of the lattice has a place among them.
+    codebook_width: int = 0
+
     # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels. `voice_used` has for
     # each level of each number the one that recordings use instead (empty: all as they are). `timbre` gives the decoder
     # a typical spectrum and pitch for each voice, from which it departs. With `voice_tone` recordings use four levels
@@ -81,6 +85,11 @@ class ModelConfig:
             )
         if self.stages not in (1, 2):
             raise ConfigError(f"stages is {self.stages}, expected 1 or 2; correct config.json")
+        if self.codebook_width < 0 or (self.codebook_width and self.front_end != "mel"):
+            raise ConfigError(
+                f"codebook_width is {self.codebook_width}, expected 0, or above it with front_end 'mel'; correct "
+                "config.json"
+            )
         if not 0 <= 2 * self.voice_fine <= self.voice_dims:
             raise ConfigError(
                 f"voice_fine is {self.voice_fine}, expected 0 to {self.voice_dims // 2}; correct config.json"

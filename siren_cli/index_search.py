@@ -87,7 +87,7 @@ class IndexSearch:
             stages: 1 or 2.
 
         Returns:
-            Moves [1, F, stages, 4], for `ResidualFSQ.latents_to_codes`.
+            Moves [1, F, stages, N], for the quantiser's `latents_to_codes`.
         """
         key = _digest(stages, mel, latents, *(part for part in voice if part is not None))
         if self._found is None or self._found[0] != key:
@@ -95,14 +95,14 @@ class IndexSearch:
         return self._found[1]
 
     def _descend(self, mel: Tensor, phonetic: Tensor, latents: Tensor, spoken: Spoken, stages: int) -> Tensor:
-        """The best moves [1, F, stages, 4] of all steps."""
+        """The best moves [1, F, stages, N] of all steps."""
         target = self._guide(mel)
         said = self._guide.phones_said(phonetic).softmax(dim=-1)
         with torch.inference_mode(False), torch.enable_grad():
             target = Speech(*(part.clone() for part in target))
             said, latents, voice = said.clone(), latents.clone(), spoken.clone()
-            levels = len(self._model.quantizer.fsq.levels)
-            moved = torch.zeros(*latents.shape[:2], stages, levels, device=latents.device, requires_grad=True)
+            numbers = self._model.quantizer.numbers
+            moved = torch.zeros(*latents.shape[:2], stages, numbers, device=latents.device, requires_grad=True)
             pace = torch.zeros_like(moved)
             best, found = float("inf"), moved.detach()
             for _ in range(self._steps):

@@ -1,8 +1,8 @@
 """Rate–distortion optimised quantisation (RDOQ): indices that cost fewer bits where they say almost the same.
 
-Rounding takes the nearest level of every digit, whatever it costs. Here the digit that minimises
+Rounding takes the nearest point of the lattice, whatever it costs. Here the digit that minimises
 
-    (distance to the level, in steps)² + weight · bits,
+    (distance to the nearest point that has it, in steps)² + weight · bits,
 
 the Lagrangian of rate and distortion (Shoham & Gersho 1988), is taken, in the order in which the neural prior codes
 them: frame by frame, digit by digit, the second stage from what the first really left over. Format and decoder are the
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.errors import UsageError
-from siren_cli.model.quantizer import ResidualFSQ
+from siren_cli.model.build import Quantizer
 from siren_format.packing import digits_to_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import PriorWalk
@@ -39,7 +39,7 @@ class RateDistortion:
         UsageError: If the weight is out of range or there is no prior.
     """
 
-    def __init__(self, quantizer: ResidualFSQ, prior: NeuralPrior | None, weight: float) -> None:
+    def __init__(self, quantizer: Quantizer, prior: NeuralPrior | None, weight: float) -> None:
         if not 0.0 < weight <= MAX_WEIGHT:
             raise UsageError(f"weight {weight:g} of the rate is out of range, expected 0 to {MAX_WEIGHT:g}; correct it")
         if prior is None:
@@ -55,41 +55,27 @@ class RateDistortion:
         Args:
             latents: Latents [F, D] of the factorizer.
             stages: 1 or 2.
-            moved: How far a search has moved them where they are rounded [F, stages, 4], if there was one.
+            moved: How far a search has moved them where they are rounded [F, stages, N], if there was one.
 
         Returns:
             Indices [F, stages], 0..999.
         """
         walk = PriorWalk(self._prior, len(latents), stages)
-        left = self._quantizer.norm(latents).float()
         digits = np.empty((len(latents), stages, len(FSQ_LEVELS)), np.int64)
-        for frame, residual in enumerate(left):
+        for frame, left in enumerate(self._quantizer.first_left(latents)):
             for stage in range(stages):
-                narrowed = self._quantizer.narrow[stage](residual)
-                positions = self._positions(narrowed if moved is None else narrowed + moved[frame, stage])
-                digits[frame, stage] = self._choose(walk, positions)
-                residual = residual - self._said(digits[frame, stage], stage)
+                step = None if moved is None else moved[frame, stage]
+                digits[frame, stage] = self._choose(walk, self._quantizer.digit_distances(left, stage, step))
+                left = left - self._quantizer.said(digits[frame, stage], stage)
         return digits_to_indices(digits)
 
-    def _positions(self, narrowed: Tensor) -> list[float]:
-        """Where a residual, narrowed to [4], lies among the levels of the 4 digits, counted from 0."""
-        fsq = self._quantizer.fsq
-        codes = fsq(narrowed, rounded=False)
-        half = fsq.levels // 2
-        positions: list[float] = (codes * half + half).tolist()
-        return positions
-
-    def _said(self, digits: NDArray[np.int64], stage: int) -> Tensor:
-        """What a stage's digits [4] stand for, [D]."""
-        codes = self._quantizer.fsq.digits_to_codes(torch.from_numpy(digits).to(self._quantizer.fsq.levels.device))
-        said: Tensor = self._quantizer.widen[stage](codes).float()
-        return said
-
-    def _choose(self, walk: PriorWalk, positions: list[float]) -> list[int]:
+    def _choose(self, walk: PriorWalk, distances: NDArray[np.float64]) -> list[int]:
         """The 4 digits of a stage, one after the other, since each changes what the next costs."""
         chosen = []
-        for position, levels in zip(positions, FSQ_LEVELS, strict=True):
+        for levels in FSQ_LEVELS:
+            nearest = distances.reshape(levels, -1).min(axis=1)
             bits = -np.log2(np.array(walk.row()) / TOTAL)
-            chosen.append(int(np.argmin((np.arange(levels) - position) ** 2 + self._weight * bits)))
+            chosen.append(int(np.argmin(nearest + self._weight * bits)))
             walk.take(chosen[-1])
+            distances = distances[chosen[-1]]
         return chosen

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import WeightsDamaged
+from siren_cli.model.codebooks import ResidualCodebooks
 from siren_cli.model.compact import compact, widen
 from siren_cli.model.decoder import SpeechDecoder
 from siren_cli.model.factorizer import InformationFactorizer
@@ -16,6 +17,9 @@ from siren_cli.model.guide import Guide
 from siren_cli.model.quantizer import ResidualFSQ
 from siren_cli.model.tone import Tone
 from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
+
+Quantizer = ResidualFSQ | ResidualCodebooks
+"""Latents ⇄ indices, one way or the other."""
 
 
 class SirenModel(nn.Module):
@@ -34,11 +38,17 @@ class SirenModel(nn.Module):
         self.front_end = HubertFrontEnd(config.hubert_path) if config.front_end == "hubert" else None
         width, rate_hz = (self.front_end.width, 50) if self.front_end else (config.mel_bins, 100)
         self.factorizer = InformationFactorizer(config, width, rate_hz)
-        self.quantizer = ResidualFSQ(config.widths[-1], config.stages)
+        self.quantizer = _quantizer(config)
         self.decoder = SpeechDecoder(config)
         self.vocoder = VocosVocoder(config) if config.vocoder == "vocos" else HifiGanVocoder(config)
         self.guide = Guide(config) if config.guide_width else None
         self.tone = Tone(config.voice_fine, config.mel_bins) if config.voice_tone else None
+
+
+def _quantizer(config: ModelConfig) -> Quantizer:
+    if config.codebook_width:
+        return ResidualCodebooks(config.codebook_width, config.widths[-1], config.stages)
+    return ResidualFSQ(config.widths[-1], config.stages)
 
 
 def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> SirenModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
+from siren_cli.model.latent_head import LatentHead
 from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.model.voice import VoiceEncoder
 
@@ -17,7 +18,8 @@ class SemanticBranch(nn.Module):
       ─► [conv, stride 2 ─► ConvNeXt, attention] ×3 (25, 12.5, 6.25 Hz) ─► latents
     ```
     Removing every bin's mean over the recording takes away microphone and much of the voice (cepstral mean
-    subtraction, Atal 1974, in the log-mel domain). Features of a self-supervised model come at 50 Hz already.
+    subtraction, Atal 1974, in the log-mel domain). Features of a self-supervised model come at 50 Hz already. With a
+    `codebook_width` a `LatentHead` makes the latents of all of these.
     """
 
     def __init__(self, config: ModelConfig, feature_width: int, feature_rate_hz: int) -> None:
@@ -35,15 +37,16 @@ class SemanticBranch(nn.Module):
             for level, (width, blocks) in enumerate(zip(widths, config.encoder_blocks, strict=True))
         )
         self.downs = nn.ModuleList(Conv(a, b, 4, 2) for a, b in zip(widths, widths[1:], strict=False))
+        self.head = LatentHead(config) if config.codebook_width else None
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps features [B, F, M] to phonetic features [B, F50, D50] and latents [B, F6, D6]."""
+        """Maps features [B, F, M] to phonetic features [B, F50, D50] and latents [B, F6, D6] or [B, F6, K]."""
         if self.remove_mean:
             features = features - features.mean(dim=1, keepdim=True)
         phonetic = x = self.stacks[0](self.stem(features))
         for down, stack in zip(self.downs, list(self.stacks)[1:], strict=True):
             x = stack(down(x))
-        return phonetic, x
+        return phonetic, x if self.head is None else self.head(features, phonetic, x)
 
 
 class InformationFactorizer(nn.Module):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
@@ -67,6 +69,7 @@ class ResidualFSQ(nn.Module):
     def __init__(self, width: int, stages: int) -> None:
         super().__init__()
         self.fsq = FiniteScalar(FSQ_LEVELS)
+        self.numbers = len(FSQ_LEVELS)
         self.norm = nn.LayerNorm(width)
         self.narrow = nn.ModuleList(nn.Linear(width, len(FSQ_LEVELS)) for _ in range(stages))
         self.widen = nn.ModuleList(nn.Linear(len(FSQ_LEVELS), width) for _ in range(stages))
@@ -93,7 +96,7 @@ class ResidualFSQ(nn.Module):
 
         What a stage rounds may be `moved` [B, F, stages, 4] first; stages that it does not have are left out.
         """
-        residual = self.norm(latents).float()
+        residual = self.first_left(latents)
         quantised = torch.zeros_like(residual)
         codes = []
         for stage in range(len(self.narrow) if moved is None else moved.shape[2]):
@@ -103,6 +106,30 @@ class ResidualFSQ(nn.Module):
             quantised = quantised + part
             residual = residual - part
         return quantised, torch.stack(codes, dim=2)
+
+    def first_left(self, latents: Tensor) -> Tensor:
+        """What the first stage has to say of latents [..., D]."""
+        left: Tensor = self.norm(latents).float()
+        return left
+
+    def digit_distances(self, left: Tensor, stage: int, moved: Tensor | None = None) -> NDArray[np.float64]:
+        """Distances [8, 5, 5, 5] of the lattice's points from what is left to say [D], perhaps `moved` [4], in squared
+        steps of a level.
+        """
+        narrowed = self.narrow[stage](left)
+        half = self.fsq.levels // 2
+        positions = self.fsq(narrowed if moved is None else narrowed + moved, rounded=False) * half + half
+        apart = [
+            (np.arange(levels) - position) ** 2 for levels, position in zip(FSQ_LEVELS, positions.tolist(), strict=True)
+        ]
+        distances: NDArray[np.float64] = sum(np.ix_(*apart), start=np.zeros(FSQ_LEVELS))
+        return distances
+
+    def said(self, digits: NDArray[np.int64], stage: int) -> Tensor:
+        """What a stage's digits [4] say, [D]."""
+        codes = self.fsq.digits_to_codes(torch.from_numpy(digits).to(self.fsq.levels.device))
+        part: Tensor = self.widen[stage](codes).float()
+        return part
 
     def latents_to_indices(self, latents: Tensor, stages: int, moved: Tensor | None = None) -> Tensor:
         """Latents [B, F, D], perhaps `moved` [B, F, stages, 4] → indices [B, F, stages], integers 0..999."""

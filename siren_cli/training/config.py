@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from siren_cli.config import ModelConfig, dataclass_from_dict
 from siren_cli.errors import ConfigError
 
-STAGES = ("prepare", "factorizer", "vocoder", "joint", "guide", "prior")
+STAGES = ("prepare", "semantic", "factorizer", "vocoder", "joint", "guide", "prior")
 """Stages of training in their order: cache, indices, waveform, waveform from decoded mels, guide of the search for
 indices, tables and export.
 """
@@ -133,6 +134,11 @@ class TrainConfig:
     listener_from_step: int = 0
     listener_lessons: int = 1_500
 
+    # Semantic: how much of what a stage codes is to vary in spectra and melody, beside phones, and what a bit counts.
+    codebook_spectrum: tuple[float, ...] = (0.6, 0.4)
+    codebook_pitch: tuple[float, ...] = (0.05, 0.2)
+    codebook_rate: tuple[float, ...] = (0.04, 0.05)
+
     # Vocoder and joint; the factorizer has a critic of its own where `adversarial_weight` is not 0.
     adversarial_from_step: int = 2_000
     adversarial_weight: float = 1.0
@@ -156,6 +162,10 @@ class TrainConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 to 1; correct it")
         if not 0.0 <= self.decoder_dropout < 1.0:
             raise ConfigError(f"decoder_dropout is {self.decoder_dropout}, expected 0 or more, less than 1; correct it")
+        for name in ("codebook_spectrum", "codebook_pitch", "codebook_rate"):
+            values = getattr(self, name)
+            if len(values) != 2 or not all(0.0 <= value < math.inf for value in values):
+                raise ConfigError(f"{name} is {values}, expected a number of 0 or more for each stage; correct it")
         if self.voice_frames < 4 or self.voice_frames % 4:
             raise ConfigError(f"voice_frames is {self.voice_frames}, expected a multiple of 4 from 4 on; correct it")
         for key, known in (("freeze", (*PARTS, "factorizer")), ("discriminators", DISCRIMINATORS)):
@@ -184,6 +194,7 @@ class TrainConfig:
 
 
 STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "semantic": {"phone_encoder_weight": 1.0, "noise_share": 0.3, "other_speakers": 0.3, "decay_share": 0.5},
     "factorizer": {"adversarial_weight": 0.0, "discriminators": (), "feature_weight": 0.5},
     "vocoder": {"batch": 16, "crop_frames": 96, "learning_rate": 1e-3, "decay_share": 0.2, "steps": 6_000},
     "joint": {
@@ -223,6 +234,7 @@ class RunConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    semantic: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["semantic"]))
     factorizer: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["factorizer"]))
     vocoder: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["vocoder"]))
     joint: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["joint"]))
@@ -230,7 +242,7 @@ class RunConfig:
     prior: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["prior"]))
 
     def __post_init__(self) -> None:
-        for name in ("factorizer", "vocoder", "joint", "guide"):
+        for name in ("semantic", "factorizer", "vocoder", "joint", "guide"):
             frames = self.stage(name).crop_frames
             if frames < 48 or frames % 16:
                 raise ConfigError(f"{name}.crop_frames is {frames}, expected a multiple of 16 from 48 on; correct it")

@@ -1,6 +1,8 @@
-"""First stage of training: features → indices → mel, pitch and voicing."""
+"""Stage `factorizer` of training: features → indices → mel, pitch and voicing."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import torch
@@ -46,6 +48,8 @@ class FactorizerStage:
         self.model = model
         self.train = train
         self.dev = dev
+        if model.config.codebook_width:  # which were fitted to what the semantic branch says now
+            config = dataclasses.replace(config, freeze=(*config.freeze, "factorizer.semantic"))
         self.config = config
         width = model.config.widths[0]
         self.clock = Clock()

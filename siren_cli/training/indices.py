@@ -60,15 +60,27 @@ def shifted_indices(
         features = _features(model, wav, device)
         if branch.remove_mean:
             features = features - features.mean(dim=1, keepdim=True)
-        steps = branch.stacks[0](branch.stem(features))
+        phonetic = steps = branch.stacks[0](branch.stem(features))
+        late_by = [0]
         levels = list(zip(branch.downs, list(branch.stacks)[1:], strict=True))
         for level, (down, stack) in enumerate(levels, 1):
             if level > len(levels) - _SHIFTED_LEVELS:
-                late = torch.cat([steps[:, 1:], steps[:, -1:]], dim=1)  # the last step twice keeps the length
-                steps = torch.cat([steps, late])
+                steps = torch.cat([steps, _begun_late(steps, 1)])
+                late_by += [frames + 2 ** (level - 1) for frames in late_by]
             steps = stack(down(steps))
+        if branch.head is not None:
+            seen, said = (
+                torch.cat([_begun_late(x, rate * late) for late in late_by])
+                for x, rate in ((features, 2), (phonetic, 1))
+            )
+            steps = branch.head(seen, said, steps)
     first, *others = (_quantised(model, latents[None]) for latents in steps.float())
     return [first, *(indices[:-1] for indices in others if len(indices) > 1)]
+
+
+def _begun_late(x: Tensor, steps: int) -> Tensor:
+    """All but the first steps of [1, F, D]; the last one again and again keeps the length."""
+    return torch.cat([x[:, steps:], x[:, -1:].expand(-1, steps, -1)], dim=1)
 
 
 def _features(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> Tensor:

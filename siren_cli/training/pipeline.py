@@ -5,7 +5,8 @@ RUN/config.json            the model's sizes, fixed when the run begins
 RUN/training.json          how its stages are trained, as last told
 RUN/start/                 the model that it was started from, with --from
 RUN/cache/                 what `prepare` made of the recordings
-RUN/factorizer.safetensors resumable states, and likewise vocoder, joint, guide
+RUN/factorizer.safetensors resumable states, and likewise semantic, vocoder, joint, guide
+RUN/codebooks.safetensors  what was fitted after stage semantic
 RUN/metrics.jsonl          every figure that was logged; RUN/tensorboard/ the same, with pictures and sounds
 RUN/model/                 what `siren encode --model RUN/model` loads
 ```
@@ -21,6 +22,10 @@ from pathlib import Path
 import torch
 
 from siren_cli.errors import ConfigError, DataError
+from siren_cli.model.build import SirenModel
+from siren_cli.model.codebooks import ResidualCodebooks
+from siren_cli.training.checkpoint import save_checkpoint
+from siren_cli.training.codebook_fit import fit_codebooks, latents_of
 from siren_cli.training.config import STAGES, RunConfig
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.export import export_model
@@ -30,19 +35,29 @@ from siren_cli.training.logbook import Watch
 from siren_cli.training.loop import Stage, Trainer
 from siren_cli.training.prepare import prepare
 from siren_cli.training.processes import Processes
+from siren_cli.training.semantic_stage import SemanticStage
 from siren_cli.training.settings import TRAINING_NAME, settings_of_run
-from siren_cli.training.start import adopt, assemble, first_model, start_listener
+from siren_cli.training.start import (
+    CODEBOOKS_NAME,
+    START_NAME,
+    adopt,
+    assemble,
+    first_model,
+    semantic_model,
+    start_listener,
+)
 from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
 _DEV_SEED = 7
 _STAGE_CLASSES: dict[str, Callable[..., Stage]] = {
+    "semantic": SemanticStage,
     "factorizer": FactorizerStage,
     "vocoder": VocoderStage,
     "joint": JointStage,
     "guide": GuideStage,
 }
-_FINE_TUNING = tuple(stage for stage in STAGES if stage != "vocoder")
-"""Stages of a run that starts from a model: its vocoder goes straight on to decoded mels."""
+_FINE_TUNING = tuple(stage for stage in STAGES if stage not in ("semantic", "vocoder"))
+"""Stages of a run that starts from a model: its codebooks stay, its vocoder goes straight on to decoded mels."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,8 @@ def _run_stages(
     cache = order.cache or order.run / "cache"
     exported = None
     for stage in (name for name in STAGES if name in wanted):
-        if stage == "guide" and not order.stages and not config.model.guide_width:
+        needed = {"guide": config.model.guide_width, "semantic": config.model.codebook_width}
+        if not order.stages and not needed.get(stage, 1):
             continue
         if stage == "prepare":
             if processes.is_first and not (order.resume and (cache / "clips.json").exists()):
@@ -143,7 +159,21 @@ def _run_stages(
         elif not _run_stage(stage, order, cache, config, processes, report, watch, stop_at_s):
             report(f"out of time in stage {stage}; the state is saved, go on with --resume")
             return None
+        elif stage == "semantic" and processes.is_first:
+            _fit_codebooks(order.run, Cache(cache, config.model.mel_bins), config, report)
     return exported
+
+
+def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[[str], None]) -> None:
+    model = semantic_model(run, config.model)
+    quantizer = model.quantizer
+    assert isinstance(quantizer, ResidualCodebooks), "stage semantic asked for them"
+    found = latents_of(model, Crops(cache, "train", config.semantic.seed), config.semantic)
+    entropies = fit_codebooks(quantizer, found, config.semantic)
+    fitted = {f"quantizer.{name}": tensor.clone() for name, tensor in quantizer.state_dict().items()}
+    save_checkpoint(run / CODEBOOKS_NAME, {"trained": fitted, "average": fitted}, {"step": 0})
+    said = " / ".join(f"{entropy:.2f}" for entropy in entropies)
+    report(f"codebooks fitted to {len(found)} frames, entropy of the stages' indices {said} bits")
 
 
 def _prepare(
@@ -156,6 +186,16 @@ def _prepare(
         f"prepared {facts['clips']} clips of {facts['speakers']} speakers, {facts['hours']:.2f} h, "
         f"left out {facts['left_out']}"
     )
+
+
+def _begin(run: Path, stage: str, config: RunConfig) -> SirenModel:
+    """The model that a stage begins with."""
+    if stage in ("joint", "guide"):
+        return assemble(run, config.model)
+    begun = (run / START_NAME).is_dir() or (run / "factorizer.safetensors").exists()
+    if stage == "factorizer" and config.model.codebook_width and not begun:
+        return semantic_model(run, config.model, fitted=True)
+    return first_model(run, config.model)
 
 
 def _run_stage(
@@ -171,7 +211,7 @@ def _run_stage(
     """Trains one stage; returns whether it came to its end."""
     stage_config = config.stage(stage)
     torch.manual_seed(stage_config.seed)
-    model = assemble(order.run, config.model) if stage in ("joint", "guide") else first_model(order.run, config.model)
+    model = _begin(order.run, stage, config)
     if model.front_end is not None and stage == "factorizer" and not (order.run / "start").is_dir():
         model.front_end.load_pretrained(config.model.hubert_path)
     cache = Cache(cache_folder, config.model.mel_bins)

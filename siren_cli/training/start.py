@@ -21,6 +21,8 @@ from siren_format.prior import NeuralPrior
 START_NAME = "start"
 """Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
 
+CODEBOOKS_NAME = "codebooks.safetensors"
+
 _THROWN_AWAY = ("heads.", "price.", "listener.")
 """Parts that factorizer and vocoder are trained with and no model has."""
 
@@ -73,6 +75,19 @@ def first_model(run: Path, config: ModelConfig) -> SirenModel:
     model = SirenModel(config)
     fill_filterbank(model.mel)
     return _filled(run, model, _start(run)) if (run / START_NAME).is_dir() else model
+
+
+def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> SirenModel:
+    """A random model with the semantic branch of a run's stage `semantic`, and its codebooks if they are `fitted`.
+
+    Raises:
+        DataError: If a checkpoint is missing or does not fit the config.
+    """
+    model = SirenModel(config)
+    fill_filterbank(model.mel)
+    names = ("semantic.safetensors", CODEBOOKS_NAME) if fitted else ("semantic.safetensors",)
+    states = {k: v for name in names for k, v in load_checkpoint(run / name)[0]["average"].items()}
+    return _filled(run, model, {**model.state_dict(), **states})
 
 
 def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:

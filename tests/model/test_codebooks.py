@@ -1,0 +1,111 @@
+"""Residual codebooks: the nearest point of a lattice, its price considered, in the digits of formats/SRN1.md."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from siren_cli.config import ModelConfig
+from siren_cli.errors import ConfigError
+from siren_cli.model.codebooks import POINTS, ResidualCodebooks
+from siren_cli.model.latent_head import LatentHead
+from siren_format.packing import indices_to_digits
+
+
+@pytest.fixture
+def quantizer() -> ResidualCodebooks:
+    torch.manual_seed(0)
+    made = ResidualCodebooks(20, 12, 2).eval()
+    made.places[1] *= 0.4
+    made.weights.uniform_(0.5, 2.0)
+    made.steps.fill_(4.0)
+    return made
+
+
+def _latents(*shape: int) -> Tensor:
+    return torch.randn(*shape, 20, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_nearest_place_is_taken_and_what_is_left_is_coded_next(quantizer: ResidualCodebooks) -> None:
+    latents = _latents(1, 30)
+    indices = quantizer.latents_to_indices(latents, 2)[0]
+    left = latents[0]
+    for stage in range(2):
+        apart = ((left[:, None] - quantizer.places[stage]) * quantizer.weights[stage]).square().sum(-1)
+        assert torch.equal(indices[:, stage], apart.argmin(-1))
+        left = left - quantizer.places[stage][indices[:, stage]]
+
+
+def test_digits_are_those_of_the_format_and_give_back_what_was_quantised(quantizer: ResidualCodebooks) -> None:
+    latents = _latents(2, 40)
+    for stages in (1, 2):
+        quantised, digits = quantizer(latents, torch.tensor([stages, stages]))
+        indices = quantizer.latents_to_indices(latents, stages)
+        torch.testing.assert_close(quantizer.indices_to_latents(indices), quantised)
+        for item in range(2):
+            wanted = indices_to_digits(indices[item].numpy().astype(np.int16))
+            assert np.array_equal(wanted, digits[item, :, :stages].numpy())
+
+
+def test_a_dear_point_is_left_for_one_farther_away(quantizer: ResidualCodebooks) -> None:
+    latents = quantizer.places[0, 17].expand(1, 1, -1)
+    assert quantizer.latents_to_indices(latents, 1).item() == 17
+    quantizer.prices[0, 17] = 1e6
+    assert quantizer.latents_to_indices(latents, 1).item() != 17
+
+
+def test_every_item_has_its_own_number_of_stages(quantizer: ResidualCodebooks) -> None:
+    latents = _latents(1, 30).expand(2, -1, -1)
+    quantised, _ = quantizer(latents, torch.tensor([1, 2]))
+    for item in range(2):
+        alone, _ = quantizer(latents[:1], torch.tensor([item + 1]))
+        torch.testing.assert_close(quantised[item], alone[0])
+
+
+def test_distances_of_digits_are_least_where_the_index_is(quantizer: ResidualCodebooks) -> None:
+    latents = _latents(1, 10)
+    indices = quantizer.latents_to_indices(latents, 2)[0]
+    for frame in range(10):
+        left = quantizer.first_left(latents[0, frame])
+        for stage in range(2):
+            distances = quantizer.digit_distances(left, stage)
+            digits = np.array(np.unravel_index(distances.argmin(), distances.shape))
+            assert int(digits @ quantizer.radix.numpy()) == int(indices[frame, stage])
+            left = left - quantizer.said(digits, stage)
+
+
+def test_moves_change_indices_and_carry_a_gradient(quantizer: ResidualCodebooks) -> None:
+    latents = _latents(1, 30)
+    still = torch.zeros(1, 30, 2, 20, requires_grad=True)
+    quantised, codes = quantizer.latents_to_codes(latents, torch.tensor([2]), moved=still)
+    assert torch.equal(codes, quantizer.latents_to_codes(latents, torch.tensor([2]))[1])
+    quantised.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert still.grad is not None and bool(still.grad.abs().sum() > 0)
+    moved = quantizer.latents_to_indices(latents, 2, torch.full((1, 30, 2, 20), 3.0))
+    assert not torch.equal(moved, quantizer.latents_to_indices(latents, 2))
+
+
+def test_latents_that_are_not_rounded_pass_as_they_are(quantizer: ResidualCodebooks) -> None:
+    latents = _latents(1, 5)
+    plain, _ = quantizer.latents_to_codes(latents, torch.tensor([2]), rounded=False)
+    torch.testing.assert_close(plain, quantizer.widen(latents))
+
+
+def test_places_do_not_learn_by_gradients(quantizer: ResidualCodebooks) -> None:
+    assert {name for name, _ in quantizer.named_parameters()} == {"widen.weight", "widen.bias"}
+    assert quantizer.places.shape == (2, POINTS, 20)
+
+
+def test_posteriorgrams_are_roots_of_probabilities() -> None:
+    said = LatentHead.posteriorgram(torch.randn(2, 16, 40))
+    assert said.shape == (2, 2, 320)
+    torch.testing.assert_close(said.square().sum(-1), torch.full((2, 2), 8.0))
+
+
+def test_codebooks_need_spectra() -> None:
+    with pytest.raises(ConfigError, match="codebook_width is 80"):
+        ModelConfig(codebook_width=80, front_end="hubert", hubert_path="x")
+    with pytest.raises(ConfigError, match="codebook_width is -1"):
+        ModelConfig(codebook_width=-1)

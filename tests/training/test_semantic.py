@@ -1,0 +1,155 @@
+"""Stage semantic and the codebooks fitted after it: a run through all stages, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import siren_cli
+from siren_cli.errors import ConfigError, DataError
+from siren_cli.model.codebooks import ResidualCodebooks
+from siren_cli.training.checkpoint import load_checkpoint
+from siren_cli.training.codebook_fit import fit_codebooks
+from siren_cli.training.config import stage_config
+from siren_cli.training.data import Cache, Crops
+from siren_cli.training.extras import entropy_shares
+from siren_cli.training.indices import indices_of, shifted_indices, wav_of
+from siren_cli.training.pipeline import Order, train
+from siren_cli.training.semantic_stage import SemanticStage, latent_parts
+from siren_cli.training.settings import settings_of_run
+from siren_cli.training.start import assemble, first_model
+from tests.training.conftest import FEW, said_nothing
+
+SETTINGS = (*FEW, "model.codebook_width=20")
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[Path, list[str]]:
+    """A run with codebooks through all stages, and what it reported."""
+    run = tmp_path_factory.mktemp("coded") / "run"
+    said: list[str] = []
+    train(Order(run, (str(recordings),), config="tiny", settings=SETTINGS, device="cpu"), said.append)
+    return run, said
+
+
+def test_it_logs_and_reports(coded: tuple[Path, list[str]]) -> None:
+    lines = [json.loads(line) for line in (coded[0] / "metrics.jsonl").read_text().splitlines()]
+    dev = next(line for line in lines if line.get("dev") and line["stage"] == "semantic")
+    assert {"phone_accuracy_encoder", "said_of_phones", "said_of_spectrum", "said_of_melody"} <= dev.keys()
+    assert any(line.startswith("codebooks fitted to ") for line in coded[1])
+
+
+def test_later_stages_leave_semantic_branch_and_codebooks_alone(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    fitted = load_checkpoint(run / "codebooks.safetensors")[0]["average"]
+    semantic = load_checkpoint(run / "semantic.safetensors")[0]["average"]
+    factorizer = load_checkpoint(run / "factorizer.safetensors")[0]["average"]
+    kept = {name: tensor for name, tensor in {**semantic, **fitted}.items() if name in factorizer}
+    assert any(name.startswith("factorizer.semantic.head.") for name in kept)
+    for name, tensor in kept.items():
+        assert torch.equal(tensor, factorizer[name]) == (not name.startswith("quantizer.widen.")), name
+
+
+def test_the_model_codes_and_searches_and_saves_bits(coded: tuple[Path, list[str]], short_clips: list[Path]) -> None:
+    codec = siren_cli.load(coded[0] / "model")
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    for stages in (1, 2):
+        plain = codec.encode(wav, rate_hz, stages=stages)
+        assert np.isfinite(codec.decode(plain.to_bytes())).all()
+        searched = codec.searching(3).encode(wav, rate_hz, stages=stages)
+        assert searched.indices.shape == plain.indices.shape
+        thrifty = codec.thrifty(1.0).encode(wav, rate_hz, stages=stages)
+        assert len(thrifty.to_bytes()) <= len(plain.to_bytes())
+
+
+def test_indices_of_late_beginnings(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    config = settings_of_run(run, None, list(SETTINGS), write=False)
+    model = assemble(run, config.model)
+    cache = Cache(run / "cache", config.model.mel_bins)
+    wav = wav_of(cache, cache.split("train")[0])
+    device = torch.device("cpu")
+    at_once, *late = shifted_indices(model, wav, device, bf16=False)
+    assert np.array_equal(at_once, indices_of(model, wav, device))
+    assert [len(indices) for indices in late] == [len(at_once) - 1] * 3
+    for begins, indices in enumerate(late, 1):
+        alone = indices_of(model, wav[640 * begins :], device)
+        assert (alone[:, 0] == indices[: len(alone), 0])[1:-2].mean() > 0.3
+
+
+def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    config = settings_of_run(run, None, [*SETTINGS, "noise_share=1.0", "other_speakers=0.0"], write=False)
+    crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+    stage = SemanticStage(first_model(run, config.model), crops, crops, config.semantic)
+    batch = stage.batch(0)
+    torch.manual_seed(3)
+    _, parts = stage.loss(batch, 0)
+    with torch.no_grad():
+        phonetic, clean = stage.model.factorizer.semantic(batch.mel)
+        off = float((clean - stage._wanted(stage.head.phones(phonetic), batch)).square().sum(-1).mean())
+    assert parts["latents"] > off
+
+
+def test_a_head_begins_with_saying_what_it_should(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    config = settings_of_run(run, None, list(SETTINGS), write=False)
+    crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+    stage = SemanticStage(first_model(run, config.model), crops, crops, config.semantic)
+    with torch.no_grad():
+        stage.head.found.weight.zero_()
+    figures = stage.evaluate()
+    assert figures["said_of_phones"] > 0.99 and figures["said_of_spectrum"] > 0.9
+    assert figures["said_of_melody"] < 0.1
+
+
+def test_places_spread_over_latents_and_prices_spare_bits() -> None:
+    torch.manual_seed(5)
+    latents = torch.randn(6000, 20) * torch.linspace(2.0, 0.2, 20)
+    latents[:2000] *= 0.1  # silence
+    left, entropies, least = [], [], []
+    for rate in (0.0, 0.06):
+        quantizer = ResidualCodebooks(20, 12, 2)
+        config = stage_config("semantic", [f"codebook_rate=({rate}, {rate})"])
+        entropies.append(fit_codebooks(quantizer, latents, config))
+        said = torch.zeros_like(latents)
+        for stage, points in enumerate(quantizer.latents_to_indices(latents[None], 2)[0].T):
+            said += quantizer.places[stage][points]
+            left.append(float((latents - said).square().sum() / latents.square().sum()))
+        _, digits = quantizer(latents[None], torch.tensor([2]))
+        least.append([min(entropy_shares(digits[:, :, stage])) for stage in range(2)])
+    assert min(least[0]) > 0.97 and min(least[1]) > 0.8
+    assert left[1] < left[0] < 0.6 and left[3] < left[2] < 0.6
+    assert entropies[1][0] < entropies[0][0] - 0.3 and entropies[1][1] < entropies[0][1] - 0.3
+
+
+def test_parts_of_latents() -> None:
+    said, seen, melody = latent_parts(80)
+    assert (said, seen, melody) == (slice(0, 48), slice(48, 76), slice(76, 80))
+    with pytest.raises(ConfigError, match="codebook_width is 15"):
+        latent_parts(15)
+
+
+def test_nothing_to_fit(coded: tuple[Path, list[str]], trained: tuple[Path, list[str]], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no codebooks; give"):
+        train(Order(trained[0], stages=("semantic",), resume=True, device="cpu"), said_nothing)
+    clip = tmp_path / "one.wav"
+    soundfile.write(clip, np.sin(np.arange(48_000) / 9) * 0.1, 16_000)
+    order = Order(tmp_path / "run", (str(tmp_path),), config="tiny", settings=SETTINGS, device="cpu")
+    with pytest.raises(DataError, match="no recording has phone labels"):
+        train(order, said_nothing)
+    with pytest.raises(DataError, match=r"semantic\.safetensors: not a checkpoint"):
+        train(
+            Order(tmp_path / "run", stages=("factorizer",), config="tiny", settings=SETTINGS, device="cpu"),
+            said_nothing,
+        )
+
+
+def test_settings_of_codebooks() -> None:
+    with pytest.raises(ConfigError, match=r"codebook_rate is \(0\.1,\), expected a number"):
+        stage_config("semantic", ["codebook_rate=(0.1,)"])
