@@ -13,6 +13,7 @@ import torch
 import siren_cli
 from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.codebooks import ResidualCodebooks
+from siren_cli.model.compact import widen
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.codebook_fit import fit_codebooks
 from siren_cli.training.config import stage_config
@@ -23,9 +24,10 @@ from siren_cli.training.pipeline import Order, train
 from siren_cli.training.semantic_stage import SemanticStage, latent_parts
 from siren_cli.training.settings import settings_of_run
 from siren_cli.training.start import assemble, first_model
+from siren_cli.weights import read_networks
 from tests.training.conftest import FEW, said_nothing
 
-SETTINGS = (*FEW, "model.codebook_width=20")
+SETTINGS = (*FEW, "model.codebook_width=20", "model.voice_fine=4", "model.voice_tone=True", "voice_rate_weight=0.01")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,20 @@ def test_the_model_codes_and_searches_and_saves_bits(coded: tuple[Path, list[str
         assert searched.indices.shape == plain.indices.shape
         thrifty = codec.thrifty(1.0).encode(wav, rate_hz, stages=stages)
         assert len(thrifty.to_bytes()) <= len(plain.to_bytes())
+
+
+def test_a_model_that_goes_on_from_one_with_codebooks_keeps_them(
+    coded: tuple[Path, list[str]], recordings: Path, tmp_path: Path
+) -> None:
+    start = coded[0] / "model"
+    train(Order(tmp_path, (str(recordings),), settings=FEW, start=str(start), device="cpu"), said_nothing)
+    assert not (tmp_path / "semantic.safetensors").exists()
+    after = load_checkpoint(tmp_path / "factorizer.safetensors")[0]["average"]
+    fresh = widen(read_networks(start / "model.safetensors"))
+    for name, tensor in after.items():
+        if name.startswith(("factorizer.semantic.", "quantizer.places", "quantizer.prices")):
+            torch.testing.assert_close(tensor, fresh[name])
+    assert not torch.equal(after["decoder.head.weight"], fresh["decoder.head.weight"])
 
 
 def test_indices_of_late_beginnings(coded: tuple[Path, list[str]]) -> None:
