@@ -137,7 +137,10 @@ class IndexSearch:
         return total if self._prior is None else total + _BIT * self._bits(self._prior, codes)
 
     def _bits(self, prior: NeuralPrior, codes: Tensor) -> Tensor:
-        """Bits a frame of codes [1, F, Q, 4] in the context they are in, with the slope between the levels beside."""
+        """Bits a frame of codes [1, F, Q, 4] in the context they are in, with the slope between the levels beside.
+
+        Codes of codebooks carry no gradient: there, bits decide between steps and not where they lead.
+        """
         fsq = self._model.quantizer.fsq
         digits = fsq.codes_to_digits(codes.detach())[0].cpu().numpy()
         price, slope = digit_prices(digits, prior)

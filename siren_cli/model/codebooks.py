@@ -80,10 +80,10 @@ class ResidualCodebooks(nn.Module):
             points = self.distances(left.detach(), stage).argmin(-1)
             codes.append(self.fsq.digits_to_codes(points[..., None] // self.radix % self.fsq.levels))
             said = said + self.places[stage].float()[points] * (stage_counts > stage)[:, None, None]
-        if not rounded:
-            return self.widen(latents + shift).float(), torch.stack(codes, dim=2)
         through = latents + shift
-        return self.widen(said + (through - through.detach())).float(), torch.stack(codes, dim=2)
+        if rounded:
+            through = said + (through - through.detach())
+        return self.widen(through).float(), torch.stack(codes, dim=2)
 
     def distances(self, left: Tensor, stage: int) -> Tensor:
         """How far the points of a stage [..., 1000] are from what is left to say [..., K], prices included.

@@ -24,7 +24,7 @@ import torch
 from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.training.checkpoint import save_checkpoint
+from siren_cli.training.checkpoint import load_checkpoint, save_checkpoint
 from siren_cli.training.codebook_fit import fit_codebooks, latents_of
 from siren_cli.training.config import STAGES, RunConfig
 from siren_cli.training.data import Cache, Crops
@@ -159,19 +159,26 @@ def _run_stages(
         elif not _run_stage(stage, order, cache, config, processes, report, watch, stop_at_s):
             report(f"out of time in stage {stage}; the state is saved, go on with --resume")
             return None
-        elif stage == "semantic" and processes.is_first:
-            _fit_codebooks(order.run, Cache(cache, config.model.mel_bins), config, report)
+        elif stage == "semantic":
+            if processes.is_first:
+                _fit_codebooks(order.run, Cache(cache, config.model.mel_bins), config, report)
+            processes.wait()
     return exported
 
 
 def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[[str], None]) -> None:
+    """Fits codebooks to what the semantic branch says now, unless they were before."""
+    step = load_checkpoint(run / "semantic.safetensors")[1]["step"]
+    target = run / CODEBOOKS_NAME
+    if target.exists() and load_checkpoint(target)[1]["step"] == step:
+        return
     model = semantic_model(run, config.model)
     quantizer = model.quantizer
     assert isinstance(quantizer, ResidualCodebooks), "stage semantic asked for them"
     found = latents_of(model, Crops(cache, "train", config.semantic.seed), config.semantic)
     entropies = fit_codebooks(quantizer, found, config.semantic)
     fitted = {f"quantizer.{name}": tensor.clone() for name, tensor in quantizer.state_dict().items()}
-    save_checkpoint(run / CODEBOOKS_NAME, {"trained": fitted, "average": fitted}, {"step": 0})
+    save_checkpoint(target, {"trained": fitted, "average": fitted}, {"step": step})
     said = " / ".join(f"{entropy:.2f}" for entropy in entropies)
     report(f"codebooks fitted to {len(found)} frames, entropy of the stages' indices {said} bits")
 

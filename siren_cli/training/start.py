@@ -22,6 +22,7 @@ START_NAME = "start"
 """Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
 
 CODEBOOKS_NAME = "codebooks.safetensors"
+"""What was fitted to the semantic branch of a run, with the step at which that was."""
 
 _THROWN_AWAY = ("heads.", "price.", "listener.")
 """Parts that factorizer and vocoder are trained with and no model has."""

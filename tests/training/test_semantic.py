@@ -46,6 +46,15 @@ def test_it_logs_and_reports(coded: tuple[Path, list[str]]) -> None:
     assert any(line.startswith("codebooks fitted to ") for line in coded[1])
 
 
+def test_codebooks_are_fitted_once(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    fitted = run / "codebooks.safetensors"
+    before = fitted.stat().st_mtime_ns
+    train(Order(run, stages=("semantic",), resume=True, device="cpu"), said_nothing)
+    assert fitted.stat().st_mtime_ns == before
+    assert load_checkpoint(fitted)[1]["step"] == load_checkpoint(run / "semantic.safetensors")[1]["step"] == 4
+
+
 def test_later_stages_leave_semantic_branch_and_codebooks_alone(coded: tuple[Path, list[str]]) -> None:
     run = coded[0]
     fitted = load_checkpoint(run / "codebooks.safetensors")[0]["average"]
