@@ -31,17 +31,17 @@ from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_rows
 from siren_format.tables import TOTAL
 
-_DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.3, 3.0, 3.0, 0.1, 1.0
+_DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.3, 3.0, 3.0, 0.1, 1.5
 """What the parts of the distance count beside that of the log-mels; as in training (`TrainConfig`), about."""
 
 _BIT = 0.07
 """What a bit a frame counts."""
 
-_NEAR = 2.0
+_NEAR = 4.0
 """What a move counts: the guess knows more of noise and accents than the comparison does."""
 
-_PACE, _MOMENTUM, _STEEPEST = 0.05, 0.7, 3.0
-"""A step is this large where the slope is usual, and at most `_STEEPEST` times so."""
+_PACE, _MOMENTUM, _STEEPEST = 0.12, 0.7, 3.0
+"""A step is this long in all numbers of a frame where the slope is usual, and at most `_STEEPEST` times so."""
 
 
 class IndexSearch:
@@ -103,7 +103,7 @@ class IndexSearch:
             said, latents, voice = said.clone(), latents.clone(), spoken.clone()
             numbers = self._model.quantizer.numbers
             moved = torch.zeros(*latents.shape[:2], stages, numbers, device=latents.device, requires_grad=True)
-            pace = torch.zeros_like(moved)
+            step, pace = _PACE * numbers**-0.5, torch.zeros_like(moved)
             best, found = float("inf"), moved.detach()
             for _ in range(self._steps):
                 distance = self._distance(target, said, latents, voice, moved)
@@ -113,7 +113,7 @@ class IndexSearch:
                 (slope,) = torch.autograd.grad(distance + near, moved)
                 usual = slope.square().mean((0, 1, 3), keepdim=True).sqrt() + 1e-9
                 pace = _MOMENTUM * pace + (1 - _MOMENTUM) * (slope / usual).clamp(-_STEEPEST, _STEEPEST)
-                moved = (moved - _PACE * pace).detach().requires_grad_()
+                moved = (moved - step * pace).detach().requires_grad_()
             if self._distance(target, said, latents, voice, moved).item() < best:
                 found = moved.detach()
         return found

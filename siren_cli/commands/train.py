@@ -35,7 +35,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="NAME|FILE",
-        help="siren-v1, tiny, distilhubert, hifigan, ljspeech, multispeaker, finetune, or a YAML file; "
+        help="siren-v1, fsq, tiny, distilhubert, hifigan, ljspeech, multispeaker, finetune, or a YAML file; "
         "what RUN was told before if not given.",
     ),
 ]

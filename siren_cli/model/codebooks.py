@@ -20,6 +20,11 @@ from siren_cli.model.quantizer import FiniteScalar
 
 POINTS = math.prod(FSQ_LEVELS)
 
+_NEARNESS = 4.0
+"""Squared steps of `digit_distances` in one of moves: places lie nearer to each other than levels, and what bits are
+weighed against would hardly count (weights/LOG.md, fifteenth session).
+"""
+
 
 class ResidualCodebooks(nn.Module):
     """Latents [B, F, K] ⇄ indices [B, F, Q]; quantised, they are D wide.
@@ -104,7 +109,8 @@ class ResidualCodebooks(nn.Module):
         """Distances [8, 5, 5, 5] of the points from what is left to say [K], perhaps `moved` [K], in squared steps."""
         if moved is not None:
             left = left + self.steps[stage].float().sqrt() / self.weights[stage].float() * moved
-        distances = (self.distances(left, stage) / self.steps[stage].float()).double().cpu().numpy()
+        squared_step = self.steps[stage].float() / _NEARNESS
+        distances = (self.distances(left, stage) / squared_step).double().cpu().numpy()
         return distances.reshape(FSQ_LEVELS[::-1]).transpose()
 
     def said(self, digits: NDArray[np.int64], stage: int) -> Tensor:

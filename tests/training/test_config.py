@@ -28,7 +28,8 @@ def test_the_presets_are_those_that_the_command_names(capsys: pytest.CaptureFixt
     assert main(["train", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert all(name in said for name in presets())
-    assert {"siren-v1", "tiny", "distilhubert", "hifigan", "ljspeech", "multispeaker", "finetune"} == set(presets())
+    named = {"siren-v1", "fsq", "tiny", "distilhubert", "hifigan", "ljspeech", "multispeaker", "finetune"}
+    assert named == set(presets())
 
 
 @pytest.mark.parametrize("name", presets())
@@ -44,6 +45,11 @@ def test_presets_choose_what_they_promise() -> None:
     distil = run_config(read_config("distilhubert"), [])
     assert distil.model.front_end == "hubert" and distil.factorizer.freezes("front_end")
     assert not distil.factorizer.time_warp, "it moves spectra, and this front end hears samples"
+
+
+def test_only_the_packaged_model_asks_for_phone_labels() -> None:
+    asking = {name for name in presets() if run_config(read_config(name), []).model.codebook_width}
+    assert asking == {"siren-v1"}
 
 
 def test_the_packaged_model_is_of_its_preset() -> None:
