@@ -52,7 +52,7 @@ class ResidualCodebooks(nn.Module):
         super().__init__()
         self.numbers = numbers
         self.fsq = FiniteScalar(FSQ_LEVELS)
-        self.register_buffer("places", torch.randn(stages, POINTS, numbers))
+        self.register_buffer("places", torch.randn(stages, POINTS, numbers, device="cpu"))
         self.register_buffer("prices", torch.zeros(stages, POINTS))
         self.register_buffer("weights", torch.ones(stages, numbers))
         self.register_buffer("steps", torch.ones(stages))
