@@ -26,6 +26,11 @@ from siren_format.tables import TOTAL
 
 MAX_WEIGHT = 1.0
 
+FARTHER = 8.0
+"""Squared steps by which a point may be farther than the nearest. Without a bound, cheap indices make the next ones
+cheaper still, until a recording says nothing.
+"""
+
 
 class RateDistortion:
     """Chooses indices by rate and distortion.
@@ -72,10 +77,11 @@ class RateDistortion:
     def _choose(self, walk: PriorWalk, distances: NDArray[np.float64]) -> list[int]:
         """The 4 digits of a stage, one after the other, since each changes what the next costs."""
         chosen = []
+        farthest = distances.min() + FARTHER
         for levels in FSQ_LEVELS:
             nearest = distances.reshape(levels, -1).min(axis=1)
             bits = -np.log2(np.array(walk.row()) / TOTAL)
-            chosen.append(int(np.argmin(nearest + self._weight * bits)))
+            chosen.append(int(np.argmin(np.where(nearest <= farthest, nearest + self._weight * bits, np.inf))))
             walk.take(chosen[-1])
             distances = distances[chosen[-1]]
         return chosen

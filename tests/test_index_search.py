@@ -107,8 +107,9 @@ def test_rate_control_searches_once(packaged: Codec, talk: Wav, monkeypatch: pyt
     codec = packaged.searching(2)
     plain = codec.encode(talk, 16_000)
     once = len(asked)
-    packets = encode_packets(codec, talk, 16_000, stages=1, max_bytes=36, voice="each", max_packets=1)
-    assert len(packets) == 1 and once == len(asked) == 3
+    (packet,) = encode_packets(codec, talk, 16_000, stages=1, max_bytes=60, voice="each")
+    (smaller,) = encode_packets(codec, talk, 16_000, stages=1, max_bytes=len(packet) - 1, voice="each", max_packets=1)
+    assert len(smaller) < len(packet) and once == len(asked) == 3
     assert (codec.encode(talk, 16_000).indices == plain.indices).all()
     codec.encode(talk[:32_000], 16_000)
     assert len(asked) == 2 * once

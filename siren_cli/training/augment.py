@@ -1,9 +1,9 @@
 """Other speakers, microphones and noise than the recordings have.
 
 `perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
-things out; `hear_in_noise` adds noise alone, for the voice branch as well; `change_speaker` changes voice and target
-alike, so that the voice branch meets more voices than there are; `warp_time` changes how fast things are said, in all
-that is told of a crop.
+things out; `degrade` adds noise and takes bands away, for the voice branch as well; `change_speaker` changes voice and
+target alike, so that the voice branch meets more voices than there are; `warp_time` changes how fast things are said,
+in all that is told of a crop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
 
     Each perturbed item gets a warped frequency axis (vocal tract length perturbation, Jaitly & Hinton 2013, and
     with it a shifted pitch), a smooth random equaliser, and, for a third of them each, stationary coloured noise
-    at 5 to 35 dB below the loudest, babble of three other items of the batch at 5 to 30 dB below, or no band above
+    at 5 to 35 dB below the loudest, babble of one to six other items of the batch at 5 to 30 dB below, or no band above
     3.4 to 7 kHz.
 
     Args:
@@ -74,12 +74,14 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     return out
 
 
-def hear_in_noise(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
-    """Puts a share of the items of a batch into noise, half of them stationary, half babble, and changes nothing else.
+def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
+    """Spoils a share of the items of a batch: a third each in stationary noise, in babble, and through a narrow band.
+
+    One in five of those in noise is heard through a narrow band besides. Nothing else changes.
 
     Args:
         mel: Normalised log-mel [B, F, M].
-        share: Probability of an item to be heard in noise.
+        share: Probability of an item to be spoilt.
         mel_mean: Mean of the log-mel that was subtracted.
         mel_std: Standard deviation it was divided by.
         floor: Smallest magnitude before the logarithm.
@@ -92,8 +94,11 @@ def hear_in_noise(mel: Tensor, share: float, mel_mean: float, mel_std: float, fl
         return mel
     every = mel * mel_std + mel_mean
     x = every[chosen]
-    stationary = (torch.rand(len(x)) < 0.5).to(mel.device)[:, None, None]
-    x = torch.logaddexp(x, torch.where(stationary, _noise_for(x), _babble_for(x, every, chosen)))
+    kind = torch.randint(3, (len(x), 1, 1)).to(mel.device)
+    noise = torch.where(kind == 0, _noise_for(x), _babble_for(x, every, chosen))
+    x = torch.where(kind < 2, torch.logaddexp(x, noise), x)
+    narrow = (kind == 2) | (torch.rand(len(x), 1, 1).to(mel.device) < 0.2)
+    x = torch.where(narrow, x - _lost_outside_a_band(x), x)
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
     return out
@@ -111,10 +116,22 @@ def _noise_for(x: Tensor) -> Tensor:
 
 
 def _babble_for(x: Tensor, every: Tensor, chosen: Tensor) -> Tensor:
-    """Three other items of a batch at once, 5 to 30 dB below log-mels [B, F, M], those `chosen` of `every`."""
-    babble = torch.stack([every.roll(voice, 0)[chosen] for voice in (1, 2, 3)]).logsumexp(0)
+    """One to six other items of a batch at once, 5 to 30 dB below log-mels [B, F, M], those `chosen` of `every`."""
+    voices = min(int(torch.randint(1, 7, ())), max(1, len(every) - 1))
+    babble = torch.stack([every.roll(voice + 1, 0)[chosen] for voice in range(voices)]).logsumexp(0)
     ratio = (5 + 25 * torch.rand(len(x), 1, 1)).to(x.device) * _NATS_PER_DB
     return babble + _level(x) - _level(babble) - ratio
+
+
+def _lost_outside_a_band(x: Tensor) -> Tensor:
+    """What bands up to 2.8 to 7 kHz take away of log-mels [B, F, M], [B, 1, M]; half of them begin at 100 to 400 Hz."""
+    (count, _, bins), device = x.shape, x.device
+    centres_hz = mel_centres_hz(bins).to(device)
+    low_hz, high_hz, steepness, whole = torch.rand(4, count, 1, 1).to(device)
+    low_hz = torch.where(whole < 0.5, 0.0, 100.0 + 300.0 * low_hz)
+    high_hz = 2_800.0 + 4_200.0 * high_hz
+    outside = (centres_hz / high_hz - 1).clamp_min(0) + (1 - centres_hz / low_hz.clamp_min(1.0)).clamp_min(0)
+    return outside * (100.0 + 900.0 * steepness) * _NATS_PER_DB
 
 
 def _level(log_magnitude: Tensor) -> Tensor:

@@ -59,9 +59,10 @@ class TrainConfig:
     hears in a voice are from those of what it was heard from (models with `timbre`).
 
     Of the crops `perturb` gives the semantic branch a share with other formants, microphones and noise; besides,
-    `noise_share` of what the semantic and the voice branch hear is in noise or babble. Targets stay clean. A share
-    `time_warp` of the crops is said faster here and slower there, targets too. `decoder_dropout` of what the speech
-    decoder's blocks add below 50 Hz is left out. Both are there for corpora of few hours.
+    `noise_share` of what the semantic and the voice branch hear is in noise, in babble or through a narrow band.
+    Targets stay clean. A share `time_warp` of the crops is said faster here and slower there, targets too.
+    `decoder_dropout` of what the speech decoder's blocks add below 50 Hz is left out. Both are there for corpora of few
+    hours.
 
     `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
 

@@ -13,7 +13,7 @@ from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav, warp_time
+from siren_cli.training.augment import change_speaker, degrade, perturb, perturb_wav, warp_time
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.discriminators import SpectrumCritic
@@ -127,7 +127,7 @@ class FactorizerStage:
     def _in_noise(self, mel: Tensor) -> Tensor:
         """A share of mels [B, F, M] in noise, in training: they keep clean targets."""
         share, mc = self.config.noise_share, self.model.config
-        return hear_in_noise(mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor) if share else mel
+        return degrade(mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor) if share else mel
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from siren_cli.errors import ConfigError
 from siren_cli.model.build import SirenModel
-from siren_cli.training.augment import hear_in_noise
+from siren_cli.training.augment import degrade
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.factorizer_stage import speech_losses
@@ -67,7 +67,7 @@ class GuideStage:
     def _in_noise(self, mel: Tensor) -> Tensor:
         """A share of mels [B, F, M] in noise."""
         mc = self.model.config
-        return hear_in_noise(mel, self.config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        return degrade(mel, self.config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
 
     @torch.no_grad()
     def _features(self, batch: Batch, mel: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

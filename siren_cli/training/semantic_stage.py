@@ -11,7 +11,7 @@ from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.latent_head import FRAME_STEPS, LatentHead
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, hear_in_noise
+from siren_cli.training.augment import change_speaker, degrade, warp_time
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.logbook import Clock, Show
@@ -148,10 +148,12 @@ class SemanticStage:
         del step
         config, mc = self.config, self.model.config
         batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        if config.time_warp:
+            batch = warp_time(batch, config.time_warp)
         with torch.no_grad():
             phonetic, _ = self.model.factorizer.semantic(batch.mel)
             wanted = self._wanted(self.head.phones(phonetic), batch)
-        heard = hear_in_noise(batch.mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        heard = degrade(batch.mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
         phonetic, latents = self.model.factorizer.semantic(heard)
         losses = {
             "phone_encoder": phone_loss(self.head.phones(phonetic), batch),

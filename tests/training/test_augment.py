@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from siren_cli.training.augment import change_speaker, hear_in_noise, perturb, perturb_wav, warp_time
+from siren_cli.training.augment import change_speaker, degrade, perturb, perturb_wav, warp_time
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.filterbank import mel_centres_hz
@@ -114,24 +114,32 @@ def test_some_hear_the_others_of_their_batch_as_babble_below_them() -> None:
     assert 0.2 < babbled / (20 * items) < 0.5
 
 
-def test_half_of_those_in_noise_hear_babble_and_nobody_loses_what_is_louder() -> None:
+def test_a_third_each_of_the_spoilt_hear_noise_and_babble_and_lose_bands() -> None:
     items, frames = 8, 160
     turns = torch.full((items, frames, 80), (math.log(FLOOR) - MEAN) / STD)
     for item in range(items):
         turns[item, item * 20 : (item + 1) * 20] = 2.0
     torch.manual_seed(0)
-    babbled = spoilt = 0
-    for _ in range(20):
-        heard = hear_in_noise(turns, 0.6, MEAN, STD, FLOOR)
-        assert bool((heard >= turns - 1e-5).all())
-        assert float((heard - turns)[turns > 0].abs().mean()) * STD * 20 / math.log(10) < 3
-        spoilt += int(((heard - turns).abs().amax((1, 2)) > 1e-4).sum())
+    spoilt = noisy = babbled = narrow = 0
+    for _ in range(40):
+        heard = degrade(turns, 0.6, MEAN, STD, FLOOR)
+        changed = (heard - turns).abs().amax((1, 2)) > 1e-4
+        spoilt += int(changed.sum())
         for item in range(items):
-            turn = [float(heard[item, talk * 20 : talk * 20 + 20].mean()) for talk in range(items)]
-            babbled += turn[(item - 1) % items] > turn[(item + 2) % items] + 0.3
-    assert 0.5 < spoilt / (20 * items) < 0.7
-    assert 0.2 < babbled / (20 * items) < 0.4
-    assert hear_in_noise(turns, 0.0, MEAN, STD, FLOOR) is turns
+            lost = (turns[item] - heard[item]).amax(0)[[20, 79]] * STD * 20 / math.log(10)
+            assert float(lost[0]) < 0.01  # 800 Hz: in every band
+            narrow += float(lost[1]) > 3.0
+            turn = [float(heard[item, talk * 20 : talk * 20 + 20, 20].mean()) for talk in range(items)]
+            others = turn[:item] + turn[item + 1 :]
+            louder = max(others) > min(others) + 0.3
+            babbled += louder
+            noisy += min(others) > float(turns.min()) + 0.3 and not louder
+    count = 40 * items
+    assert 0.5 < spoilt / count < 0.7
+    for kind in (noisy, babbled):
+        assert 0.1 < kind / count < 0.3
+    assert 0.2 < narrow / count < 0.4  # its own third, and a fifth of the others
+    assert degrade(turns, 0.0, MEAN, STD, FLOOR) is turns
 
 
 @pytest.mark.parametrize("seed", range(3))
