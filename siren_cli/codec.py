@@ -28,6 +28,7 @@ from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import Analyser, Spoken, draw, hear, speak
+from siren_cli.model.postfilter import postfilter
 from siren_cli.model.synthesis import speech_to_wav
 from siren_cli.rate_distortion import RateDistortion
 from siren_cli.voice_mix import Heard
@@ -303,6 +304,8 @@ class Codec:
         latents = self._model.quantizer.indices_to_latents(shown)
         spoken = self._spoken(voice)
         speech = spoken.toned(self._model.decoder(latents, spoken.vector)[1])
+        if self.config.postfilter:
+            speech = speech._replace(mel=postfilter(speech.mel, self.config.postfilter))
         own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
         wav, turns = speech_to_wav(self._model.vocoder, speech, chunk.start * FRAME_SAMPLES, own, turns)
         level_db = NOMINAL_LEVEL_DB if voice is None else voice_level_db(voice)

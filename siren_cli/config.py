@@ -70,6 +70,9 @@ class ModelConfig:
     vocoder_fft_samples: int = 640
     hifigan_width: int = 256
 
+    # How much more the formants of decoded spectra stand out than the decoder says; training does not know of it.
+    postfilter: float = 0.0
+
     # Guide, for those who encode with effort or with a tone (0: none): width and blocks at 50 Hz.
     guide_width: int = 0
     guide_blocks: int = 4
@@ -110,6 +113,8 @@ class ModelConfig:
             raise ConfigError(
                 "voice_used has more than 4 levels of a number, expected no more with voice_tone; correct config.json"
             )
+        if not 0.0 <= self.postfilter <= 1.0:
+            raise ConfigError(f"postfilter is {self.postfilter}, expected 0 to 1; correct config.json")
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
             raise ConfigError(
                 "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"
