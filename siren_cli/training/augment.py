@@ -33,7 +33,7 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
 
     Each perturbed item gets a warped frequency axis (vocal tract length perturbation, Jaitly & Hinton 2013, and
     with it a shifted pitch), a smooth random equaliser, and, for a third of them each, stationary coloured noise
-    at 5 to 35 dB below the loudest, babble of one to six other items of the batch at 5 to 30 dB below, or no band above
+    at 5 to 35 dB below the loudest, babble of three other items of the batch at 5 to 30 dB below, or no band above
     3.4 to 7 kHz.
 
     Args:
@@ -63,7 +63,7 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     noisy = (torch.rand(count) < 0.33).to(device)[:, None, None]
     x = torch.where(noisy, torch.logaddexp(x, _noise_for(x)), x)
     babbled = (torch.rand(count) < 0.33).to(device)[:, None, None]
-    x = torch.where(babbled, torch.logaddexp(x, _babble_for(x, mel * mel_std + mel_mean, chosen)), x)
+    x = torch.where(babbled, torch.logaddexp(x, _babble_for(x, mel * mel_std + mel_mean, chosen, 3)), x)
 
     cut = torch.where(
         torch.rand(count) < 0.33, torch.randint(bins * 7 // 10, bins, (count,)), torch.tensor(bins)
@@ -77,7 +77,8 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
 def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
     """Spoils a share of the items of a batch: a third each in stationary noise, in babble, and through a narrow band.
 
-    One in five of those in noise is heard through a narrow band besides. Nothing else changes.
+    Babble is one to six other items of the batch at once. One in five of those in noise or babble is heard through a
+    narrow band besides. Nothing else changes.
 
     Args:
         mel: Normalised log-mel [B, F, M].
@@ -95,7 +96,8 @@ def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     every = mel * mel_std + mel_mean
     x = every[chosen]
     kind = torch.randint(3, (len(x), 1, 1)).to(mel.device)
-    noise = torch.where(kind == 0, _noise_for(x), _babble_for(x, every, chosen))
+    voices = min(int(torch.randint(1, 7, ())), max(1, len(every) - 1))
+    noise = torch.where(kind == 0, _noise_for(x), _babble_for(x, every, chosen, voices))
     x = torch.where(kind < 2, torch.logaddexp(x, noise), x)
     narrow = (kind == 2) | (torch.rand(len(x), 1, 1).to(mel.device) < 0.2)
     x = torch.where(narrow, x - _lost_outside_a_band(x), x)
@@ -115,9 +117,8 @@ def _noise_for(x: Tensor) -> Tensor:
     return level + 0.3 * torch.randn(count, frames, bins, device=device)
 
 
-def _babble_for(x: Tensor, every: Tensor, chosen: Tensor) -> Tensor:
-    """One to six other items of a batch at once, 5 to 30 dB below log-mels [B, F, M], those `chosen` of `every`."""
-    voices = min(int(torch.randint(1, 7, ())), max(1, len(every) - 1))
+def _babble_for(x: Tensor, every: Tensor, chosen: Tensor, voices: int) -> Tensor:
+    """So many other items of a batch at once, 5 to 30 dB below log-mels [B, F, M], those `chosen` of `every`."""
     babble = torch.stack([every.roll(voice + 1, 0)[chosen] for voice in range(voices)]).logsumexp(0)
     ratio = (5 + 25 * torch.rand(len(x), 1, 1)).to(x.device) * _NATS_PER_DB
     return babble + _level(x) - _level(babble) - ratio
