@@ -23,7 +23,7 @@ from siren_cli.training.indices import indices_of, shifted_indices, wav_of
 from siren_cli.training.pipeline import Order, train
 from siren_cli.training.semantic_stage import SemanticStage, latent_parts
 from siren_cli.training.settings import settings_of_run
-from siren_cli.training.start import assemble, first_model
+from siren_cli.training.start import assemble, first_model, semantic_model
 from siren_cli.weights import read_networks
 from tests.training.conftest import FEW, said_nothing
 
@@ -119,6 +119,20 @@ def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]])
         phonetic, clean = stage.model.factorizer.semantic(batch.mel)
         off = float((clean - stage._wanted(stage.head.phones(phonetic), batch)).square().sum(-1).mean())
     assert parts["latents"] > off
+
+
+def test_warped_crops_have_warped_targets(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    losses = []
+    for share in (0.0, 1.0):
+        settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", f"semantic.time_warp={share}"]
+        config = settings_of_run(run, None, settings, write=False)
+        crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+        stage = SemanticStage(semantic_model(run, config.model), crops, crops, config.semantic)
+        torch.manual_seed(3)
+        losses.append(stage.loss(stage.batch(0), 0)[1])
+    assert losses[0] != losses[1]
+    assert losses[1]["latents"] < 2 * losses[0]["latents"]  # what is heard and what is wanted move together
 
 
 def test_a_head_begins_with_saying_what_it_should(coded: tuple[Path, list[str]]) -> None:
