@@ -12,7 +12,7 @@ from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
 from siren_cli.evaluation.figures import Pairs, clip_figures
 from siren_cli.evaluation.judges import Judge, judges
 from siren_cli.evaluation.material import read_clip, read_joined
-from siren_cli.evaluation.store import Store, digest_of
+from siren_cli.evaluation.store import Store, digest_of, digest_of_model
 from siren_cli.evaluation.systems import System, baseline, floor, original, siren, wrong_voice
 from siren_cli.training.sources import Clip
 
@@ -60,10 +60,9 @@ class Worker:
 
     def __init__(self, plan: Plan) -> None:
         from siren_cli.codec import load_codec
-        from siren_cli.weights import find_model
 
         self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
-        self.weights = weights = digest_of(find_model(plan.model).weights_path.read_bytes())
+        self.weights = weights = digest_of_model(plan.model)
         self.systems: list[System] = [original()]
         efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]
         self.own = [siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages]

@@ -19,7 +19,7 @@ from siren_cli.evaluation.crew import crew
 from siren_cli.evaluation.figures import Pairs, row_figures, speaker_values, voice_scale
 from siren_cli.evaluation.judges import judges
 from siren_cli.evaluation.material import first_readable, read_joined
-from siren_cli.evaluation.store import Store, digest_of
+from siren_cli.evaluation.store import Store, digest_of, digest_of_model
 from siren_cli.evaluation.systems import baseline
 from siren_cli.evaluation.utilisation import utilisation_of
 from siren_cli.training.sources import Clip
@@ -126,12 +126,11 @@ def model_facts(model: str | None) -> dict[str, Any]:
 def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
     """What coding costs, or what was measured before of the same codecs on the same machine."""
     from siren_cli.evaluation.systems import siren_identity
-    from siren_cli.weights import find_model
 
     wav = read_joined(clips, RATE_S)
     around = conditions()
-    weights = find_model(plan.model).weights_path.read_bytes()
-    systems = [f"{siren_identity(digest_of(weights))} {plan.stages}", *(baseline(n).identity for n in plan.baselines)]
+    identity = siren_identity(digest_of_model(plan.model))
+    systems = [f"{identity} {plan.stages}", *(baseline(n).identity for n in plan.baselines)]
     key = digest_of(json.dumps(around), wav.tobytes(), *systems, *plan.baselines)
     store = Store(plan.cache)
     rows = store.read(COST, key)

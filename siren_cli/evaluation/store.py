@@ -29,6 +29,21 @@ def digest_of(*parts: bytes | str) -> str:
     return whole.hexdigest()[:32]
 
 
+def digest_of_model(model: str | None) -> str:
+    """Names what a model decodes with: its weights, and its config, whose postfilter no weights show.
+
+    Args:
+        model: As for `siren_cli.load`.
+
+    Raises:
+        WeightsMissing: If there is no such model.
+    """
+    from siren_cli.weights import find_model
+
+    files = find_model(model)
+    return digest_of(files.config_path.read_bytes(), files.weights_path.read_bytes())
+
+
 class Store:
     """A folder of results; may be deleted at any time."""
 

@@ -128,7 +128,7 @@ def floor() -> System:
 
 
 def siren(codec: Codec, weights: str, stages: int) -> System:
-    """SIREN with a number of stages; `weights` names the content of its weights file."""
+    """SIREN with a number of stages; `weights` names the content of its files (`digest_of_model`)."""
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger

@@ -20,7 +20,6 @@ from siren_cli.evaluation.figures import similarity
 from siren_cli.evaluation.intervals import Estimate, estimate
 from siren_cli.evaluation.judges import judges
 from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.store import digest_of
 from siren_cli.evaluation.systems import Recording, System, siren
 from siren_cli.evaluation.verification import centroid_scores, classifier_scores, estimate_eer
 from siren_cli.evaluation.words import edit_distance, normalised
@@ -71,9 +70,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         DataError: If there are too few clips, or resemblyzer is not installed.
         SirenError: If the model cannot be loaded.
     """
-    from siren_cli.codec import load_codec
     from siren_cli.voice_mix import average
-    from siren_cli.weights import find_model
 
     worker = Worker(plan)
     _, missing = judges(plan.asr, plan.skip, plan.recogniser)
@@ -81,8 +78,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
     if all(judge.name != "voice" for judge in worker.judges):
         raise DataError("--voices measures with resemblyzer, which is not here; pip install --no-deps resemblyzer")
-    codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
-    weights = digest_of(find_model(plan.model).weights_path.read_bytes())
+    codec, weights = worker.codec, worker.weights
 
     material: list[_Heard] = []
     left_out = []

@@ -125,7 +125,7 @@ class FactorizerStage:
         return self.model.front_end.eval()(perturb_wav(batch.wav, share))
 
     def _in_noise(self, mel: Tensor) -> Tensor:
-        """A share of mels [B, F, M] in noise, in training: they keep clean targets."""
+        """A share of mels [B, F, M] in noise or a narrow band, in training: they keep clean targets."""
         share, mc = self.config.noise_share, self.model.config
         return degrade(mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor) if share else mel
 

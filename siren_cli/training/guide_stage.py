@@ -65,7 +65,7 @@ class GuideStage:
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
     def _in_noise(self, mel: Tensor) -> Tensor:
-        """A share of mels [B, F, M] in noise."""
+        """A share of mels [B, F, M] in noise or a narrow band."""
         mc = self.model.config
         return degrade(mel, self.config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
 

@@ -14,11 +14,12 @@ import soundfile
 
 from siren_cli.codec import Codec
 from siren_cli.coded import Coded
+from siren_cli.config import ModelConfig
 from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
 from siren_cli.evaluation.recogniser import log_mel
 from siren_cli.evaluation.signal import intelligibility, mel_distance_db
-from siren_cli.evaluation.store import Store
+from siren_cli.evaluation.store import Store, digest_of_model
 from siren_cli.evaluation.systems import (
     BASELINES,
     Recording,
@@ -231,3 +232,11 @@ def test_the_store_codes_once_and_again_when_something_changed(speech: np.ndarra
     assert len(calls) == 3
     store.coded(System("x", ".x", "1", run, needs_stranger=True), speech, speech[1:])
     assert len(calls) == 4
+
+
+def test_another_config_is_another_model_to_what_was_measured_before(tiny_model: Path, tmp_path: Path) -> None:
+    sharper = shutil.copytree(tiny_model, tmp_path / "sharper")
+    assert digest_of_model(str(sharper)) == digest_of_model(str(tiny_model))
+    config = ModelConfig.from_json(sharper / "config.json")
+    (sharper / "config.json").write_text(replace(config, postfilter=0.2).to_json(), encoding="utf-8")
+    assert digest_of_model(str(sharper)) != digest_of_model(str(tiny_model))
