@@ -100,7 +100,7 @@ class Codec:
         return other
 
     def searching(self, effort: int) -> Codec:
-        """The same model, taking `effort` steps, 0 to 100, to find indices that say more (`siren_cli.index_search`).
+        """The same model, trying `effort` others, 0 to 100, in place of every index (`siren_cli.index_search`).
 
         Raises:
             UsageError: If the effort is out of range or the model has no guide.
@@ -259,12 +259,11 @@ class Codec:
         """
         mel, phonetic, latents = self._analyser(self._at_nominal_level(samples, level_db))
         search = self._search
-        moved = None if search is None else search.moves(mel, phonetic, latents, self._spoken(voice), stages)
+        found = None if search is None else search.find(mel, phonetic, latents, self._spoken(voice), stages)
         if self._thrift is not None:
-            kept = None if moved is None else moved[0, chunk.keep]
-            return self._thrift.indices(latents[0, chunk.keep], stages, kept)
-        indices = self._model.quantizer.latents_to_indices(latents, stages, moved)[0, chunk.keep]
-        return indices.cpu().numpy().astype(np.int16)
+            return self._thrift.indices(latents[0, chunk.keep], stages, None if found is None else found[0, chunk.keep])
+        indices = self._model.quantizer.latents_to_indices(latents, stages) if found is None else found
+        return indices[0, chunk.keep].cpu().numpy().astype(np.int16)
 
     @torch.inference_mode()
     def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:

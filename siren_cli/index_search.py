@@ -1,21 +1,21 @@
 """Indices found by listening to where they lead: analysis by synthesis (CELP, Schroeder & Atal 1985).
 
 The semantic branch guesses a frame's indices at once, and has learned to guess well on the average. Here the guess is
-only the beginning: what the decoder makes of it is compared with what the recording says (`siren_cli.model.guide`), and
-latents are moved, step by step, downhill in
+only the beginning: for every frame other indices are tried in its place, what the decoder makes of each is compared
+with what the recording says (`siren_cli.model.guide`), and the one is kept that makes least of
 
-    distance of spectra, pitch, voicing and phones + price of a bit · bits,
+    distance of spectra, pitch, voicing and phones around the frame + price of a bit · bits + distance from the guess.
 
-straight through the rounding (Bengio et al. 2013). Format and decoder are the same.
+Frames are decided one after the other, in turns, since each changes what is best for its neighbours (iterated
+conditional modes, Besag 1986). Format and decoder are the same.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,43 +23,58 @@ from siren_cli.config import MAX_EFFORT, SAMPLE_RATE_HZ
 from siren_cli.errors import UsageError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
-from siren_cli.model.envelope_correlation import SEGMENT_FRAMES, EnvelopeCorrelation
+from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.guide import Guide
 from siren_cli.model.hearing import Spoken
-from siren_format.packing import digits_to_indices
+from siren_cli.model.quantizer import POINTS
 from siren_format.prior import NeuralPrior
-from siren_format.prior_rows import prior_rows
-from siren_format.tables import TOTAL
+from siren_format.prior_rows import point_bits
 
-_DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.3, 3.0, 3.0, 0.1, 1.5
+_DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.3, 5.0, 3.0, 0.1, 2.5
 """What the parts of the distance count beside that of the log-mels; as in training (`TrainConfig`), about."""
 
-_BIT = 0.07
-"""What a bit a frame counts."""
+_BIT = 0.1
+"""What a bit counts."""
 
-_NEAR = 4.0
-"""What a move counts: the guess knows more of noise and accents than the comparison does."""
+_NEAR = 1.0
+"""What a squared step away from the guess counts: it knows more of noise and accents than the comparison does."""
 
-_PACE, _MOMENTUM, _STEEPEST = 0.12, 0.7, 3.0
-"""A step is this long in all numbers of a frame where the slope is usual, and at most `_STEEPEST` times so."""
+_PROMISE_NEAR, _PROMISE_SLOPE = 1.5, 0.25
+"""Which points are tried is told by distance from the guess, bits, and the slope of all else, which is too steep to be
+followed as far as another point.
+"""
+
+_APART = 3
+"""Frames so far apart are decided at once: each is judged by itself and its neighbours."""
+
+_AT_ONCE = 2_048
+"""Frames decoded at once, for memory."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a stretch should come back as: `speech` and phones [1, F50, 40] that the guide hears, spoken by `voice`."""
+
+    speech: Speech
+    phones: Tensor
+    voice: Spoken
 
 
 class IndexSearch:
-    """Moves the latents of recordings so that their indices decode to more of what was said.
+    """Looks for indices that decode to more of what was said.
 
     Args:
         model: With a guide.
-        prior: The model's prior, which says what digits cost; None if it has none, and bits then count nothing.
-        steps: How often the decoder is asked, 1 to `MAX_EFFORT`; each takes about as long as decoding without vocoder,
-            twice.
+        prior: The model's prior, which says what indices cost; None if it has none, and bits then count nothing.
+        effort: How many other indices are tried in place of each, 1 to `MAX_EFFORT`.
 
     Raises:
-        UsageError: If steps are out of range or the model has no guide.
+        UsageError: If the effort is out of range or the model has no guide.
     """
 
-    def __init__(self, model: SirenModel, prior: NeuralPrior | None, steps: int) -> None:
-        if not 1 <= steps <= MAX_EFFORT:
-            raise UsageError(f"effort {steps} is out of range, expected 0 to {MAX_EFFORT}; correct it")
+    def __init__(self, model: SirenModel, prior: NeuralPrior | None, effort: int) -> None:
+        if not 1 <= effort <= MAX_EFFORT:
+            raise UsageError(f"effort {effort} is out of range, expected 0 to {MAX_EFFORT}; correct it")
         if model.guide is None:
             raise UsageError(
                 f"model {model.config.name} has no guide, which a search for indices needs; leave the effort at 0"
@@ -67,15 +82,16 @@ class IndexSearch:
         self._model = model
         self._guide: Guide = model.guide
         self._prior = prior
-        self._steps = steps
+        self._rounds = 1 if effort < 4 else 2 if effort < 24 else 3
+        self._tried = effort // self._rounds
         self._found: tuple[bytes, Tensor] | None = None
         filterbank = model.mel.filterbank.cpu().double()
         rising_hz = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, len(filterbank), dtype=torch.float64)
         centres_hz = (filterbank * rising_hz[:, None]).sum(0) / filterbank.sum(0).clamp_min(1e-9)
         self._correlation = EnvelopeCorrelation(model.config, centres_hz.clamp_min(1.0).float())
 
-    def moves(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
-        """Finds how far to move a stretch's latents, where they are about to be rounded.
+    def find(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
+        """Finds the indices of a stretch.
 
         What was found last is kept: rate control asks for the same stretch again and again.
 
@@ -87,66 +103,92 @@ class IndexSearch:
             stages: 1 or 2.
 
         Returns:
-            Moves [1, F, stages, N], for the quantiser's `latents_to_codes`.
+            Indices [1, F, stages].
         """
         key = _digest(stages, mel, latents, *(part for part in voice if part is not None))
         if self._found is None or self._found[0] != key:
-            self._found = key, self._descend(mel, phonetic, latents, voice, stages)
+            said = self._guide.phones_said(phonetic).softmax(dim=-1)
+            wanted = Wanted(self._guide(mel), said, voice)
+            indices = self._model.quantizer.latents_to_indices(latents, stages)
+            for _ in range(self._rounds):
+                for stage in range(stages):
+                    indices = self._improved(indices, stage, latents, wanted)
+            self._found = key, indices
         return self._found[1]
 
-    def _descend(self, mel: Tensor, phonetic: Tensor, latents: Tensor, spoken: Spoken, stages: int) -> Tensor:
-        """The best moves [1, F, stages, N] of all steps."""
-        target = self._guide(mel)
-        said = self._guide.phones_said(phonetic).softmax(dim=-1)
+    def _improved(self, indices: Tensor, stage: int, latents: Tensor, wanted: Wanted) -> Tensor:
+        """Indices [1, F, Q] whose `stage` has had others tried in place of every one."""
+        quantizer = self._model.quantizer
+        slopes = self._slopes(indices, stage, wanted)
+        bits = torch.zeros_like(slopes)
+        if self._prior is not None:
+            bits = torch.from_numpy(point_bits(indices[0].cpu().numpy(), self._prior, stage)).to(slopes)
+        left = quantizer.first_left(latents)[0]
+        for before in range(stage):
+            left = left - quantizer.said(indices[0, :, before], before)
+        away = quantizer.point_distances(left, stage)
+        price = _NEAR * away + _BIT * bits
+        promise = _PROMISE_NEAR * away + _BIT * bits + _PROMISE_SLOPE * slopes
+        others = promise.topk(self._tried, dim=-1, largest=False).indices
+        for first in range(min(_APART, len(left))):
+            places = torch.arange(first, len(left), _APART, device=left.device)
+            choices = torch.cat([indices[0, places, stage, None], others[places]], dim=1).T
+            trials = indices.expand(len(choices), -1, -1).clone()
+            trials[:, places, stage] = choices
+            if stage + 1 < indices.shape[2]:  # the next stage says what is left over then
+                rest = left[places] - quantizer.said(choices[1:], stage)
+                follow = quantizer.nearest(rest, stage + 1)
+                trials[1:, places, stage + 1] = torch.where(
+                    choices[1:] == choices[0], trials[1:, places, stage + 1], follow
+                )
+            costs = torch.cat([self._costs(some, wanted) for some in trials.split(max(1, _AT_ONCE // len(left)))])
+            around = F.pad(costs, (1, 1)).unfold(1, 3, 1).sum(-1)[:, places]
+            best = (around + price[places].gather(1, choices.T).T).argmin(0)
+            indices = indices.clone()
+            indices[0, places] = trials[best, places]
+        return indices
+
+    def _slopes(self, indices: Tensor, stage: int, wanted: Wanted) -> Tensor:
+        """How the costs of a stretch would change if an index of a stage were another, were they linear, [F, 1000]."""
+        quantizer = self._model.quantizer
         with torch.inference_mode(False), torch.enable_grad():
-            target = Speech(*(part.clone() for part in target))
-            said, latents, voice = said.clone(), latents.clone(), spoken.clone()
-            numbers = self._model.quantizer.numbers
-            moved = torch.zeros(*latents.shape[:2], stages, numbers, device=latents.device, requires_grad=True)
-            step, pace = _PACE * numbers**-0.5, torch.zeros_like(moved)
-            best, found = float("inf"), moved.detach()
-            for _ in range(self._steps):
-                distance = self._distance(target, said, latents, voice, moved)
-                if distance.item() < best:
-                    best, found = distance.item(), moved.detach().clone()
-                near = _NEAR * moved.square().sum((2, 3)).mean()
-                (slope,) = torch.autograd.grad(distance + near, moved)
-                usual = slope.square().mean((0, 1, 3), keepdim=True).sqrt() + 1e-9
-                pace = _MOMENTUM * pace + (1 - _MOMENTUM) * (slope / usual).clamp(-_STEEPEST, _STEEPEST)
-                moved = (moved - step * pace).detach().requires_grad_()
-            if self._distance(target, said, latents, voice, moved).item() < best:
-                found = moved.detach()
-        return found
+            wanted = Wanted(
+                Speech(*(part.clone() for part in wanted.speech)), wanted.phones.clone(), wanted.voice.clone()
+            )
+            latents = quantizer.indices_to_latents(indices).clone().requires_grad_()
+            (slope,) = torch.autograd.grad(self._costs_of(latents, wanted).sum(), latents)
+        every = torch.zeros(1, POINTS, stage + 1, dtype=torch.int64, device=indices.device)
+        every[0, :, stage] = torch.arange(POINTS)
+        found: Tensor = slope[0].float() @ quantizer.indices_to_latents(every)[0].float().T
+        return found - found.gather(1, indices[0, :, stage, None])
 
-    def _distance(self, target: Speech, said: Tensor, latents: Tensor, voice: Spoken, moved: Tensor) -> Tensor:
-        """How far from its target moved latents decode, the price of their indices included."""
-        stages = moved.shape[2]
-        counts = torch.full((1,), stages, device=latents.device)
-        quantised, codes = self._model.quantizer.latents_to_codes(latents, counts, moved=moved)
-        phonetic, speech = self._model.decoder(quantised, voice.vector)
-        speech = voice.toned(speech)
+    def _costs(self, indices: Tensor, wanted: Wanted) -> Tensor:
+        """How far from what is wanted every frame of indices [B, F, Q] decodes, [B, F]."""
+        return self._costs_of(self._model.quantizer.indices_to_latents(indices), wanted)
+
+    def _costs_of(self, latents: Tensor, wanted: Wanted) -> Tensor:
+        """The same of quantised latents [B, F, D]."""
+        phonetic, speech = self._model.decoder(latents, wanted.voice.vector.expand(len(latents), -1))
+        mel, target = wanted.voice.toned(speech).mel, wanted.speech
+        frames = latents.shape[1]
+
+        def per_frame(x: Tensor) -> Tensor:
+            return x.unflatten(1, (frames, -1)).flatten(2).mean(-1)
+
         voiced = (target.voicing > 0).float()
-        mel, true = speech.mel, target.mel
-        total = F.l1_loss(mel, true) + _DELTA * F.l1_loss(mel.diff(dim=1), true.diff(dim=1))
-        total = total + _PITCH * ((speech.pitch - target.pitch).abs() * voiced).sum() / voiced.sum().clamp_min(1)
-        total = total + _VOICING * F.binary_cross_entropy_with_logits(speech.voicing, voiced)
-        if mel.shape[1] >= SEGMENT_FRAMES:
-            total = total + _CORRELATION * self._correlation(mel, true)
+        change = F.pad((mel.diff(dim=1) - target.mel.diff(dim=1)).abs(), (0, 0, 0, 1))
+        off = (speech.pitch - target.pitch).abs() * voiced / voiced.mean().clamp_min(0.01)
+        voicing = F.binary_cross_entropy_with_logits(speech.voicing, voiced.expand_as(speech.voicing), reduction="none")
         heard = self._guide.phones_heard(phonetic).log_softmax(dim=-1)
-        total = total + _PHONES * (said * (said.clamp_min(1e-6).log() - heard)).sum(-1).mean()
-        return total if self._prior is None else total + _BIT * self._bits(self._prior, codes)
-
-    def _bits(self, prior: NeuralPrior, codes: Tensor) -> Tensor:
-        """Bits a frame of codes [1, F, Q, 4] in the context they are in, with the slope between the levels beside.
-
-        Codes of codebooks carry no gradient: there, bits decide between steps and not where they lead.
-        """
-        fsq = self._model.quantizer.fsq
-        digits = fsq.codes_to_digits(codes.detach())[0].cpu().numpy()
-        price, slope = digit_prices(digits, prior)
-        half = (fsq.levels // 2).float()
-        slopes = torch.from_numpy(slope).to(codes.device) * half
-        return float(price.sum(axis=(1, 2)).mean()) + (slopes * (codes - codes.detach())[0]).sum((1, 2)).mean()
+        misheard = (wanted.phones * (wanted.phones.clamp_min(1e-6).log() - heard)).sum(-1)
+        return (
+            per_frame((mel - target.mel).abs())
+            + _DELTA * per_frame(change)
+            + _CORRELATION * per_frame(self._correlation.along(mel, target.mel))
+            + _PITCH * per_frame(off)
+            + _VOICING * per_frame(voicing)
+            + _PHONES * per_frame(misheard)
+        )
 
 
 def _digest(stages: int, *tensors: Tensor) -> bytes:
@@ -155,28 +197,3 @@ def _digest(stages: int, *tensors: Tensor) -> bytes:
     for tensor in tensors:
         content.update(tensor.cpu().numpy().tobytes())
     return content.digest()
-
-
-def digit_prices(
-    digits: NDArray[np.int64], prior: NeuralPrior
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What every digit of a stretch costs, and how the price changes from the level below to the one above.
-
-    Args:
-        digits: [F, Q, 4].
-        prior: What codes them.
-
-    Returns:
-        Bits [F, Q, 4], and bits a level [F, Q, 4].
-    """
-    rows = prior_rows(digits_to_indices(digits), prior)
-    frames = np.arange(len(digits))
-    price, slope = (np.empty(digits.shape, np.float32) for _ in range(2))
-    for number, frequencies in enumerate(rows):
-        place = (slice(None), *divmod(number, digits.shape[2]))
-        bits = -np.log2(frequencies / TOTAL)
-        own = digits[place]
-        above, below = np.minimum(own + 1, bits.shape[1] - 1), np.maximum(own - 1, 0)
-        price[place] = bits[frames, own]
-        slope[place] = (bits[frames, above] - bits[frames, below]) / (above - below)
-    return price, slope

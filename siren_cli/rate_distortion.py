@@ -54,24 +54,29 @@ class RateDistortion:
         self._weight = weight
 
     @torch.inference_mode()
-    def indices(self, latents: Tensor, stages: int, moved: Tensor | None = None) -> NDArray[np.int16]:
+    def indices(self, latents: Tensor, stages: int, found: Tensor | None = None) -> NDArray[np.int16]:
         """Chooses the indices of one group, whose prior starts anew.
 
         Args:
             latents: Latents [F, D] of the factorizer.
             stages: 1 or 2.
-            moved: How far a search has moved them where they are rounded [F, stages, N], if there was one.
+            found: What a search has found for them [F, stages], if there was one: what is near to that is chosen. Where
+                a first stage departs from it, the second says what is left of the latents.
 
         Returns:
             Indices [F, stages], 0..999.
         """
+        quantizer = self._quantizer
         walk = PriorWalk(self._prior, len(latents), stages)
         digits = np.empty((len(latents), stages, len(FSQ_LEVELS)), np.int64)
-        for frame, left in enumerate(self._quantizer.first_left(latents)):
+        for frame, left in enumerate(quantizer.first_left(latents)):
+            near = None if found is None else found[frame].tolist()
             for stage in range(stages):
-                step = None if moved is None else moved[frame, stage]
-                digits[frame, stage] = self._choose(walk, self._quantizer.digit_distances(left, stage, step))
-                left = left - self._quantizer.said(digits[frame, stage], stage)
+                distances = quantizer.digit_distances(left, stage, None if near is None else near[stage])
+                digits[frame, stage] = self._choose(walk, distances)
+                index = int(digits_to_indices(digits[frame, stage]))
+                left = left - quantizer.said(torch.tensor(index, device=left.device), stage)
+                near = near if near is not None and near[stage] == index else None
         return digits_to_indices(digits)
 
     def _choose(self, walk: PriorWalk, distances: NDArray[np.float64]) -> list[int]:

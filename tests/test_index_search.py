@@ -13,21 +13,20 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import siren_cli
+from siren_cli import index_search
 from siren_cli.__main__ import main
 from siren_cli.closeness import mel_distance_db, short_time_intelligibility
 from siren_cli.codec import Codec
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.index_search import IndexSearch, digit_prices
+from siren_cli.index_search import IndexSearch, Wanted
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import speak
 from siren_cli.packets import encode_packets
-from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
-from siren_format.packing import indices_to_digits
-from siren_format.prior import NeuralPrior
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "effort.md"
 Wav = NDArray[np.float32]
@@ -102,14 +101,14 @@ def test_a_search_can_save_bits_as_well(packaged: Codec, talk: Wav) -> None:
 
 def test_rate_control_searches_once(packaged: Codec, talk: Wav, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    distance = IndexSearch._distance
-    monkeypatch.setattr(IndexSearch, "_distance", lambda self, *of: asked.append(1) or distance(self, *of))
+    costs = IndexSearch._costs
+    monkeypatch.setattr(IndexSearch, "_costs", lambda self, *of: asked.append(1) or costs(self, *of))
     codec = packaged.searching(2)
     plain = codec.encode(talk, 16_000)
     once = len(asked)
     (packet,) = encode_packets(codec, talk, 16_000, stages=1, max_bytes=60, voice="each")
     (smaller,) = encode_packets(codec, talk, 16_000, stages=1, max_bytes=len(packet) - 1, voice="each", max_packets=1)
-    assert len(smaller) < len(packet) and once == len(asked) == 3
+    assert len(smaller) < len(packet) and once == len(asked) > 0
     assert (codec.encode(talk, 16_000).indices == plain.indices).all()
     codec.encode(talk[:32_000], 16_000)
     assert len(asked) == 2 * once
@@ -151,46 +150,59 @@ def test_many_files_are_searched_as_one_is(short_clips: list[Path], packaged: Co
     assert data == packaged.searching(1).encode(talk, 16_000).to_bytes()
 
 
-def test_prices_are_those_of_the_coder(packaged: Codec, talk: Wav) -> None:
-    prior = packaged.packet_source
-    assert isinstance(prior, NeuralPrior)
-    indices = packaged.encode(talk, 16_000, stages=2).indices
-    digits = indices_to_digits(indices).astype(np.int64)
-    price, slope = digit_prices(digits, prior)
-    exact = prior_digit_bits(indices, prior)
-    np.testing.assert_allclose(price.sum(), np.sum(exact), rtol=1e-5)
-    assert price.shape == slope.shape == digits.shape
-    assert slope.min() < 0 < slope.max()
-
-
-def test_moves_that_are_none_change_nothing() -> None:
+def test_points_of_a_lattice_are_as_far_apart_as_their_digits() -> None:
     torch.manual_seed(3)
     quantizer = SirenModel(ModelConfig.tiny()).quantizer
-    latents = torch.randn(2, 9, 16)
-    for stages in (1, 2):
-        still = torch.zeros(2, 9, stages, 4)
-        unmoved = quantizer.latents_to_indices(latents, stages, still)
-        assert torch.equal(unmoved, quantizer.latents_to_indices(latents, stages))
-        pushed = quantizer.latents_to_indices(latents, stages, still + 50.0)
-        assert (pushed[..., 0] == 999).all()
-
-
-def test_the_search_goes_downhill(tiny_model: Path, talk: Wav) -> None:
-    codec = siren_cli.load(tiny_model)
-    networks = codec.networks
-    assert networks.guide is not None
-    search = IndexSearch(networks, None, 8)
     with torch.inference_mode():
-        mel = networks.mel(torch.from_numpy(talk[: 10 * 2_560])[None])
-        phonetic, latents = networks.factorizer.semantic(mel)
-        voice = speak(networks, None)
-        target, said = networks.guide(mel), networks.guide.phones_said(phonetic).softmax(-1)
-        moved = search.moves(mel, phonetic, latents, voice, 2)
-        before, after = (
-            float(search._distance(target, said, latents, voice, moves)) for moves in (torch.zeros_like(moved), moved)
-        )
-    assert moved.shape == (1, 10, 2, 4)
+        left = quantizer.first_left(torch.randn(9, 16))
+        indices = quantizer.nearest(left, 0)
+        assert torch.equal(quantizer.point_distances(left, 0).argmin(-1), indices)
+        apart = quantizer.digit_distances(left[0], 0, 539)
+        assert apart[3, 2, 3, 2] == 0.0 and apart[5, 2, 3, 1] == 5.0
+        assert np.argmin(quantizer.digit_distances(left[0], 0).transpose()) == int(indices[0])
+
+
+def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Wanted]:
+    """Log-mel, phonetic features and latents of ten frames, and what they should come back as."""
+    assert networks.guide is not None
+    mel = networks.mel(torch.from_numpy(talk[: 10 * 2_560])[None])
+    phonetic, latents = networks.factorizer.semantic(mel)
+    said = networks.guide.phones_said(phonetic).softmax(-1)
+    return mel, phonetic, latents, Wanted(networks.guide(mel), said, speak(networks, None))
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+@pytest.mark.parametrize("effort", [8, 40])
+def test_what_is_found_decodes_nearer_to_what_is_wanted(
+    effort: int, stages: int, tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model that rounds four numbers and has no prior, however far from its guess."""
+    monkeypatch.setattr(index_search, "_NEAR", 0.0)
+    networks = siren_cli.load(tiny_model).networks
+    search = IndexSearch(networks, None, effort)
+    with torch.inference_mode():
+        mel, phonetic, latents, wanted = begin(networks, talk)
+        guess = networks.quantizer.latents_to_indices(latents, stages)
+        found = search.find(mel, phonetic, latents, wanted.voice, stages)
+        before, after = (float(search._costs(indices, wanted).mean()) for indices in (guess, found))
+    assert found.shape == (1, 10, stages)
     assert after < before
+
+
+def test_slopes_tell_what_a_small_change_would_cost(tiny_model: Path, talk: Wav) -> None:
+    networks = siren_cli.load(tiny_model).networks
+    search = IndexSearch(networks, None, 1)
+    with torch.inference_mode():
+        _, _, latents, wanted = begin(networks, talk)
+        indices = networks.quantizer.latents_to_indices(latents, 2)
+        slopes = search._slopes(indices, 1, wanted)
+        other = indices.clone()
+        other[0, 4, 1] = (indices[0, 4, 1] + 340) % 1_000
+        here, there = (networks.quantizer.indices_to_latents(some) for some in (indices, other))
+        share = 1e-2
+        costs = [float(search._costs_of(some, wanted).sum()) for some in (here, here + share * (there - here))]
+    assert float(slopes[4, indices[0, 4, 1]]) == 0.0
+    assert (costs[1] - costs[0]) / share == pytest.approx(float(slopes[4, other[0, 4, 1]]), rel=0.1, abs=0.02)
 
 
 def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,14 +53,10 @@ def error_of(codec: Codec, latents: torch.Tensor, indices: NDArray[np.int16]) ->
     """Mean squared distance of latents from what two stages say, as the second stage counts it."""
     quantizer = codec.networks.quantizer
     assert isinstance(quantizer, ResidualCodebooks)
-    digits = indices_to_digits(indices)
-    distances = []
     with torch.inference_mode():
-        for frame, left in enumerate(latents):
-            for stage in range(2):
-                left = left - quantizer.said(digits[frame, stage], stage)
-            distances.append(float((left * quantizer.weights[1]).square().sum()))
-    return float(np.mean(distances))
+        for stage in range(2):
+            latents = latents - quantizer.said(torch.from_numpy(indices[:, stage].astype(np.int64)), stage)
+        return float((latents * quantizer.weights[1]).square().sum(-1).mean())
 
 
 def steps_of(codec: Codec, latents: torch.Tensor, indices: NDArray[np.int16]) -> NDArray[np.float64]:

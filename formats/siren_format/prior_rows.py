@@ -120,22 +120,45 @@ def prior_rows(
         For each of the 4 Q digits of a frame, frequencies [F, 8 or 5] that sum to 65536, each at least 1.
     """
     machine = _machine(prior, kind)
-    digits = indices_to_digits(indices).reshape(len(indices), -1).astype(np.int64)
-    count = digits.shape[1]
-    rows = digits + np.array(DIGIT_OFFSETS[:count])
-    state = machine.embed[rows].sum(axis=1).clip(-ACTIVATION_MAX, ACTIVATION_MAX)
-    for level, dilation in enumerate(machine.dilations):
-        before = _delayed(state, machine.start[level], dilation)
-        state = machine.block(level, state, np.concatenate([state, before], axis=1))
-    width = machine.head_width
-    late = _delayed(state, machine.start[-1], 1)
-    sums = late @ machine.context[: count * width].T + machine.context_bias[: count * width]
+    rows, sums = _digit_rows(indices), _context_sums(machine, indices)
+    count, width = rows.shape[1], machine.head_width
     frequencies = []
     for digit in range(count):
         logits = machine.logits(digit, sums[:, digit * width : (digit + 1) * width])
         frequencies.append(_rows_of(logits.astype(np.int64), machine.exp2))
-        sums += machine.earlier[rows[:, digit], : count * width]
+        sums += machine.earlier[rows[:, digit], : sums.shape[1]]
     return frequencies
+
+
+def point_bits(indices: NDArray[np.integer[Any]], prior: NeuralPrior, stage: int) -> NDArray[np.float32]:
+    """Compute what every index of a stage would cost in each frame, all frames and stages before it being known.
+
+    Args:
+        indices: Indices [F, Q] of one group.
+        prior: The prior.
+        stage: Which stage's, from 0.
+
+    Returns:
+        Minus the base-2 logarithms of the probabilities [F, 1000], in bits.
+    """
+    machine = _machine(prior, None)
+    rows, sums = _digit_rows(indices), _context_sums(machine, indices)
+    frames, width = len(indices), machine.head_width
+    first, end = _DIGITS * stage, _DIGITS * (stage + 1)
+    for digit in range(first):
+        sums += machine.earlier[rows[:, digit], : sums.shape[1]]
+    heads = sums[:, None, first * width : end * width]  # of the digits that follow, for all values of those before
+    bits = np.zeros((frames, 1))
+    for digit in range(first, end):
+        logits = machine.logits(digit, heads[..., :width]).astype(np.int64)
+        frequencies = _rows_of(logits.reshape(-1, logits.shape[-1]), machine.exp2).reshape(logits.shape)
+        bits = (bits[..., None] - np.log2(frequencies / TOTAL)).reshape(frames, -1)
+        values = machine.earlier[DIGIT_OFFSETS[digit] : DIGIT_OFFSETS[digit] + DIGIT_LEVELS[digit]]
+        heads = heads[:, :, None, width:] + values[:, (digit + 1) * width : end * width]
+        heads = heads.reshape(frames, bits.shape[1], -1 if digit + 1 < end else 0)
+    # The first digit varies slowest here, and fastest in an index.
+    ordered = bits.reshape(-1, *LEVELS).transpose(0, 4, 3, 2, 1)
+    return ordered.reshape(len(indices), -1).astype(np.float32)
 
 
 class PriorWalk:
@@ -233,6 +256,25 @@ def _scaled_float(sums: Numbers) -> Numbers:
 def _scaled_int(sums: Numbers) -> Numbers:
     scaled: Numbers = (sums + _HALF) >> WEIGHT_BITS
     return scaled
+
+
+def _digit_rows(indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Indices [F, Q] -> which rows of ``embed`` and ``earlier`` their digits have [F, 4 Q]."""
+    digits = indices_to_digits(indices).reshape(len(indices), -1).astype(np.int64)
+    rows: NDArray[np.int64] = digits + np.array(DIGIT_OFFSETS[: digits.shape[1]])
+    return rows
+
+
+def _context_sums(machine: _Machine, indices: NDArray[np.integer[Any]]) -> Numbers:
+    """What the frames before make of the accumulators of every head in each frame of a group [F, 4 Q U]."""
+    rows = _digit_rows(indices)
+    size = rows.shape[1] * machine.head_width
+    state = machine.embed[rows].sum(axis=1).clip(-ACTIVATION_MAX, ACTIVATION_MAX)
+    for level, dilation in enumerate(machine.dilations):
+        before = _delayed(state, machine.start[level], dilation)
+        state = machine.block(level, state, np.concatenate([state, before], axis=1))
+    sums: Numbers = _delayed(state, machine.start[-1], 1) @ machine.context[:size].T + machine.context_bias[:size]
+    return sums
 
 
 def _delayed(states: Numbers, start: Numbers, frames: int) -> Numbers:

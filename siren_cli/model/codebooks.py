@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.model.quantizer import FiniteScalar
-
-POINTS = math.prod(FSQ_LEVELS)
+from siren_cli.model.quantizer import POINTS, FiniteScalar, on_lattice
 
 _NEARNESS = 4.0
 """Squared steps of `digit_distances` in one of moves: places lie nearer to each other than levels, and what bits are
@@ -50,7 +48,6 @@ class ResidualCodebooks(nn.Module):
 
     def __init__(self, numbers: int, width: int, stages: int) -> None:
         super().__init__()
-        self.numbers = numbers
         self.fsq = FiniteScalar(FSQ_LEVELS)
         self.register_buffer("places", torch.randn(stages, POINTS, numbers, device="cpu"))
         self.register_buffer("prices", torch.zeros(stages, POINTS))
@@ -66,28 +63,20 @@ class ResidualCodebooks(nn.Module):
         return quantised, self.fsq.codes_to_digits(codes)
 
     def latents_to_codes(
-        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True, moved: Tensor | None = None
+        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True
     ) -> tuple[Tensor, Tensor]:
         """Like `forward`, but with the codes [B, F, Q, 4], and perhaps not `rounded`.
 
-        Before a stage looks for the nearest point the latents may be `moved` [B, F, stages, K], in its `steps`; stages
-        that it does not have are left out. The quantised latents carry the gradient of latents and moves, straight
-        through the choice; the codes carry none.
+        The quantised latents carry the gradient of the latents, straight through the choice; the codes carry none.
         """
         latents = latents.float()
-        said, shift = torch.zeros_like(latents), torch.zeros_like(latents)
+        said = torch.zeros_like(latents)
         codes = []
-        for stage in range(len(self.places) if moved is None else moved.shape[2]):
-            left = latents - said
-            if moved is not None:
-                step = self.steps[stage].float().sqrt() / self.weights[stage].float()
-                left, shift = left + step * moved[:, :, stage], shift + step * moved[:, :, stage]
-            points = self.distances(left.detach(), stage).argmin(-1)
+        for stage in range(len(self.places)):
+            points = self.nearest((latents - said).detach(), stage)
             codes.append(self.fsq.digits_to_codes(points[..., None] // self.radix % self.fsq.levels))
-            said = said + self.places[stage].float()[points] * (stage_counts > stage)[:, None, None]
-        through = latents + shift
-        if rounded:
-            through = said + (through - through.detach())
+            said = said + self.said(points, stage) * (stage_counts > stage)[:, None, None]
+        through = said + (latents - latents.detach()) if rounded else latents
         return self.widen(through).float(), torch.stack(codes, dim=2)
 
     def distances(self, left: Tensor, stage: int) -> Tensor:
@@ -105,27 +94,35 @@ class ResidualCodebooks(nn.Module):
         """What the first stage has to say of latents [..., K]: all of them."""
         return latents.float()
 
-    def digit_distances(self, left: Tensor, stage: int, moved: Tensor | None = None) -> NDArray[np.float64]:
-        """Distances [8, 5, 5, 5] of the points from what is left to say [K], perhaps `moved` [K], in squared steps."""
-        if moved is not None:
-            left = left + self.steps[stage].float().sqrt() / self.weights[stage].float() * moved
+    def point_distances(self, left: Tensor, stage: int) -> Tensor:
+        """Distances [..., 1000] of a stage's points from what is left to say [..., K], without prices, in steps."""
+        own = (left.float() * self.weights[stage].float()).square().sum(-1, keepdim=True)
+        distances: Tensor = (self.distances(left, stage) - self.prices[stage].float() + own) / self.steps[stage].float()
+        return distances
+
+    def digit_distances(self, left: Tensor, stage: int, found: int | None = None) -> NDArray[np.float64]:
+        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [K] or from the one `found`."""
         squared_step = self.steps[stage].float() / _NEARNESS
-        distances = (self.distances(left, stage) / squared_step).double().cpu().numpy()
-        return distances.reshape(FSQ_LEVELS[::-1]).transpose()
+        return on_lattice(self.distances(left if found is None else self.places[stage][found], stage) / squared_step)
 
-    def said(self, digits: NDArray[np.int64], stage: int) -> Tensor:
-        """What a stage's digits [4] say of the latents, [K]."""
-        place: Tensor = self.places[stage].float()[int(digits @ self.radix.cpu().numpy())]
-        return place
+    def nearest(self, left: Tensor, stage: int) -> Tensor:
+        """Indices [...] of what a stage takes for what is left to say [..., K]."""
+        return self.distances(left, stage).argmin(-1)
 
-    def latents_to_indices(self, latents: Tensor, stages: int, moved: Tensor | None = None) -> Tensor:
-        """Latents [B, F, K], perhaps `moved` [B, F, stages, K] → indices [B, F, stages], integers 0..999."""
-        counts = torch.full((len(latents),), stages, device=latents.device)
-        _, codes = self.latents_to_codes(latents, counts, moved=moved)
-        return (self.fsq.codes_to_digits(codes) * self.radix).sum(-1)[..., :stages]
+    def said(self, indices: Tensor, stage: int) -> Tensor:
+        """What a stage's indices [...] say of the latents, [..., K]."""
+        return self.places[stage].float()[indices]
+
+    def latents_to_indices(self, latents: Tensor, stages: int) -> Tensor:
+        """Latents [B, F, K] → indices [B, F, stages], integers 0..999."""
+        left, found = self.first_left(latents), []
+        for stage in range(stages):
+            found.append(self.nearest(left, stage))
+            left = left - self.said(found[-1], stage)
+        return torch.stack(found, dim=-1)
 
     def indices_to_latents(self, indices: Tensor) -> Tensor:
         """Indices [B, F, Q] → quantised latents [B, F, D]; Q may be less than the number of stages."""
-        said = [self.places[stage].float()[indices[..., stage]] for stage in range(indices.shape[-1])]
+        said = [self.said(indices[..., stage], stage) for stage in range(indices.shape[-1])]
         quantised: Tensor = self.widen(torch.stack(said).sum(0))
         return quantised

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from siren_cli.config import ModelConfig
 
@@ -13,6 +14,8 @@ _LOWEST_HZ = 150.0
 
 SEGMENT_FRAMES = 38
 """384 ms, as in STOI, in frames of 10 ms."""
+
+_PLACE_FRAMES = 4
 
 _AUDIBLE = 1e-4
 """Segments with less of the power of the crop's loudest, -40 dB, are silence."""
@@ -36,15 +39,38 @@ class EnvelopeCorrelation(nn.Module):
 
     def forward(self, decoded: Tensor, true: Tensor) -> Tensor:
         """Compares normalised log-mels [B, F, M], F at least 38."""
-        ours, theirs = (self._segments(mel) for mel in (decoded, true))
-        power = theirs.square().sum((2, 3))
-        heard = (power > _AUDIBLE * power.amax(1, keepdim=True)).float()
-        ours, theirs = (x - x.mean(-1, keepdim=True) for x in (ours, theirs))
-        floor = 1e-3 * power[..., None].sqrt() + 1e-9
-        alike = (ours * theirs).sum(-1) / (ours.norm(dim=-1) * theirs.norm(dim=-1) + floor.square())
-        return 1 - (alike.mean(-1) * heard).sum() / heard.sum().clamp_min(1)
+        ours, theirs = (
+            self._amplitudes(mel).unfold(1, SEGMENT_FRAMES, SEGMENT_FRAMES // 2) for mel in (decoded, true)
+        )
+        alike, heard = _alike(ours, theirs)
+        return 1 - (alike * heard).sum() / heard.sum().clamp_min(1)
 
-    def _segments(self, mel: Tensor) -> Tensor:
-        """Log-mels [B, F, M] to the amplitudes of the bands in half-overlapping segments [B, S, bands, 38]."""
+    def along(self, decoded: Tensor, true: Tensor) -> Tensor:
+        """The same of the 384 ms around every fourth frame, [B, F / 4], over the share of them where somebody speaks.
+
+        Args:
+            decoded: [B, F, M], F a multiple of 4.
+            true: [B, F, M] or [1, F, M].
+        """
+        around = (SEGMENT_FRAMES // 2, SEGMENT_FRAMES // 2 - _PLACE_FRAMES)
+        ours, theirs = (
+            F.pad(self._amplitudes(mel), (0, 0, *around)).unfold(1, SEGMENT_FRAMES, _PLACE_FRAMES)
+            for mel in (decoded, true)
+        )
+        alike, heard = _alike(ours, theirs)
+        return (1 - alike) * heard / heard.mean(1, keepdim=True).clamp_min(0.05)
+
+    def _amplitudes(self, mel: Tensor) -> Tensor:
+        """Log-mels [B, F, M] to the amplitudes of the bands [B, F, bands]."""
         power = (2 * (mel.float() * self._std + self._mean)).exp() @ self._bands.to(mel.device)
-        return (power + 1e-12).sqrt().unfold(1, SEGMENT_FRAMES, SEGMENT_FRAMES // 2)
+        return (power + 1e-12).sqrt()
+
+
+def _alike(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean correlation over the bands of segments of amplitudes [B, S, bands, 38], and which are not silent, [B, S]."""
+    power = theirs.square().sum((2, 3))
+    heard = (power > _AUDIBLE * power.amax(1, keepdim=True)).float()
+    ours, theirs = (x - x.mean(-1, keepdim=True) for x in (ours, theirs))
+    floor = 1e-3 * power[..., None].sqrt() + 1e-9
+    alike = (ours * theirs).sum(-1) / (ours.norm(dim=-1) * theirs.norm(dim=-1) + floor.square())
+    return alike.mean(-1), heard

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
 
+POINTS = math.prod(FSQ_LEVELS)
+"""Of a stage's lattice."""
+
 
 class FiniteScalar(nn.Module):
     """Rounds every dimension to one of its levels, with the gradient passed straight through.
@@ -69,7 +72,6 @@ class ResidualFSQ(nn.Module):
     def __init__(self, width: int, stages: int) -> None:
         super().__init__()
         self.fsq = FiniteScalar(FSQ_LEVELS)
-        self.numbers = len(FSQ_LEVELS)
         self.norm = nn.LayerNorm(width)
         self.narrow = nn.ModuleList(nn.Linear(width, len(FSQ_LEVELS)) for _ in range(stages))
         self.widen = nn.ModuleList(nn.Linear(len(FSQ_LEVELS), width) for _ in range(stages))
@@ -90,18 +92,14 @@ class ResidualFSQ(nn.Module):
         return quantised, self.fsq.codes_to_digits(codes.detach())
 
     def latents_to_codes(
-        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True, moved: Tensor | None = None
+        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`.
-
-        What a stage rounds may be `moved` [B, F, stages, 4] first; stages that it does not have are left out.
-        """
+        """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`."""
         residual = self.first_left(latents)
         quantised = torch.zeros_like(residual)
         codes = []
-        for stage in range(len(self.narrow) if moved is None else moved.shape[2]):
-            narrowed = self.narrow[stage](residual)
-            codes.append(self.fsq(narrowed if moved is None else narrowed + moved[:, :, stage], rounded=rounded))
+        for stage in range(len(self.narrow)):
+            codes.append(self.fsq(self.narrow[stage](residual), rounded=rounded))
             part = self.widen[stage](codes[-1]).float() * (stage_counts > stage)[:, None, None]
             quantised = quantised + part
             residual = residual - part
@@ -112,36 +110,48 @@ class ResidualFSQ(nn.Module):
         left: Tensor = self.norm(latents).float()
         return left
 
-    def digit_distances(self, left: Tensor, stage: int, moved: Tensor | None = None) -> NDArray[np.float64]:
-        """Distances [8, 5, 5, 5] of the lattice's points from what is left to say [D], perhaps `moved` [4], in squared
-        steps of a level.
-        """
-        narrowed = self.narrow[stage](left)
+    def point_distances(self, left: Tensor, stage: int) -> Tensor:
+        """Distances [..., 1000] of a stage's points from what is left to say [..., D], in squared steps of a level."""
         half = self.fsq.levels // 2
-        positions = self.fsq(narrowed if moved is None else narrowed + moved, rounded=False) * half + half
-        apart = [
-            (np.arange(levels) - position) ** 2 for levels, position in zip(FSQ_LEVELS, positions.tolist(), strict=True)
-        ]
-        distances: NDArray[np.float64] = sum(np.ix_(*apart), start=np.zeros(FSQ_LEVELS))
-        return distances
+        return self._apart(self.fsq(self.narrow[stage](left), rounded=False) * half + half)
 
-    def said(self, digits: NDArray[np.int64], stage: int) -> Tensor:
-        """What a stage's digits [4] say, [D]."""
-        codes = self.fsq.digits_to_codes(torch.from_numpy(digits).to(self.fsq.levels.device))
+    def digit_distances(self, left: Tensor, stage: int, found: int | None = None) -> NDArray[np.float64]:
+        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [D] or from the one `found`."""
+        if found is None:
+            distances = self.point_distances(left, stage)
+        else:
+            distances = self._apart((found // self.radix % self.fsq.levels).float())
+        return on_lattice(distances)
+
+    def _apart(self, positions: Tensor) -> Tensor:
+        """Squared distances of all points [..., 1000] from positions [..., 4] among the levels, counted from 0."""
+        points = torch.arange(POINTS, device=positions.device)
+        apart: Tensor = (positions[..., None, :] - points[:, None] // self.radix % self.fsq.levels).square().sum(-1)
+        return apart
+
+    def nearest(self, left: Tensor, stage: int) -> Tensor:
+        """Indices [...] of what a stage takes for what is left to say [..., D]."""
+        digits = self.fsq.codes_to_digits(self.fsq(self.narrow[stage](left)))
+        indices: Tensor = (digits * self.radix).sum(-1)
+        return indices
+
+    def said(self, indices: Tensor, stage: int) -> Tensor:
+        """What a stage's indices [...] say, [..., D]."""
+        codes = self.fsq.digits_to_codes(indices[..., None] // self.radix % self.fsq.levels)
         part: Tensor = self.widen[stage](codes).float()
         return part
 
-    def latents_to_indices(self, latents: Tensor, stages: int, moved: Tensor | None = None) -> Tensor:
-        """Latents [B, F, D], perhaps `moved` [B, F, stages, 4] → indices [B, F, stages], integers 0..999."""
+    def latents_to_indices(self, latents: Tensor, stages: int) -> Tensor:
+        """Latents [B, F, D] → indices [B, F, stages], integers 0..999."""
         counts = torch.full((len(latents),), stages, device=latents.device)
-        _, codes = self.latents_to_codes(latents, counts, moved=moved)
+        _, codes = self.latents_to_codes(latents, counts)
         return (self.fsq.codes_to_digits(codes) * self.radix).sum(-1)[..., :stages]
 
     def indices_to_latents(self, indices: Tensor) -> Tensor:
         """Indices [B, F, Q] → quantised latents [B, F, D]; Q may be less than the number of stages."""
-        digits = indices[..., None] // self.radix % self.fsq.levels
-        parts = [
-            self.widen[stage](self.fsq.digits_to_codes(digits[:, :, stage]))
-            for stage in range(indices.shape[-1])
-        ]
-        return torch.stack(parts).sum(0)
+        return torch.stack([self.said(indices[..., stage], stage) for stage in range(indices.shape[-1])]).sum(0)
+
+
+def on_lattice(values: Tensor) -> NDArray[np.float64]:
+    """Values of a stage's points [1000], in the order of indices → [8, 5, 5, 5], a dimension for each digit."""
+    return values.double().cpu().numpy().reshape(FSQ_LEVELS[::-1]).transpose()

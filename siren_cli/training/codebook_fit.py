@@ -7,7 +7,8 @@ from torch import Tensor
 
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.model.build import SirenModel
-from siren_cli.model.codebooks import POINTS, ResidualCodebooks
+from siren_cli.model.codebooks import ResidualCodebooks
+from siren_cli.model.quantizer import POINTS
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Crops
 from siren_cli.training.semantic_stage import latent_parts

@@ -20,7 +20,7 @@ from siren_format.errors import BadPayload
 from siren_format.layout import parse_layout
 from siren_format.limits import Coder
 from siren_format.prior import DIGIT_LEVELS, NeuralPrior
-from siren_format.prior_rows import PriorWalk, largest_sum, prior_digit_bits, prior_rows
+from siren_format.prior_rows import PriorWalk, largest_sum, point_bits, prior_digit_bits, prior_rows
 from siren_format.prior_voice import voice_bits
 from siren_format.stream import Stream, bytes_to_stream, encode_payload, stream_to_bytes
 from tests.formats import reference_prior
@@ -101,6 +101,20 @@ def test_round_trip_and_length(indices: NDArray[np.int16]) -> None:
     assert bits.shape == (*indices.shape, 4)
     # The bound of the issue: 2 % and a byte above the model's own cross-entropy.
     assert 8 * len(payload) <= 1.02 * bits.sum() + 8
+
+
+@settings(deadline=None, max_examples=10)
+@given(indices=index_arrays(most_frames=4), data=st.data())
+def test_bits_of_every_point_are_those_of_the_coder(indices: NDArray[np.int16], data: st.DataObject) -> None:
+    for stage in range(indices.shape[1]):
+        every = point_bits(indices, PRIOR, stage)
+        assert every.shape == (len(indices), 1_000)
+        np.testing.assert_allclose(np.exp2(-every.astype(np.float64)).sum(axis=1), 1.0, rtol=1e-5)
+        frame, point = data.draw(st.integers(0, len(indices) - 1)), data.draw(st.integers(0, 999))
+        other = indices.copy()
+        other[frame, stage] = point
+        own = prior_digit_bits(other, PRIOR)[frame, stage].sum()
+        assert every[frame, point] == pytest.approx(own, rel=1e-5)
 
 
 @settings(deadline=None, max_examples=20)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.model.codebooks import POINTS, ResidualCodebooks
+from siren_cli.model.codebooks import ResidualCodebooks
 from siren_cli.model.latent_head import LatentHead
+from siren_cli.model.quantizer import POINTS
 from siren_format.packing import indices_to_digits
 
 
@@ -64,27 +65,30 @@ def test_every_item_has_its_own_number_of_stages(quantizer: ResidualCodebooks) -
         torch.testing.assert_close(quantised[item], alone[0])
 
 
-def test_distances_of_digits_are_least_where_the_index_is(quantizer: ResidualCodebooks) -> None:
+def test_distances_are_least_where_the_index_is(quantizer: ResidualCodebooks) -> None:
+    quantizer.prices.zero_()
     latents = _latents(1, 10)
     indices = quantizer.latents_to_indices(latents, 2)[0]
-    for frame in range(10):
-        left = quantizer.first_left(latents[0, frame])
-        for stage in range(2):
-            distances = quantizer.digit_distances(left, stage)
-            digits = np.array(np.unravel_index(distances.argmin(), distances.shape))
+    left = quantizer.first_left(latents)[0]
+    for stage in range(2):
+        distances = quantizer.point_distances(left, stage)
+        apart = (left[0] - quantizer.places[stage]) * quantizer.weights[stage]
+        torch.testing.assert_close(distances[0], apart.square().sum(-1) / quantizer.steps[stage], rtol=1e-3, atol=1e-3)
+        assert torch.equal(distances.argmin(-1), indices[:, stage])
+        assert torch.equal(quantizer.nearest(left, stage), indices[:, stage])
+        for frame in range(10):
+            of_digits = quantizer.digit_distances(left[frame], stage)
+            digits = np.array(np.unravel_index(of_digits.argmin(), of_digits.shape))
             assert int(digits @ quantizer.radix.numpy()) == int(indices[frame, stage])
-            left = left - quantizer.said(digits, stage)
+        left = left - quantizer.said(indices[:, stage], stage)
 
 
-def test_moves_change_indices_and_carry_a_gradient(quantizer: ResidualCodebooks) -> None:
-    latents = _latents(1, 30)
-    still = torch.zeros(1, 30, 2, 20, requires_grad=True)
-    quantised, codes = quantizer.latents_to_codes(latents, torch.tensor([2]), moved=still)
-    assert torch.equal(codes, quantizer.latents_to_codes(latents, torch.tensor([2]))[1])
-    quantised.square().sum().backward()  # type: ignore[no-untyped-call]
-    assert still.grad is not None and bool(still.grad.abs().sum() > 0)
-    moved = quantizer.latents_to_indices(latents, 2, torch.full((1, 30, 2, 20), 3.0))
-    assert not torch.equal(moved, quantizer.latents_to_indices(latents, 2))
+def test_distances_from_a_point_are_least_at_the_point(quantizer: ResidualCodebooks) -> None:
+    quantizer.prices.zero_()
+    for point in (0, 7, 999):
+        distances = quantizer.digit_distances(torch.zeros(20), 0, point)
+        digits = np.array(np.unravel_index(distances.argmin(), distances.shape))
+        assert int(digits @ quantizer.radix.numpy()) == point
 
 
 def test_latents_that_are_not_rounded_pass_as_they_are(quantizer: ResidualCodebooks) -> None:
