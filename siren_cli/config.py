@@ -51,6 +51,8 @@ class ModelConfig:
     # Quantiser (0: four numbers are read off the latents and rounded): how many numbers the latents are, if each of the
     # 1000 points of the lattice has a place among them.
     codebook_width: int = 0
+    phones_around: bool = False
+    phone_sharpness: float = 1.0
 
     # Voice: 28 digits of 4 levels, the first of them in pairs, `voice_fine` numbers of 16 levels. `voice_used` has for
     # each level of each number the one that recordings use instead (empty: all as they are). `timbre` gives the decoder
@@ -92,6 +94,10 @@ class ModelConfig:
             raise ConfigError(
                 f"codebook_width is {self.codebook_width}, expected 0, or above it with front_end 'mel'; correct "
                 "config.json"
+            )
+        if not 0.0 < self.phone_sharpness <= 10.0:
+            raise ConfigError(
+                f"phone_sharpness is {self.phone_sharpness}, expected above 0 and at most 10; correct config.json"
             )
         if not 0 <= 2 * self.voice_fine <= self.voice_dims:
             raise ConfigError(

@@ -14,7 +14,7 @@ class SemanticBranch(nn.Module):
     """Features at 50 Hz or more → latents at 6.25 Hz.
 
     ```
-    log-mel, mean over time removed ─► conv, stride 2 ─► ConvNeXt ×3 (50 Hz: `phonetic`)
+    log-mel, mean over time removed ─► conv, stride 2 ─► ConvNeXt ×N (50 Hz: `phonetic`)
       ─► [conv, stride 2 ─► ConvNeXt, attention] ×3 (25, 12.5, 6.25 Hz) ─► latents
     ```
     Removing every bin's mean over the recording takes away microphone and much of the voice (cepstral mean
@@ -41,12 +41,17 @@ class SemanticBranch(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Maps features [B, F, M] to phonetic features [B, F50, D50] and latents [B, F6, D6] or [B, F6, K]."""
+        heard = self.hear(features)
+        return heard[1], heard[2] if self.head is None else self.head(*heard)[1]
+
+    def hear(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features [B, F, M] → those the head sees, phonetic features [B, F50, D50] and what is found [B, F6, D6]."""
         if self.remove_mean:
             features = features - features.mean(dim=1, keepdim=True)
         phonetic = x = self.stacks[0](self.stem(features))
         for down, stack in zip(self.downs, list(self.stacks)[1:], strict=True):
             x = stack(down(x))
-        return phonetic, x if self.head is None else self.head(features, phonetic, x)
+        return features, phonetic, x
 
 
 class InformationFactorizer(nn.Module):

@@ -1,7 +1,8 @@
 """Other speakers, microphones and noise than the recordings have.
 
 `perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
-things out; `degrade` adds noise and takes bands away, for the voice branch as well; `change_speaker` changes voice and
+things out; `degrade` adds noise and takes bands away, for the voice branch as well; `among_others` mixes samples with
+babble; `change_speaker` changes voice and
 target alike, so that the voice branch meets more voices than there are; `warp_time` changes how fast things are said,
 in all that is told of a crop.
 """
@@ -21,6 +22,7 @@ from siren_cli.training.filterbank import mel_centres_hz
 _NATS_PER_DB = math.log(10.0) / 20.0
 _STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12
 _KNOT_FRAMES, _TEMPO_SPREAD = 80, 0.2
+_BLOCK_SAMPLES = 320
 _GRID_FRAMES = 2
 """Transcripts have their places on the grid of 20 ms."""
 
@@ -104,6 +106,49 @@ def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std
     return out
+
+
+def among_others(wav: Tensor, share: float) -> Tensor:
+    """Mixes a share of the samples of a batch with noise: babble in three of four items, else coloured noise.
+
+    Babble is one to six other items of the batch, each begun anywhere and as loud as the others. Noise lies 5 to 25 dB
+    below the speech. Unlike in `degrade`, sounds meet as samples do, here louder and there softer than the sum of their
+    magnitudes.
+
+    Args:
+        wav: Samples [B, T].
+        share: Probability of an item to be spoilt.
+
+    Returns:
+        Samples [B, T].
+    """
+    out, samples = wav.clone(), wav.shape[1]
+    for item in (torch.rand(len(wav)) < share).nonzero()[:, 0].tolist():
+        others = [other for other in torch.randperm(len(wav)).tolist() if other != item]
+        if others and float(torch.rand(())) < 0.75:
+            chosen = others[: int(torch.randint(1, 7, ()))]
+            talk = [wav[other].roll(int(torch.randint(samples, ()))) for other in chosen]
+            noise = torch.stack([other / _speech_rms(other) for other in talk]).sum(0)
+        else:
+            noise = _coloured_noise(samples).to(wav.device)
+        below_db = 5 + 20 * float(torch.rand(()))
+        gain = math.exp(-below_db * _NATS_PER_DB) * _speech_rms(wav[item])
+        out[item] += noise * (gain / noise.square().mean().sqrt().clamp_min(1e-9))
+    return out
+
+
+def _speech_rms(wav: Tensor) -> Tensor:
+    """Root mean square of samples [T] where somebody speaks: of blocks of 20 ms within 20 dB of loud ones."""
+    power = wav.unfold(0, _BLOCK_SAMPLES, _BLOCK_SAMPLES).square().mean(-1)
+    return power[power >= 0.01 * power.quantile(0.95)].mean().sqrt().clamp_min(1e-5)
+
+
+def _coloured_noise(samples: int) -> Tensor:
+    """Noise [T] whose spectrum goes up and down smoothly, faster at low frequencies."""
+    knots = 8.0 * _NATS_PER_DB * torch.randn(1, 1, 8)
+    gain = F.interpolate(knots, size=256, mode="linear", align_corners=True)[0, 0].exp()
+    place = 255 * torch.linspace(0, 1, samples // 2 + 1).sqrt()
+    return torch.fft.irfft(torch.fft.rfft(torch.randn(samples)) * gain[place.long()], n=samples)
 
 
 def _noise_for(x: Tensor) -> Tensor:
@@ -219,6 +264,7 @@ def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, 
         voice_pitch[chosen] = torch.where(voice_pitch[chosen] > 0, voice_pitch[chosen] + log_factor, 0.0)
     return batch._replace(
         mel=changed(batch.mel),
+        heard=None if batch.heard is None else changed(batch.heard),
         envelope=changed(batch.envelope),
         voice_mel=changed(batch.voice_mel),
         pitch=pitch,
@@ -271,6 +317,7 @@ def warp_time(batch: Batch, share: float) -> Batch:
                 place[1], place[2] = first, max(1, end - first)
     return batch._replace(
         mel=read(batch.mel),
+        heard=None if batch.heard is None else read(batch.heard),
         envelope=read(batch.envelope),
         pitch=moved(batch.pitch),
         phones=moved(batch.phones),

@@ -60,7 +60,8 @@ class TrainConfig:
 
     Of the crops `perturb` gives the semantic branch a share with other formants, microphones and noise; besides,
     `noise_share` of what the semantic and the voice branch hear is in noise, in babble or through a narrow band.
-    Targets stay clean. A share `time_warp` of the crops is said faster here and slower there, targets too.
+    Targets stay clean. Of what stage `semantic` hears, `babble_share` is mixed sample by sample with the talk of others
+    or noise before that. A share `time_warp` of the crops is said faster here and slower there, targets too.
     `decoder_dropout` of what the speech decoder's blocks add below 50 Hz is left out. Both are there for corpora of few
     hours.
 
@@ -107,6 +108,7 @@ class TrainConfig:
     timbre_weight: float = 0.0
     perturb: float = 0.5
     noise_share: float = 0.0
+    babble_share: float = 0.0
     time_warp: float = 0.0
     decoder_dropout: float = 0.0
     other_speakers: float = 0.5
@@ -158,7 +160,9 @@ class TrainConfig:
         for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 1 or more; correct it")
-        for name in ("perturb", "noise_share", "time_warp", "other_speakers", "voice_elsewhere", "stage_dropout"):
+        for name in (
+            "perturb", "noise_share", "babble_share", "time_warp", "other_speakers", "voice_elsewhere", "stage_dropout"
+        ):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 to 1; correct it")
         if not 0.0 <= self.decoder_dropout < 1.0:

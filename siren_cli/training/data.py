@@ -28,7 +28,8 @@ class Batch(NamedTuple):
     so that losses of parts average to the loss of the whole. Where the cache has them, `front_end` and `teacher`
     [B, F / 2, D] are what self-supervised models heard; `transcripts` [N, 3 + L] has a row for every recording that
     lies in a crop as a whole: crop, first frame and frames (20 ms), units, -1. `speakers` [B] numbers the speakers of
-    the split; -1 is somebody else. `voice_envelope` [B, F', M] and `voice_pitch` [B, F'] belong to `voice_mel`.
+    the split; -1 is somebody else. `voice_envelope` [B, F', M] and `voice_pitch` [B, F'] belong to `voice_mel`. `heard`
+    [B, F, M] is the mel of what the semantic branch is to hear instead of `mel`.
     """
 
     wav: Tensor
@@ -44,6 +45,7 @@ class Batch(NamedTuple):
     speakers: Tensor | None = None
     voice_envelope: Tensor | None = None
     voice_pitch: Tensor | None = None
+    heard: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""

@@ -73,7 +73,7 @@ def shifted_indices(
                 torch.cat([_begun_late(x, rate * late) for late in late_by])
                 for x, rate in ((features, 2), (phonetic, 1))
             )
-            steps = branch.head(seen, said, steps)
+            _, steps = branch.head(seen, said, steps)
     first, *others = (_quantised(model, latents[None]) for latents in steps.float())
     return [first, *(indices[:-1] for indices in others if len(indices) > 1)]
 

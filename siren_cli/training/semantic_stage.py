@@ -11,7 +11,7 @@ from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.latent_head import FRAME_STEPS, LatentHead
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, degrade, warp_time
+from siren_cli.training.augment import among_others, change_speaker, degrade, warp_time
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.logbook import Clock, Show
@@ -147,20 +147,27 @@ class SemanticStage:
         """Total loss, and its parts as numbers."""
         del step
         config, mc = self.config, self.model.config
+        if config.babble_share:
+            with torch.no_grad(), torch.autocast(batch.wav.device.type, enabled=False):
+                batch = batch._replace(heard=self.model.mel(among_others(batch.wav, config.babble_share)))
         batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
         if config.time_warp:
             batch = warp_time(batch, config.time_warp)
         with torch.no_grad():
-            phonetic, _ = self.model.factorizer.semantic(batch.mel)
-            wanted = self._wanted(self.head.phones(phonetic), batch)
-        heard = degrade(batch.mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
-        phonetic, latents = self.model.factorizer.semantic(heard)
+            wanted = self._wanted(self._heard(batch.mel)[0], batch)
+        heard = batch.mel if batch.heard is None else batch.heard
+        scores, latents = self._heard(degrade(heard, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor))
         losses = {
-            "phone_encoder": phone_loss(self.head.phones(phonetic), batch),
+            "phone_encoder": phone_loss(scores, batch),
             "latents": (latents - wanted).square().sum(-1).mean(),
         }
         total = config.phone_encoder_weight * losses["phone_encoder"] + losses["latents"]
         return total, {name: float(value.detach()) for name, value in losses.items()}
+
+    def _heard(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of phones [B, F50, 40] and latents [B, F6, K] of log-mels [B, F, M]."""
+        heard: tuple[Tensor, Tensor] = self.head(*self.model.factorizer.semantic.hear(mel))
+        return heard
 
     def _wanted(self, scores: Tensor, batch: Batch) -> Tensor:
         """What the latents [B, F6, K] of a batch are to be, by scores of phones in its clean recordings."""
@@ -170,15 +177,20 @@ class SemanticStage:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Figures on clean development clips: share of phones heard, and of each part's variance that latents say."""
+        """Figures on development clips: share of phones heard, in noise too, and of each part's variance in latents."""
         frames = 640
         batch = self.dev.batch(0, self.config.evaluate_crops, frames, 4, 0.0).to(next(self.head.parameters()).device)
-        phonetic, latents = self.model.factorizer.semantic(batch.mel)
-        scores = self.head.phones(phonetic)
+        scores, latents = self._heard(batch.mel)
         wanted = self._wanted(scores, batch)
         labels = phones_at_50_hz(batch.phones)
         spoken = labels > 0
         figures = {"phone_accuracy_encoder": float((scores.argmax(-1) == labels)[spoken].float().mean())}
+        if self.config.babble_share:
+            with torch.random.fork_rng(devices=()):
+                torch.manual_seed(0)
+                heard = self.model.mel(among_others(batch.wav, 1.0))
+            in_noise, _ = self._heard(heard)
+            figures["phone_accuracy_noise"] = float((in_noise.argmax(-1) == labels)[spoken].float().mean())
         for name, part in zip(("phones", "spectrum", "melody"), latent_parts(latents.shape[-1]), strict=True):
             left = (latents[..., part] - wanted[..., part]).square().sum()
             mean = wanted[..., part].mean((0, 1))
@@ -189,7 +201,7 @@ class SemanticStage:
     def show(self) -> Show:
         """A development crop: its mel, and what its latents say of its spectrum."""
         batch = self.dev.batch(0, 1, 400, 4, 0.0).to(next(self.head.parameters()).device)
-        _, latents = self.model.factorizer.semantic(batch.mel)
+        _, latents = self._heard(batch.mel)
         bases = self.heads["bases"]
         part = latent_parts(latents.shape[-1])[1]
         seen = latents[..., part] @ torch.linalg.pinv(bases.seen).T + bases.seen_mean

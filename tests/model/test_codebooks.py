@@ -103,7 +103,7 @@ def test_places_do_not_learn_by_gradients(quantizer: ResidualCodebooks) -> None:
 
 
 def test_posteriorgrams_are_roots_of_probabilities() -> None:
-    said = LatentHead.posteriorgram(torch.randn(2, 16, 40))
+    said = LatentHead(ModelConfig.tiny(codebook_width=20)).posteriorgram(torch.randn(2, 16, 40))
     assert said.shape == (2, 2, 320)
     torch.testing.assert_close(said.square().sum(-1), torch.full((2, 2), 8.0))
 
@@ -113,3 +113,34 @@ def test_codebooks_need_spectra() -> None:
         ModelConfig(codebook_width=80, front_end="hubert", hubert_path="x")
     with pytest.raises(ConfigError, match="codebook_width is -1"):
         ModelConfig(codebook_width=-1)
+
+
+def test_sharp_posteriors_say_more_of_what_is_likeliest() -> None:
+    scores = torch.randn(1, 16, 40, generator=torch.Generator().manual_seed(4))
+    plain, sharp = (
+        LatentHead(ModelConfig.tiny(codebook_width=20, phone_sharpness=sharpness)).posteriorgram(scores).square()
+        for sharpness in (1.0, 2.0)
+    )
+    torch.testing.assert_close(plain, scores.softmax(-1).unflatten(1, (-1, 8)).flatten(2))
+    powers = scores.softmax(-1).square()
+    torch.testing.assert_close(sharp, (powers / powers.sum(-1, keepdim=True)).unflatten(1, (-1, 8)).flatten(2))
+    for power in (0.0, 11.0):
+        with pytest.raises(ConfigError, match="phone_sharpness is .*, expected above 0 and at most 10"):
+            ModelConfig.tiny(phone_sharpness=power)
+
+
+def test_what_is_around_has_its_say_in_phones_only_if_asked() -> None:
+    torch.manual_seed(5)
+    seen, phonetic, found = torch.randn(1, 32, 80), torch.randn(1, 16, 16), torch.randn(1, 2, 16)
+    alone, together = (
+        LatentHead(ModelConfig.tiny(codebook_width=20, phones_around=around)) for around in (False, True)
+    )
+    assert together.load_state_dict(alone.state_dict(), strict=False).missing_keys == ["around.weight", "around.bias"]
+    with torch.no_grad():
+        assert torch.equal(alone(seen, phonetic, found)[0], alone(seen, phonetic, -found)[0])
+        assert not torch.allclose(together(seen, phonetic, found)[0], together(seen, phonetic, -found)[0])
+        assert together.around is not None
+        together.around.weight.zero_()
+        together.around.bias.zero_()
+        for ours, theirs in zip(alone(seen, phonetic, found), together(seen, phonetic, found), strict=True):
+            torch.testing.assert_close(ours, theirs)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from siren_cli.training.augment import change_speaker, degrade, perturb, perturb_wav, warp_time
+from siren_cli.training.augment import among_others, change_speaker, degrade, perturb, perturb_wav, warp_time
 from siren_cli.training.data import Batch
 from siren_cli.training.discriminators import SpectrumCritic
 from siren_cli.training.filterbank import mel_centres_hz
@@ -43,6 +43,28 @@ def test_another_speaker_has_all_frequencies_and_the_pitch_scaled_by_one_factor(
 def test_no_speaker_is_changed_unasked() -> None:
     before = batch_with_a_formant(20)
     assert change_speaker(before, 0.0, MEAN, STD, FLOOR) is before
+
+
+def test_others_are_as_much_softer_as_they_may_be() -> None:
+    torch.manual_seed(2)
+    wav = 0.1 * torch.randn(40, 16_000)
+    noise = among_others(wav, 1.0) - wav
+    below_db = 20 * torch.log10(wav.square().mean(1).sqrt() / noise.square().mean(1).sqrt())
+    assert float(below_db.min()) + 0.2 >= 5 and float(below_db.max()) <= 25.2
+    assert float(below_db.std()) > 3
+    assert torch.equal(among_others(wav, 0.0), wav)
+    some = (among_others(wav, 0.5) != wav).any(1)
+    assert 8 < int(some.sum()) < 32
+    assert bool((among_others(wav[:1], 1.0) != wav[:1]).any()), "alone, noise is left"
+
+
+def test_what_is_heard_changes_as_the_rest_does() -> None:
+    before = batch_with_a_formant(45)
+    before = before._replace(heard=before.mel.clone())
+    torch.manual_seed(0)
+    after = warp_time(change_speaker(before, 1.0, MEAN, STD, FLOOR), 1.0)
+    assert after.heard is not None and torch.equal(after.heard, after.mel)
+    assert not torch.equal(after.mel, before.mel)
 
 
 def test_a_warped_crop_says_the_same_in_the_same_order_and_the_same_time() -> None:

@@ -116,9 +116,25 @@ def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]])
     torch.manual_seed(3)
     _, parts = stage.loss(batch, 0)
     with torch.no_grad():
-        phonetic, clean = stage.model.factorizer.semantic(batch.mel)
-        off = float((clean - stage._wanted(stage.head.phones(phonetic), batch)).square().sum(-1).mean())
+        scores, clean = stage._heard(batch.mel)
+        off = float((clean - stage._wanted(scores, batch)).square().sum(-1).mean())
     assert parts["latents"] > off
+
+
+def test_words_are_heard_among_others(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    parts, figures = [], []
+    for share in (0.0, 1.0):
+        settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", f"semantic.babble_share={share}"]
+        config = settings_of_run(run, None, settings, write=False)
+        crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+        stage = SemanticStage(semantic_model(run, config.model), crops, crops, config.semantic)
+        torch.manual_seed(3)
+        parts.append(stage.loss(stage.batch(0), 0)[1])
+        figures.append(stage.evaluate())
+    assert parts[1]["latents"] > parts[0]["latents"], "what is to be said is told by what is heard in quiet"
+    assert figures[0].keys() | {"phone_accuracy_noise"} == figures[1].keys()
+    assert figures[0]["phone_accuracy_encoder"] == figures[1]["phone_accuracy_encoder"]
 
 
 def test_warped_crops_have_warped_targets(coded: tuple[Path, list[str]]) -> None:
