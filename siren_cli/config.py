@@ -51,6 +51,8 @@ class ModelConfig:
     # Quantiser (0: four numbers are read off the latents and rounded): how many numbers the latents are, if each of the
     # 1000 points of the lattice has a place among them.
     codebook_width: int = 0
+
+    # Of codebooks: whether phones are told from seconds around them as well, and the power their posteriors are raised to.
     phones_around: bool = False
     phone_sharpness: float = 1.0
 

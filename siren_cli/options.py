@@ -85,8 +85,8 @@ EffortOption = Annotated[
         min=0,
         max=MAX_EFFORT,
         metavar="N",
-        help="How many others to try in place of each index, for one that says more: 0 none, 1 at a quarter of the "
-        "speed, 12 most of what there is to gain, at a fifteenth.",
+        help="How many others to try in place of each index, for one that says more: 0 none, 1 at a fifth of the "
+        "speed, 12 most of what there is to gain, at a seventeenth.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]

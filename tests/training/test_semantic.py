@@ -134,7 +134,7 @@ def test_words_are_heard_among_others(coded: tuple[Path, list[str]]) -> None:
         figures.append(stage.evaluate())
     assert parts[1]["latents"] > parts[0]["latents"], "what is to be said is told by what is heard in quiet"
     assert figures[0].keys() | {"phone_accuracy_noise"} == figures[1].keys()
-    assert figures[0]["phone_accuracy_encoder"] == figures[1]["phone_accuracy_encoder"]
+    assert figures[0]["said_of_spectrum"] == figures[1]["said_of_spectrum"]
 
 
 def test_warped_crops_have_warped_targets(coded: tuple[Path, list[str]]) -> None:
