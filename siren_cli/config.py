@@ -52,7 +52,7 @@ class ModelConfig:
     # 1000 points of the lattice has a place among them.
     codebook_width: int = 0
 
-    # Of codebooks: whether phones are told from seconds around them as well, and the power their posteriors are raised to.
+    # Of codebooks: whether phones are told from seconds around as well, and the power their posteriors are raised to.
     phones_around: bool = False
     phone_sharpness: float = 1.0
 
