@@ -66,7 +66,8 @@ class IndexSearch:
     Args:
         model: With a guide.
         prior: The model's prior, which says what indices cost; None if it has none, and bits then count nothing.
-        effort: How many other indices are tried in place of each, 1 to `MAX_EFFORT`.
+        effort: How many other indices are tried in place of each, 1 to `MAX_EFFORT`: in one round, from 4 on in two and
+            from 24 on in three, in each as many as in the others.
 
     Raises:
         UsageError: If the effort is out of range or the model has no guide.

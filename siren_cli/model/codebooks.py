@@ -19,8 +19,8 @@ from siren_cli.config import FSQ_LEVELS
 from siren_cli.model.quantizer import POINTS, FiniteScalar, on_lattice
 
 _NEARNESS = 4.0
-"""Squared steps of `digit_distances` in one of moves: places lie nearer to each other than levels, and what bits are
-weighed against would hardly count (weights/LOG.md, fifteenth session).
+"""Squared steps of `digit_distances` in one of `point_distances`: places lie nearer to each other than levels, and what
+bits are weighed against would hardly count (weights/LOG.md, fifteenth session).
 """
 
 

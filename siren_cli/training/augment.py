@@ -2,9 +2,8 @@
 
 `perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
 things out; `degrade` adds noise and takes bands away, for the voice branch as well; `among_others` mixes samples with
-babble; `change_speaker` changes voice and
-target alike, so that the voice branch meets more voices than there are; `warp_time` changes how fast things are said,
-in all that is told of a crop.
+babble; `change_speaker` changes voice and target alike, so that the voice branch meets more voices than there are;
+`warp_time` changes how fast things are said, in all that is told of a crop.
 """
 
 from __future__ import annotations

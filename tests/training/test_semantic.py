@@ -121,14 +121,19 @@ def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]])
     assert parts["latents"] > off
 
 
+def trained_stage(run: Path, setting: str) -> SemanticStage:
+    """The stage of a run at its end, told nothing but clean speech of its own speakers, and a setting."""
+    settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", setting]
+    config = settings_of_run(run, None, settings, write=False)
+    crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+    return SemanticStage(semantic_model(run, config.model), crops, crops, config.semantic)
+
+
 def test_words_are_heard_among_others(coded: tuple[Path, list[str]]) -> None:
     run = coded[0]
     parts, figures = [], []
     for share in (0.0, 1.0):
-        settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", f"semantic.babble_share={share}"]
-        config = settings_of_run(run, None, settings, write=False)
-        crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-        stage = SemanticStage(semantic_model(run, config.model), crops, crops, config.semantic)
+        stage = trained_stage(run, f"semantic.babble_share={share}")
         torch.manual_seed(3)
         parts.append(stage.loss(stage.batch(0), 0)[1])
         figures.append(stage.evaluate())
@@ -141,10 +146,7 @@ def test_warped_crops_have_warped_targets(coded: tuple[Path, list[str]]) -> None
     run = coded[0]
     losses = []
     for share in (0.0, 1.0):
-        settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", f"semantic.time_warp={share}"]
-        config = settings_of_run(run, None, settings, write=False)
-        crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-        stage = SemanticStage(semantic_model(run, config.model), crops, crops, config.semantic)
+        stage = trained_stage(run, f"semantic.time_warp={share}")
         torch.manual_seed(3)
         losses.append(stage.loss(stage.batch(0), 0)[1])
     assert losses[0] != losses[1]
