@@ -6,10 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from siren_cli.model.decoder import Speech
-from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+from siren_cli.model.source import Source, harmonics_of, pitch_to_turns, steady_noise
 from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
-
-_NOISE_SEED = 68
 
 
 def speech_to_wav(
@@ -31,7 +29,7 @@ def speech_to_wav(
     pitch = _hold_pitch(speech)
     phase = pitch_to_turns(pitch, hop)
     phase = phase + (turns - (float(phase[0, own.start - 1]) if own.start else 0.0))
-    noise = fixed_noise(first_sample, first_sample + phase.shape[1], _NOISE_SEED)
+    noise = steady_noise(first_sample, first_sample + phase.shape[1])
     source = Source(harmonics_of(pitch, (speech.voicing > 0).float(), phase, hop), noise.to(pitch.device))
     wav: Tensor = vocoder(speech._replace(pitch=pitch), source)
     return wav[0, own], float(phase[0, own.stop - 1]) % 1.0

@@ -8,11 +8,11 @@ import torch
 
 from siren_cli.model.source import (
     NOISE_BLOCK_SAMPLES,
-    fixed_noise,
     harmonics_of,
     overlap_add,
     pitch_to_turns,
     short_time_spectrum,
+    steady_noise,
     stretch,
 )
 
@@ -59,7 +59,20 @@ def test_stft_and_overlap_add_are_inverse() -> None:
 
 def test_noise_is_one_endless_recording() -> None:
     edge = NOISE_BLOCK_SAMPLES
-    whole = fixed_noise(0, edge + 5000, seed=3)
-    torch.testing.assert_close(fixed_noise(edge - 700, edge + 300, seed=3), whole[:, edge - 700 : edge + 300])
-    torch.testing.assert_close(fixed_noise(edge + 10, edge + 300, seed=3), whole[:, edge + 10 : edge + 300])
+    whole = steady_noise(0, 2 * edge + 5000)
+    torch.testing.assert_close(steady_noise(edge - 700, edge + 300), whole[:, edge - 700 : edge + 300])
+    torch.testing.assert_close(steady_noise(2 * edge + 10, 2 * edge + 300), whole[:, 2 * edge + 10 : 2 * edge + 300])
     assert abs(float(whole.std()) - 1) < 0.01
+
+
+def test_noise_is_white_and_steadier_than_gaussian_noise() -> None:
+    across_its_seam = steady_noise(NOISE_BLOCK_SAMPLES - 20_000, NOISE_BLOCK_SAMPLES + 20_000)
+    noises = {"steady": across_its_seam, "gaussian": torch.randn(1, 40_000, generator=torch.manual_seed(1))}
+    window = torch.hann_window(400)
+    unsteady = {}
+    for name, noise in noises.items():
+        power = short_time_spectrum(noise, 400, 100, window)[0, 4:-4, 1:-1].abs().square()
+        bands = power[:, :192].unflatten(1, (12, 16)).mean(2)
+        assert float(bands.mean(0).std() / bands.mean()) < 0.06, f"{name} noise is not white"
+        unsteady[name] = float((bands.std(0) / bands.mean(0)).mean())
+    assert unsteady["steady"] < 0.6 * unsteady["gaussian"]

@@ -28,7 +28,6 @@ _COLUMNS = (
     "dnsmos_sig",
 )  # fmt: skip
 _NOT_NEEDED = ("words", "pesq")
-_NOISE_SEED = 68
 
 
 def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def vocoded(codec: Codec, wav: Samples) -> Samples:
     """
     import torch
 
-    from siren_cli.model.source import Source, fixed_noise, harmonics_of, pitch_to_turns
+    from siren_cli.model.source import Source, harmonics_of, pitch_to_turns, steady_noise
     from siren_cli.pitch import log_pitch
     from siren_cli.training.envelope import mel_envelope
     from siren_cli.training.vocoder_stage import true_speech
@@ -98,7 +97,7 @@ def vocoded(codec: Codec, wav: Samples) -> Samples:
         turns = pitch_to_turns(speech.pitch, hop)
         source = Source(
             harmonics_of(speech.pitch, (speech.voicing > 0).float(), turns, hop),
-            fixed_noise(0, len(padded), _NOISE_SEED),
+            steady_noise(0, len(padded)),
         )
         decoded = networks.vocoder(speech, source)[0].numpy()
     made: Samples = (decoded[: len(wav)] / gain_to(NOMINAL_LEVEL_DB, level_db)).astype(np.float32)
