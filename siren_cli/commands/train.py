@@ -65,7 +65,8 @@ def train(
     stage: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
-            "--stage", help="prepare, factorizer, vocoder, joint or prior; repeatable; all if not given."
+            "--stage",
+            help="prepare, semantic, factorizer, vocoder, joint, guide or prior; repeatable; all if not given.",
         ),
     ] = None,
     start: Annotated[

@@ -79,6 +79,11 @@ class ResidualCodebooks(nn.Module):
         through = said + (latents - latents.detach()) if rounded else latents
         return self.widen(through).float(), torch.stack(codes, dim=2)
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether places are of any latents at all; new ones are random."""
+        return bool((self.weights != 1).any())
+
     def distances(self, left: Tensor, stage: int) -> Tensor:
         """How far the points of a stage [..., 1000] are from what is left to say [..., K], prices included.
 

@@ -18,6 +18,9 @@ _ROUNDS = 25
 _PRICED_FROM = 6
 """Rounds of Lloyd's algorithm; prices count once frequencies mean something."""
 
+_ROUNDS_MORE = 6
+"""Rounds for places that were fitted to much the same latents."""
+
 _FEWEST = 8
 """Latents that a point must be the nearest of; others are put somewhere else."""
 
@@ -60,9 +63,8 @@ def fit_codebooks(quantizer: ResidualCodebooks, latents: Tensor, config: TrainCo
         for part, share in zip(parts, shares, strict=True):
             weights[part] = (share / left[:, part].var(0).sum().clamp_min(1e-9)).sqrt()
         places, prices, points = _lloyd(left * weights, config.codebook_rate[stage], generator)
-        frequencies = torch.bincount(points, minlength=POINTS) / len(points)
-        order = _on_lattice(places, frequencies)
-        entropies.append(float(-(frequencies * frequencies.clamp_min(1e-9).log2()).sum()))
+        order = _on_lattice(places, _frequencies(points))
+        entropies.append(_entropy_bits(points))
         apart = (left * weights - places[points]).square().sum(1).mean()
         left = left - (places / weights)[points]
         for name, values in (
@@ -77,23 +79,82 @@ def fit_codebooks(quantizer: ResidualCodebooks, latents: Tensor, config: TrainCo
     return entropies
 
 
+def refit_codebooks(quantizer: ResidualCodebooks, latents: Tensor, config: TrainConfig) -> list[float]:
+    """Moves places to where latents are now, from where they were, so that a decoder still knows what they say.
+
+    What counts how much stays as it was fitted; a point that hardly any latent is nearest to stays where it is.
+
+    Args:
+        quantizer: Fitted to latents of a branch that has learned on since.
+        latents: [N, K], on the CPU.
+        config: Of stage `semantic`.
+
+    Returns:
+        Entropy of each stage's indices in bits.
+    """
+    left, entropies = latents.float(), []
+    for stage, rate in enumerate(config.codebook_rate[: len(quantizer.places)]):
+        weights = quantizer.weights[stage].float().cpu()
+        wanted, places = left * weights, quantizer.places[stage].float().cpu() * weights
+        prices = quantizer.prices[stage].float().cpu()
+        for _ in range(_ROUNDS_MORE):
+            points = _nearest(wanted, places, prices)
+            near, means = _means(wanted, points, len(places))
+            places = torch.where((near >= _FEWEST)[:, None], means, places)
+            prices = _prices(near, rate)
+        points = _nearest(wanted, places, prices)
+        entropies.append(_entropy_bits(points))
+        left = left - (places / weights)[points]
+        quantizer.places[stage].copy_(places / weights)
+        quantizer.prices[stage].copy_(prices - prices.min())
+        quantizer.steps[stage] = 3.0 * (wanted - places[points]).square().sum(1).mean()
+    return entropies
+
+
 def _lloyd(latents: Tensor, rate: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Places [1000, K], prices [1000], and the nearest point of each of the latents [N, K]."""
     count = len(latents)
     places = latents[torch.randint(count, (POINTS,), generator=generator)].clone()
     prices = torch.zeros(POINTS)
     for number in range(_ROUNDS + 1):
-        bias = places.square().sum(1) + prices
-        points = torch.cat([(bias - 2 * some @ places.T).argmin(1) for some in latents.split(_CHUNK)])
+        points = _nearest(latents, places, prices)
         if number == _ROUNDS:
             break
-        near = torch.bincount(points, minlength=POINTS).float()
-        places = torch.zeros_like(places).index_add_(0, points, latents) / near.clamp_min(1)[:, None]
+        near, places = _means(latents, points, POINTS)
         lonely = near < min(_FEWEST, count / POINTS / 4)
         places[lonely] = latents[torch.randint(count, (int(lonely.sum()),), generator=generator)]
         if number >= _PRICED_FROM:
-            prices = -rate * (near.clamp_min(_FEWEST) / count).log2()
+            prices = _prices(near, rate)
     return places, prices - prices.min(), points
+
+
+def _nearest(latents: Tensor, places: Tensor, prices: Tensor) -> Tensor:
+    """Which of the places [P, K] each of the latents [N, K] takes, prices included."""
+    bias = places.square().sum(1) + prices
+    return torch.cat([(bias - 2 * some @ places.T).argmin(1) for some in latents.split(_CHUNK)])
+
+
+def _means(latents: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """How many of the latents [N, K] take each point [P], and their means [P, K]."""
+    near = torch.bincount(points, minlength=count).float()
+    total = torch.zeros(count, latents.shape[1]).index_add_(0, points, latents)
+    return near, total / near.clamp_min(1)[:, None]
+
+
+def _prices(near: Tensor, rate: float) -> Tensor:
+    """What points cost that so many latents take [P], a bit being worth `rate`."""
+    return -rate * (near.clamp_min(_FEWEST) / near.sum()).log2()
+
+
+def _frequencies(points: Tensor) -> Tensor:
+    """Which share of latents takes each of the points, [1000]."""
+    return torch.bincount(points, minlength=POINTS) / len(points)
+
+
+def _entropy_bits(points: Tensor) -> float:
+    """Entropy of points that latents take [N]."""
+    frequencies = _frequencies(points)
+    return float(-(frequencies * frequencies.clamp_min(1e-9).log2()).sum())
 
 
 def _on_lattice(places: Tensor, frequencies: Tensor) -> Tensor:

@@ -65,6 +65,9 @@ class TrainConfig:
     `decoder_dropout` of what the speech decoder's blocks add below 50 Hz is left out. Both are there for corpora of few
     hours.
 
+    In stage `semantic` `latents_weight` counts how far latents are from what they would be without noise, and
+    `place_weight` what comes of them once they are quantised (`place_risk`), for models whose places are fitted.
+
     `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
 
     `evenness_weight` counts digits whose entropy in a batch is less than `evenness_floor` of the most, from
@@ -137,7 +140,11 @@ class TrainConfig:
     listener_from_step: int = 0
     listener_lessons: int = 1_500
 
-    # Semantic: how much of what a stage codes is to vary in spectra and melody, beside phones, and what a bit counts.
+    # Semantic: what counts beside phones heard.
+    latents_weight: float = 1.0
+    place_weight: float = 0.0
+
+    # Codebooks: how much of what a stage codes is to vary in spectra and melody, beside phones, and what a bit counts.
     codebook_spectrum: tuple[float, ...] = (0.6, 0.4)
     codebook_pitch: tuple[float, ...] = (0.05, 0.2)
     codebook_rate: tuple[float, ...] = (0.04, 0.05)

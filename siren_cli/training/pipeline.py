@@ -25,7 +25,7 @@ from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
 from siren_cli.model.codebooks import ResidualCodebooks
 from siren_cli.training.checkpoint import load_checkpoint, save_checkpoint
-from siren_cli.training.codebook_fit import fit_codebooks, latents_of
+from siren_cli.training.codebook_fit import fit_codebooks, latents_of, refit_codebooks
 from siren_cli.training.config import STAGES, RunConfig
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.export import export_model
@@ -167,7 +167,7 @@ def _run_stages(
 
 
 def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[[str], None]) -> None:
-    """Fits codebooks to what the semantic branch says now, unless they were before."""
+    """Fits codebooks to what the semantic branch says now, those of the model that the run started from or new ones."""
     step = load_checkpoint(run / "semantic.safetensors")[1]["step"]
     target = run / CODEBOOKS_NAME
     if target.exists() and load_checkpoint(target)[1]["step"] == step:
@@ -176,7 +176,8 @@ def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[
     quantizer = model.quantizer
     assert isinstance(quantizer, ResidualCodebooks), "stage semantic asked for them"
     found = latents_of(model, Crops(cache, "train", config.semantic.seed), config.semantic)
-    entropies = fit_codebooks(quantizer, found, config.semantic)
+    fit = refit_codebooks if quantizer.is_fitted else fit_codebooks
+    entropies = fit(quantizer, found, config.semantic)
     fitted = {f"quantizer.{name}": tensor.clone() for name, tensor in quantizer.state_dict().items()}
     save_checkpoint(target, {"trained": fitted, "average": fitted}, {"step": step})
     said = " / ".join(f"{entropy:.2f}" for entropy in entropies)

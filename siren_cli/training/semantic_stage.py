@@ -9,12 +9,14 @@ from torch.nn import functional as F
 
 from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.build import SirenModel
+from siren_cli.model.codebooks import ResidualCodebooks
 from siren_cli.model.latent_head import FRAME_STEPS, LatentHead
 from siren_cli.phones import PHONES
 from siren_cli.training.augment import among_others, change_speaker, degrade, warp_time
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.logbook import Clock, Show
+from siren_cli.training.place_risk import place_risk
 from siren_cli.training.spectrum_listener import phone_loss
 
 PITCH_NUMBERS = 4
@@ -22,6 +24,7 @@ PITCH_NUMBERS = 4
 
 _PITCH_SCALE = 4.0
 _SAMPLES = 40
+_RIDGE = 1e-4
 _SAMPLE_STEPS = 1_000_000_000
 """Batches that the bases are fitted to; no training comes as far as these steps."""
 
@@ -86,6 +89,28 @@ class Bases(nn.Module):
         melody = ((batch.pitch - mean) * voiced).unflatten(1, (-1, PITCH_NUMBERS, 2 * FRAME_STEPS // PITCH_NUMBERS))
         return torch.cat([said, seen, _PITCH_SCALE * melody.mean(-1)], dim=-1)
 
+    @torch.inference_mode()
+    def recover(self, model: SirenModel, crops: Crops, frames: int) -> None:
+        """Finds what the latents of a trained model are of: those that tell them best, by least squares."""
+        branch = model.factorizer.semantic.eval()
+        assert branch.head is not None, "its latents are what is recovered"
+        given: dict[str, list[Tensor]] = {"said": [], "seen": []}
+        told = []
+        for number in range(_SAMPLES):
+            batch = crops.batch(_SAMPLE_STEPS + number, 10, frames)
+            scores, latents = branch.head(*branch.hear(batch.mel.to(self.said.device)))
+            given["said"].append(branch.head.posteriorgram(scores).flatten(0, 1))
+            given["seen"].append(_patches(batch.envelope.to(latents)).flatten(0, 1))
+            told.append(latents.flatten(0, 1))
+        for (name, samples), part in zip(given.items(), self.parts, strict=False):
+            x, y = torch.cat(samples).double(), torch.cat(told)[:, part].double()
+            mean, offset = x.mean(0), y.mean(0)
+            gram = (x - mean).T @ (x - mean)
+            gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+            basis = torch.linalg.solve(gram, (x - mean).T @ (y - offset)).T
+            getattr(self, name).copy_(basis)
+            getattr(self, f"{name}_mean").copy_(mean - torch.linalg.pinv(basis) @ offset)
+
     @torch.no_grad()
     def start(self, head: LatentHead) -> None:
         """Has a head say of posteriors and spectra what it should, to begin with."""
@@ -133,8 +158,19 @@ class SemanticStage:
         self.dev = dev
         self.config = config
         bases = Bases(model.config.codebook_width, model.config.mel_bins)
-        bases.fit(train, config.crop_frames)
-        bases.start(branch.head)
+        quantizer = model.quantizer
+        assert isinstance(quantizer, ResidualCodebooks), "a model with a head has them"
+        if quantizer.is_fitted:
+            bases.recover(model, train, config.crop_frames)
+        else:
+            bases.fit(train, config.crop_frames)
+            bases.start(branch.head)
+        if config.place_weight and not quantizer.is_fitted:
+            raise ConfigError(
+                "place_weight asks where latents are quantised to, expected a model with fitted codebooks; give "
+                "--from MODEL, or place_weight=0"
+            )
+        self.bases = bases
         self.heads = nn.ModuleDict({"bases": bases})
         self.trained = nn.ModuleDict({"factorizer": nn.ModuleDict({"semantic": branch}), "heads": self.heads})
         self.clock = Clock()
@@ -161,7 +197,10 @@ class SemanticStage:
             "phone_encoder": phone_loss(scores, batch),
             "latents": (latents - wanted).square().sum(-1).mean(),
         }
-        total = config.phone_encoder_weight * losses["phone_encoder"] + losses["latents"]
+        total = config.phone_encoder_weight * losses["phone_encoder"] + config.latents_weight * losses["latents"]
+        if config.place_weight:
+            losses["places"] = self._risk(latents, wanted, phones_at_50_hz(batch.phones))
+            total = total + config.place_weight * losses["places"]
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
     def _heard(self, mel: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,8 +211,15 @@ class SemanticStage:
     def _wanted(self, scores: Tensor, batch: Batch) -> Tensor:
         """What the latents [B, F6, K] of a batch are to be, by scores of phones in its clean recordings."""
         with torch.autocast(scores.device.type, enabled=False):
-            wanted: Tensor = self.heads["bases"](self.head.posteriorgram(scores), batch)
+            wanted: Tensor = self.bases(self.head.posteriorgram(scores), batch)
         return wanted
+
+    def _risk(self, latents: Tensor, wanted: Tensor, labels: Tensor) -> Tensor:
+        """What the places of latents [B, F6, K] are to cost, which say what is `wanted`, and phones [B, F50]."""
+        quantizer, bases = self.model.quantizer, self.bases
+        assert isinstance(quantizer, ResidualCodebooks), "a model with a head has them"
+        with torch.autocast(latents.device.type, enabled=False):
+            return place_risk(quantizer, latents, wanted, labels, bases.said, bases.said_mean)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -191,6 +237,8 @@ class SemanticStage:
                 heard = self.model.mel(among_others(batch.wav, 1.0))
             in_noise, _ = self._heard(heard)
             figures["phone_accuracy_noise"] = float((in_noise.argmax(-1) == labels)[spoken].float().mean())
+        if self.config.place_weight:
+            figures["places"] = float(self._risk(latents, wanted, labels))
         for name, part in zip(("phones", "spectrum", "melody"), latent_parts(latents.shape[-1]), strict=True):
             left = (latents[..., part] - wanted[..., part]).square().sum()
             mean = wanted[..., part].mean((0, 1))
@@ -202,7 +250,7 @@ class SemanticStage:
         """A development crop: its mel, and what its latents say of its spectrum."""
         batch = self.dev.batch(0, 1, 400, 4, 0.0).to(next(self.head.parameters()).device)
         _, latents = self._heard(batch.mel)
-        bases = self.heads["bases"]
+        bases = self.bases
         part = latent_parts(latents.shape[-1])[1]
         seen = latents[..., part] @ torch.linalg.pinv(bases.seen).T + bases.seen_mean
         frames = seen.unflatten(-1, (2 * FRAME_STEPS, -1)).flatten(1, 2)

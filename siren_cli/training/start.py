@@ -68,14 +68,16 @@ def adopt(run: Path, model: str | None) -> ModelConfig | None:
 
 
 def first_model(run: Path, config: ModelConfig) -> SirenModel:
-    """The model that a stage of training begins with: random, or what the run was started with.
+    """The model that a stage of training begins with: random, or what the run was started with and has learned since.
+
+    That is a semantic branch, and places that were fitted to it.
 
     Raises:
         DataError: If that does not fit the config.
     """
     model = SirenModel(config)
     fill_filterbank(model.mel)
-    return _filled(run, model, _start(run)) if (run / START_NAME).is_dir() else model
+    return _filled(run, model, _start(run) | _branch(run)) if (run / START_NAME).is_dir() else model
 
 
 def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> SirenModel:
@@ -88,7 +90,7 @@ def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> S
     fill_filterbank(model.mel)
     names = ("semantic.safetensors", CODEBOOKS_NAME) if fitted else ("semantic.safetensors",)
     states = {k: v for name in names for k, v in load_checkpoint(run / name)[0]["average"].items()}
-    return _filled(run, model, {**model.state_dict(), **states})
+    return _filled(run, model, model.state_dict() | _start(run) | states)
 
 
 def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:
@@ -103,6 +105,8 @@ def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenMo
     model = SirenModel(config)
     fill_filterbank(model.mel)
     states = _start(run)
+    if states:
+        states |= _branch(run)
     joint, vocoder = run / "joint.safetensors", run / "vocoder.safetensors"
     for path in (run / "factorizer.safetensors", joint if joint.exists() else vocoder):
         if path.exists() or not states:
@@ -151,6 +155,12 @@ def _start(run: Path) -> dict[str, torch.Tensor]:
     if not folder.is_dir():
         return {}
     return widen(read_networks(folder / WEIGHTS_NAME))
+
+
+def _branch(run: Path) -> dict[str, torch.Tensor]:
+    """What stage `semantic` of a run has learned and fitted, as far as it has."""
+    paths = [run / name for name in ("semantic.safetensors", CODEBOOKS_NAME)]
+    return {k: v for path in paths if path.exists() for k, v in load_checkpoint(path)[0]["average"].items()}
 
 
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:

@@ -21,6 +21,7 @@ from siren_cli.training.data import Cache, Crops
 from siren_cli.training.extras import entropy_shares
 from siren_cli.training.indices import indices_of, shifted_indices, wav_of
 from siren_cli.training.pipeline import Order, train
+from siren_cli.training.place_risk import place_risk
 from siren_cli.training.semantic_stage import SemanticStage, latent_parts
 from siren_cli.training.settings import settings_of_run
 from siren_cli.training.start import assemble, first_model, semantic_model
@@ -90,6 +91,69 @@ def test_a_model_that_goes_on_from_one_with_codebooks_keeps_them(
         if name.startswith(("factorizer.semantic.", "quantizer.places", "quantizer.prices")):
             torch.testing.assert_close(tensor, fresh[name])
     assert not torch.equal(after["decoder.head.weight"], fresh["decoder.head.weight"])
+
+
+def test_a_branch_learns_on_and_its_places_with_it(
+    coded: tuple[Path, list[str]], recordings: Path, short_clips: list[Path], tmp_path: Path
+) -> None:
+    start, stages = coded[0] / "model", ("prepare", "semantic", "factorizer", "prior")
+    settings = (*FEW, "semantic.place_weight=1.0", "semantic.latents_weight=0.3")
+    train(Order(tmp_path, (str(recordings),), stages, None, settings, start=str(start), device="cpu"), said_nothing)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all("places" in line for line in lines if line["stage"] == "semantic")
+    before = widen(read_networks(start / "model.safetensors"))
+    fitted = load_checkpoint(tmp_path / "codebooks.safetensors")[0]["average"]
+    branch = load_checkpoint(tmp_path / "semantic.safetensors")[0]["average"]
+    after = load_checkpoint(tmp_path / "factorizer.safetensors")[0]["average"]
+    name = "factorizer.semantic.head.phones.weight"
+    assert not torch.equal(branch[name], before[name])
+    assert torch.equal(after[name], branch[name])
+    torch.testing.assert_close(fitted["quantizer.weights"], before["quantizer.weights"])
+    moved = (fitted["quantizer.places"] - before["quantizer.places"]).norm(dim=-1)
+    assert float(moved.max()) > 0
+    assert float(moved.mean()) < 0.2 * float(before["quantizer.places"].norm(dim=-1).mean()), "they are as they were"
+    assert torch.equal(after["quantizer.places"], fitted["quantizer.places"])
+    wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
+    codec = siren_cli.load(tmp_path / "model")
+    assert np.isfinite(codec.decode(codec.encode(wav, rate_hz).to_bytes())).all()
+
+
+def test_what_latents_are_of_is_found_again(coded: tuple[Path, list[str]]) -> None:
+    run = coded[0]
+    config = settings_of_run(run, None, list(SETTINGS), write=False)
+    crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
+    stage = SemanticStage(assemble(run, config.model), crops, crops, config.semantic)
+    with torch.no_grad():
+        scores, latents = stage._heard(stage.batch(5).mel)
+        wanted = stage._wanted(scores, stage.batch(5))
+    for part in latent_parts(latents.shape[-1])[:2]:
+        off = (latents[..., part] - wanted[..., part]).square().sum()
+        assert float(off) < 0.2 * float((latents[..., part] - latents[..., part].mean((0, 1))).square().sum())
+
+
+def test_places_that_nothing_is_fitted_to_cannot_be_asked_about(coded: tuple[Path, list[str]]) -> None:
+    with pytest.raises(ConfigError, match="place_weight"):
+        trained_stage(coded[0], "semantic.place_weight=1.0")
+
+
+def test_what_is_amiss_at_the_places_around_is_what_latents_cost() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualCodebooks(20, 8, 2)
+    quantizer.weights.fill_(0.5)
+    said, said_mean = torch.linalg.qr(torch.randn(320, 12))[0].T, torch.full((320,), 0.15)
+    wanted = quantizer.places[0][None, 3:6]
+    labels = (said_mean + wanted[..., :12] @ said).unflatten(-1, (8, 40)).argmax(-1).flatten(1)
+
+    def risk(latents: torch.Tensor, labels: torch.Tensor) -> float:
+        return float(place_risk(quantizer, latents, wanted, labels, said, said_mean))
+
+    others = quantizer.places[0][None, 100:103]
+    assert risk(wanted, labels) < risk((wanted + others) / 2, labels) < risk(others, labels)
+    assert risk(wanted, labels) < risk(wanted, (labels + 7) % 39 + 1)
+    assert risk(wanted, torch.full_like(labels, -1)) == risk(wanted, torch.zeros_like(labels))
+    latents = others.clone().requires_grad_()
+    place_risk(quantizer, latents, wanted, labels, said, said_mean).backward()
+    assert latents.grad is not None and float(latents.grad.abs().max()) > 0
 
 
 def test_indices_of_late_beginnings(coded: tuple[Path, list[str]]) -> None:
