@@ -10,6 +10,7 @@ import functools
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -99,17 +100,16 @@ def steady_noise(start: int, stop: int) -> Tensor:
 
 @functools.lru_cache(maxsize=1)
 def _steady_block() -> Tensor:
-    """`NOISE_BLOCK_SAMPLES` samples that go on with the first."""
-    noise = torch.randn(NOISE_BLOCK_SAMPLES, generator=torch.Generator().manual_seed(_NOISE_SEED))
-    window = torch.hann_window(_STEADY_SAMPLES)
+    """`NOISE_BLOCK_SAMPLES` samples that go on with the first, the same with any number of threads."""
+    noise = torch.randn(NOISE_BLOCK_SAMPLES, generator=torch.Generator().manual_seed(_NOISE_SEED)).double()
+    window = torch.hann_window(_STEADY_SAMPLES, dtype=torch.float64)
     hop, edge = _STEADY_SAMPLES // 4, _STEADY_SAMPLES
     for _ in range(_STEADY_ROUNDS):
         around = torch.cat([noise[-edge:], noise, noise[:edge]])[None]
         spectrum = short_time_spectrum(around, _STEADY_SAMPLES, hop, window)
         even = spectrum / spectrum.abs().clamp_min(torch.finfo(torch.float32).tiny)
         noise = overlap_add(even, _STEADY_SAMPLES, hop, window)[0, edge:-edge]
-        noise = noise / noise.square().mean().sqrt()
-    return noise
+    return (noise / float(np.sqrt(np.square(noise.numpy()).mean()))).float()
 
 
 def short_time_spectrum(wav: Tensor, fft_samples: int, hop_samples: int, window: Tensor) -> Tensor:
