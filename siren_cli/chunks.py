@@ -52,7 +52,7 @@ class Chunking:
 
         What lies beyond half of the networks' reach was not seen to change an index.
         """
-        context = min(MAX_CONTEXT_FRAMES, _reach_frames(config.encoder_blocks, config)) // 2
+        context = min(MAX_CONTEXT_FRAMES, _reach_frames(_encoder_blocks(config), config)) // 2
         return cls(CHUNK_FRAMES, CHUNK_FRAMES, context)
 
     @classmethod
@@ -122,6 +122,11 @@ class Chunking:
         first = self._first_of(number)
         start = max(0, first - self.context_frames)
         return Chunk(start, stop, slice(first - start, last - start))
+
+
+def _encoder_blocks(config: ModelConfig) -> tuple[int, ...]:
+    """Blocks on the way through the encoder, with those that hear again."""
+    return (config.encoder_blocks[0] + config.heard_again, *config.encoder_blocks[1:])
 
 
 def _reach_frames(blocks: tuple[int, ...], config: ModelConfig) -> int:

@@ -38,10 +38,12 @@ class ModelConfig:
     mel_mean: float = -6.0
     mel_std: float = 2.1
 
-    # Factorizer and speech decoder: widths at 50, 25, 12.5 and 6.25 Hz, blocks at each, attention reach.
+    # Factorizer and speech decoder: widths at 50, 25, 12.5 and 6.25 Hz, blocks at each, attention reach; how many of
+    # the encoder's blocks at 50 Hz, its last, hear again what they heard, told what 6.25 Hz found.
     stages: int = 2
     widths: tuple[int, ...] = (256, 256, 256, 320)
     encoder_blocks: tuple[int, ...] = (3, 1, 1, 2)
+    heard_again: int = 0
     decoder_blocks: tuple[int, ...] = (3, 1, 1, 2)
     expansion: int = 3
     attention_heads: int = 4
@@ -92,6 +94,15 @@ class ModelConfig:
             )
         if self.stages not in (1, 2):
             raise ConfigError(f"stages is {self.stages}, expected 1 or 2; correct config.json")
+        if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
+            raise ConfigError(
+                "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"
+            )
+        if not 0 <= self.heard_again <= self.encoder_blocks[0]:
+            raise ConfigError(
+                f"heard_again is {self.heard_again}, expected 0 to {self.encoder_blocks[0]}, as encoder_blocks begins; "
+                "correct config.json"
+            )
         if self.codebook_width < 0 or (self.codebook_width and self.front_end != "mel"):
             raise ConfigError(
                 f"codebook_width is {self.codebook_width}, expected 0, or above it with front_end 'mel'; correct "
@@ -123,10 +134,6 @@ class ModelConfig:
             )
         if not 0.0 <= self.postfilter <= 1.0:
             raise ConfigError(f"postfilter is {self.postfilter}, expected 0 to 1; correct config.json")
-        if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
-            raise ConfigError(
-                "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"
-            )
 
     @property
     def fine_in_files(self) -> int:

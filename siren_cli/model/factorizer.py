@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
-from siren_cli.model.latent_head import LatentHead
+from siren_cli.model.latent_head import FRAME_STEPS, LatentHead
 from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.model.voice import VoiceEncoder
 
@@ -17,6 +17,10 @@ class SemanticBranch(nn.Module):
     log-mel, mean over time removed ─► conv, stride 2 ─► ConvNeXt ×N (50 Hz: `phonetic`)
       ─► [conv, stride 2 ─► ConvNeXt, attention] ×3 (25, 12.5, 6.25 Hz) ─► latents
     ```
+    With `heard_again` the last blocks at 50 Hz run a second time, on what they were given and, added to it, what
+    6.25 Hz found, whose attention hears seconds; `phonetic` is what they say then. They are the same blocks, so that it
+    costs time and hardly a parameter.
+
     Removing every bin's mean over the recording takes away microphone and much of the voice (cepstral mean
     subtraction, Atal 1974, in the log-mel domain). Features of a self-supervised model come at 50 Hz already. With a
     `codebook_width` a `LatentHead` makes the latents of all of these.
@@ -37,6 +41,8 @@ class SemanticBranch(nn.Module):
             for level, (width, blocks) in enumerate(zip(widths, config.encoder_blocks, strict=True))
         )
         self.downs = nn.ModuleList(Conv(a, b, 4, 2) for a, b in zip(widths, widths[1:], strict=False))
+        self.again = slice(config.encoder_blocks[0] - config.heard_again, None)
+        self.told = Telling(widths[-1], widths[0]) if config.heard_again else None
         self.head = LatentHead(config) if config.codebook_width else None
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,10 +54,28 @@ class SemanticBranch(nn.Module):
         """Features [B, F, M] → those the head sees, phonetic features [B, F50, D50] and what is found [B, F6, D6]."""
         if self.remove_mean:
             features = features - features.mean(dim=1, keepdim=True)
-        phonetic = x = self.stacks[0](self.stem(features))
-        for down, stack in zip(self.downs, list(self.stacks)[1:], strict=True):
+        first, *others = self.stacks
+        early = first(self.stem(features), blocks=slice(self.again.start))
+        phonetic = x = first(early, blocks=self.again)
+        for down, stack in zip(self.downs, others, strict=True):
             x = stack(down(x))
+        if self.told is not None:
+            phonetic = first(early + self.told(x), blocks=self.again)
         return features, phonetic, x
+
+
+class Telling(nn.Sequential):
+    """What was found [B, F6, D6] → what blocks at 50 Hz are told of it [B, F50, D50]: nothing, until it is trained."""
+
+    def __init__(self, found_width: int, told_width: int) -> None:
+        super().__init__(nn.LayerNorm(found_width), nn.Linear(found_width, told_width))
+        nn.init.zeros_(self[1].weight)
+        nn.init.zeros_(self[1].bias)
+
+    def forward(self, found: Tensor) -> Tensor:
+        """Tells the eight steps of a frame the same."""
+        told: Tensor = super().forward(found)
+        return told.repeat_interleave(FRAME_STEPS, dim=1)
 
 
 class InformationFactorizer(nn.Module):

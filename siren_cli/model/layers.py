@@ -113,10 +113,10 @@ class FrameStack(nn.Module):
             LocalAttention(width, heads, reach) for _ in range(blocks if heads else 0)
         )
 
-    def forward(self, x: Tensor, voice: Tensor | None = None) -> Tensor:
-        """Maps [B, F, D] to [B, F, D]."""
-        for number, conv in enumerate(self.convs):
-            x = conv(x, voice)
+    def forward(self, x: Tensor, voice: Tensor | None = None, blocks: slice = slice(None)) -> Tensor:
+        """Maps [B, F, D] to [B, F, D], by all blocks or by some."""
+        for number in range(len(self.convs))[blocks]:
+            x = self.convs[number](x, voice)
             if self.attentions:
                 x = self.attentions[number](x)
         return x

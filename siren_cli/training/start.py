@@ -30,6 +30,9 @@ _THROWN_AWAY = ("heads.", "price.", "listener.")
 _NOT_TRAINED = ("mel.", "tone.")
 """Parts of a model that are computed or fitted, so that no stage's state has them."""
 
+_BEGIN_AS_NOTHING = ("factorizer.semantic.told.",)
+"""Parts that change nothing until they are trained, so that a run may add them to the model it goes on from."""
+
 
 def adopt(run: Path, model: str | None) -> ModelConfig | None:
     """Copies the model to start from into the run.
@@ -166,7 +169,8 @@ def _branch(run: Path) -> dict[str, torch.Tensor]:
 def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
     wanted = model.state_dict()
     own = {name: tensor for name, tensor in states.items() if not name.startswith(_THROWN_AWAY)}
-    missing = [name for name in wanted if name not in own and not (name.startswith(_NOT_TRAINED) or _is_guide(name))]
+    may_miss = (*_NOT_TRAINED, *_BEGIN_AS_NOTHING)
+    missing = [name for name in wanted if name not in own and not (name.startswith(may_miss) or _is_guide(name))]
     try:
         model.load_state_dict({**wanted, **own})
     except RuntimeError as error:

@@ -24,7 +24,7 @@ from siren_cli.training.pipeline import Order, train
 from siren_cli.training.place_risk import place_risk
 from siren_cli.training.semantic_stage import SemanticStage, latent_parts
 from siren_cli.training.settings import settings_of_run
-from siren_cli.training.start import assemble, first_model, semantic_model
+from siren_cli.training.start import adopt, assemble, first_model, semantic_model
 from siren_cli.weights import read_networks
 from tests.training.conftest import FEW, said_nothing
 
@@ -116,6 +116,20 @@ def test_a_branch_learns_on_and_its_places_with_it(
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     codec = siren_cli.load(tmp_path / "model")
     assert np.isfinite(codec.decode(codec.encode(wav, rate_hz).to_bytes())).all()
+
+
+def test_a_model_to_start_from_may_hear_again_and_says_the_same_until_it_learns(
+    coded: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    start = adopt(tmp_path, str(coded[0] / "model"))
+    assert start is not None and start.heard_again == 0
+    config = settings_of_run(tmp_path, None, ["model.heard_again=1"], start).model
+    models = assemble(coded[0], start), first_model(tmp_path, config)
+    mel = torch.randn(1, 64, config.mel_bins)
+    with torch.inference_mode():
+        before, after = (model.factorizer.semantic(mel) for model in models)
+    for ours, theirs in zip(after, before, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2)  # packaged weights have fewer bits
 
 
 def test_what_latents_are_of_is_found_again(coded: tuple[Path, list[str]]) -> None:
