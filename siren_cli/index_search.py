@@ -30,8 +30,11 @@ from siren_cli.model.quantizer import POINTS
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import point_bits
 
-_DELTA, _CORRELATION, _PITCH, _VOICING, _PHONES = 0.3, 5.0, 3.0, 0.1, 2.5
+_DELTA, _PITCH, _VOICING, _PHONES = 0.3, 3.0, 0.1, 2.5
 """What the parts of the distance count beside that of the log-mels; as in training (`TrainConfig`), about."""
+
+_CORRELATION = (10.0, 5.0)
+"""What the correlation of band amplitudes counts with one stage and with two, where more of it costs phones."""
 
 _BIT = 0.1
 """What a bit counts."""
@@ -157,7 +160,7 @@ class IndexSearch:
                 Speech(*(part.clone() for part in wanted.speech)), wanted.phones.clone(), wanted.voice.clone()
             )
             latents = quantizer.indices_to_latents(indices).clone().requires_grad_()
-            (slope,) = torch.autograd.grad(self._costs_of(latents, wanted).sum(), latents)
+            (slope,) = torch.autograd.grad(self._costs_of(latents, indices.shape[2], wanted).sum(), latents)
         every = torch.zeros(1, POINTS, stage + 1, dtype=torch.int64, device=indices.device)
         every[0, :, stage] = torch.arange(POINTS)
         found: Tensor = slope[0].float() @ quantizer.indices_to_latents(every)[0].float().T
@@ -165,10 +168,10 @@ class IndexSearch:
 
     def _costs(self, indices: Tensor, wanted: Wanted) -> Tensor:
         """How far from what is wanted every frame of indices [B, F, Q] decodes, [B, F]."""
-        return self._costs_of(self._model.quantizer.indices_to_latents(indices), wanted)
+        return self._costs_of(self._model.quantizer.indices_to_latents(indices), indices.shape[2], wanted)
 
-    def _costs_of(self, latents: Tensor, wanted: Wanted) -> Tensor:
-        """The same of quantised latents [B, F, D]."""
+    def _costs_of(self, latents: Tensor, stages: int, wanted: Wanted) -> Tensor:
+        """The same of latents [B, F, D] that were quantised in so many stages."""
         phonetic, speech = self._model.decoder(latents, wanted.voice.vector.expand(len(latents), -1))
         mel, target = wanted.voice.toned(speech).mel, wanted.speech
         frames = latents.shape[1]
@@ -185,7 +188,7 @@ class IndexSearch:
         return (
             per_frame((mel - target.mel).abs())
             + _DELTA * per_frame(change)
-            + _CORRELATION * per_frame(self._correlation.along(mel, target.mel))
+            + _CORRELATION[stages - 1] * per_frame(self._correlation.along(mel, target.mel))
             + _PITCH * per_frame(off)
             + _VOICING * per_frame(voicing)
             + _PHONES * per_frame(misheard)

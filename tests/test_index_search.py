@@ -200,7 +200,7 @@ def test_slopes_tell_what_a_small_change_would_cost(tiny_model: Path, talk: Wav)
         other[0, 4, 1] = (indices[0, 4, 1] + 340) % 1_000
         here, there = (networks.quantizer.indices_to_latents(some) for some in (indices, other))
         share = 1e-2
-        costs = [float(search._costs_of(some, wanted).sum()) for some in (here, here + share * (there - here))]
+        costs = [float(search._costs_of(some, 2, wanted).sum()) for some in (here, here + share * (there - here))]
     assert float(slopes[4, indices[0, 4, 1]]) == 0.0
     assert (costs[1] - costs[0]) / share == pytest.approx(float(slopes[4, other[0, 4, 1]]), rel=0.1, abs=0.02)
 
