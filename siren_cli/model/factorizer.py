@@ -68,9 +68,10 @@ class Telling(nn.Sequential):
     """What was found [B, F6, D6] → what blocks at 50 Hz are told of it [B, F50, D50]: nothing, until it is trained."""
 
     def __init__(self, found_width: int, told_width: int) -> None:
-        super().__init__(nn.LayerNorm(found_width), nn.Linear(found_width, told_width))
-        nn.init.zeros_(self[1].weight)
-        nn.init.zeros_(self[1].bias)
+        project = nn.Linear(found_width, told_width)
+        nn.init.zeros_(project.weight)
+        nn.init.zeros_(project.bias)
+        super().__init__(nn.LayerNorm(found_width), project)
 
     def forward(self, found: Tensor) -> Tensor:
         """Tells the eight steps of a frame the same."""
