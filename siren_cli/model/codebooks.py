@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.model.quantizer import POINTS, FiniteScalar, on_lattice
 
-_NEARNESS = 4.0
+_NEARNESS = 3.0
 """Squared steps of `digit_distances` in one of `point_distances`: places lie nearer to each other than levels, and what
-bits are weighed against would hardly count (weights/LOG.md, fifteenth session).
+bits are weighed against would hardly count (weights/LOG.md, fifteenth session; nineteenth for how much).
 """
 
 
