@@ -130,7 +130,7 @@ def test_a_model_without_a_prior_cannot_weigh_and_weights_have_limits(codec: Cod
 
 def test_a_file_is_fitted_with_no_more_loss_than_it_takes(packaged: Codec, talk: Wav) -> None:
     sizes = {weight: len(packaged.thrifty(weight).encode(talk, 16_000).to_bytes()) for weight in (0.0, 1.0)}
-    assert sizes[1.0] < sizes[0.0] - 1, "there is something to fit"
+    assert sizes[1.0] < sizes[0.0] - 2
     plain = packaged.encode(talk, 16_000).to_bytes()
     assert fit_file(packaged, talk, 16_000, stages=1, max_bytes=len(plain)) == plain
     for most in range(sizes[1.0], sizes[0.0]):
