@@ -90,7 +90,8 @@ def settings_of_run(
         run: Run folder, made if missing.
         config: Preset or file; None for what the run was told before, or else the defaults.
         settings: Settings from the command line, which win.
-        start: The model that a fine-tuning run starts from, whose sizes the run takes over; it may hear more again.
+        start: The model that a fine-tuning run starts from, whose sizes the run takes over; one whose blocks
+            do not hear again may be told to.
         write: Whether to write them; another process does, if not.
 
     Raises:
@@ -106,7 +107,7 @@ def settings_of_run(
         base = {"name": fixed.name} if told and start is None else asdict(fixed)
         asked = run_config({"model": {**base, **told}}, settings).model
         if start is not None and not path.exists():
-            fixed = replace(fixed, name=asked.name, heard_again=asked.heard_again)
+            fixed = replace(fixed, name=asked.name, heard_again=fixed.heard_again or asked.heard_again)
         if asked != fixed:
             changed = next(k for k, v in asdict(asked).items() if v != getattr(fixed, k))
             where = path if path.exists() else "the model to start from"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,11 @@ def test_a_model_to_start_from_may_hear_again_and_says_the_same_until_it_learns(
 ) -> None:
     start = adopt(tmp_path, str(coded[0] / "model"))
     assert start is not None and start.heard_again == 0
+    hearing = replace(start, heard_again=1)
+    with pytest.raises(ConfigError, match=r"fixes the model of this run; leave out model\.heard_again"):
+        settings_of_run(tmp_path, None, ["model.heard_again=0"], hearing)  # what was trained to be told stays told
     config = settings_of_run(tmp_path, None, ["model.heard_again=1"], start).model
+    assert config == hearing
     models = assemble(coded[0], start), first_model(tmp_path, config)
     mel = torch.randn(1, 64, config.mel_bins)
     with torch.inference_mode():
