@@ -22,6 +22,9 @@ _NATS_PER_DB = math.log(10.0) / 20.0
 _STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12
 _KNOT_FRAMES, _TEMPO_SPREAD = 80, 0.2
 _BLOCK_SAMPLES = 320
+_VOICES = (3, 9)
+"""At least so many talk in babble, and fewer than so many."""
+
 _GRID_FRAMES = 2
 """Transcripts have their places on the grid of 20 ms."""
 
@@ -78,8 +81,8 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
 def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
     """Spoils a share of the items of a batch: a third each in stationary noise, in babble, and through a narrow band.
 
-    Babble is one to six other items of the batch at once. One in five of those in noise or babble is heard through a
-    narrow band besides. Nothing else changes.
+    Babble is three to eight other items of the batch at once. One in five of those in noise or babble is heard through
+    a narrow band besides. Nothing else changes.
 
     Args:
         mel: Normalised log-mel [B, F, M].
@@ -97,7 +100,7 @@ def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     every = mel * mel_std + mel_mean
     x = every[chosen]
     kind = torch.randint(3, (len(x), 1, 1)).to(mel.device)
-    voices = min(int(torch.randint(1, 7, ())), max(1, len(every) - 1))
+    voices = min(int(torch.randint(*_VOICES, ())), max(1, len(every) - 1))
     noise = torch.where(kind == 0, _noise_for(x), _babble_for(x, every, chosen, voices))
     x = torch.where(kind < 2, torch.logaddexp(x, noise), x)
     narrow = (kind == 2) | (torch.rand(len(x), 1, 1).to(mel.device) < 0.2)
@@ -110,9 +113,9 @@ def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
 def among_others(wav: Tensor, share: float) -> Tensor:
     """Mixes a share of the samples of a batch with noise: babble in three of four items, else coloured noise.
 
-    Babble is one to six other items of the batch, each begun anywhere and as loud as the others. Noise lies 5 to 25 dB
-    below the speech. Unlike in `degrade`, sounds meet as samples do, here louder and there softer than the sum of their
-    magnitudes.
+    Babble is three to eight other items of the batch, each begun anywhere and as loud as the others. Noise lies 8 to
+    23 dB below the speech. Unlike in `degrade`, sounds meet as samples do, here louder and there softer than the sum of
+    their magnitudes.
 
     Args:
         wav: Samples [B, T].
@@ -125,12 +128,12 @@ def among_others(wav: Tensor, share: float) -> Tensor:
     for item in (torch.rand(len(wav)) < share).nonzero()[:, 0].tolist():
         others = [other for other in torch.randperm(len(wav)).tolist() if other != item]
         if others and float(torch.rand(())) < 0.75:
-            chosen = others[: int(torch.randint(1, 7, ()))]
+            chosen = others[: int(torch.randint(*_VOICES, ()))]
             talk = [wav[other].roll(int(torch.randint(samples, ()))) for other in chosen]
             noise = torch.stack([other / _speech_rms(other) for other in talk]).sum(0)
         else:
             noise = _coloured_noise(samples).to(wav.device)
-        below_db = 5 + 20 * float(torch.rand(()))
+        below_db = 8 + 15 * float(torch.rand(()))
         gain = math.exp(-below_db * _NATS_PER_DB) * _speech_rms(wav[item])
         out[item] += noise * (gain / noise.square().mean().sqrt().clamp_min(1e-9))
     return out
