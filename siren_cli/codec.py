@@ -21,7 +21,7 @@ from torch import Tensor
 
 from siren_cli.chunks import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.coded import Coded
-from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.config import DEFAULT_EFFORT, FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import UsageError
 from siren_cli.index_search import IndexSearch
 from siren_cli.intake import mono_16_khz
@@ -99,15 +99,17 @@ class Codec:
         other.rate_weight = weight
         return other
 
-    def searching(self, effort: int) -> Codec:
-        """The same model, trying `effort` others, 0 to 100, in place of every index (`siren_cli.index_search`).
+    def searching(self, effort: int | None = None) -> Codec:
+        """The same model, trying `effort` others, 0 to 100, in place of a frame's indices (`siren_cli.index_search`).
+
+        If it is not given, as many as `siren encode` tries (`DEFAULT_EFFORT`), or none if the model has no guide.
 
         Raises:
             UsageError: If the effort is out of range or the model has no guide.
         """
         other = copy(self)
-        other._search = IndexSearch(self._model, self._prior, effort) if effort else None
-        other.effort = effort
+        other.effort = (DEFAULT_EFFORT if self._model.guide else 0) if effort is None else effort
+        other._search = IndexSearch(self._model, self._prior, other.effort) if other.effort else None
         return other
 
     def coded(
@@ -303,8 +305,7 @@ class Codec:
         latents = self._model.quantizer.indices_to_latents(shown)
         spoken = self._spoken(voice)
         speech = spoken.toned(self._model.decoder(latents, spoken.vector)[1])
-        if self.config.postfilter:
-            speech = speech._replace(mel=postfilter(speech.mel, self.config.postfilter))
+        speech = speech._replace(mel=postfilter(speech.mel, self.config.postfilter[indices.shape[1] - 1]))
         own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
         wav, turns = speech_to_wav(self._model.vocoder, speech, chunk.start * FRAME_SAMPLES, own, turns)
         level_db = NOMINAL_LEVEL_DB if voice is None else voice_level_db(voice)

@@ -14,7 +14,9 @@ SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 2_560
 FSQ_LEVELS = (8, 5, 5, 5)
 MAX_EFFORT = 100
-"""Most steps that encoding may take to search for indices."""
+"""Most others that encoding may try in place of a frame's indices."""
+DEFAULT_EFFORT = 24
+"""How many `siren encode` tries: most of what there is to gain, still several times as fast as speech."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ class ModelConfig:
     vocoder_fft_samples: int = 640
     hifigan_width: int = 256
 
-    # How much more the formants of decoded spectra stand out than the decoder says; training does not know of it.
-    postfilter: float = 0.0
+    # How much more the formants of decoded spectra stand out than the decoder says, with one stage and with two;
+    # training does not know of it.
+    postfilter: tuple[float, ...] = (0.0, 0.0)
 
     # Guide, for those who encode with effort or with a tone (0: none): width and blocks at 50 Hz.
     guide_width: int = 0
@@ -132,8 +135,10 @@ class ModelConfig:
             raise ConfigError(
                 "voice_used has more than 4 levels of a number, expected no more with voice_tone; correct config.json"
             )
-        if not 0.0 <= self.postfilter <= 1.0:
-            raise ConfigError(f"postfilter is {self.postfilter}, expected 0 to 1; correct config.json")
+        if len(self.postfilter) != 2 or not all(0.0 <= strength <= 1.0 for strength in self.postfilter):
+            raise ConfigError(
+                f"postfilter is {list(self.postfilter)}, expected two numbers of 0 to 1; correct config.json"
+            )
 
     @property
     def fine_in_files(self) -> int:

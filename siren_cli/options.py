@@ -79,14 +79,14 @@ RateWeightOption = Annotated[
     ),
 ]
 EffortOption = Annotated[
-    int,
+    Optional[int],  # noqa: UP045
     typer.Option(
         "--effort",
         min=0,
         max=MAX_EFFORT,
         metavar="N",
-        help="How many others to try in place of each index, for one that says more: 0 none, 1 at a fifth of the "
-        "speed, 12 most of what there is to gain, at a seventeenth; half as fast with two stages.",
+        help="How many others to try in place of a frame's indices, for some that say more: 24 if not given; 0 tries "
+        "none, at some fifteen times the speed.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]

@@ -20,7 +20,7 @@ from siren_cli import index_search
 from siren_cli.__main__ import main
 from siren_cli.closeness import mel_distance_db, short_time_intelligibility
 from siren_cli.codec import Codec
-from siren_cli.config import ModelConfig
+from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.index_search import IndexSearch, Wanted
 from siren_cli.model.build import SirenModel, build
@@ -137,8 +137,7 @@ def test_the_commands_of_the_document_work(
     for line in found[1].splitlines():
         assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capfd.readouterr().err)
     assert len(file_to_packets(Path("note.srp").read_bytes())[1]) == 1
-    assert main(["encode", "talk.wav", "-o", "plain.srn"]) == 0
-    assert Path("plain.srn").read_bytes() != Path("talk.srn").read_bytes()
+    assert Path("quick.srn").read_bytes() != Path("talk.srn").read_bytes()
 
 
 def test_many_files_are_searched_as_one_is(short_clips: list[Path], packaged: Codec, talk: Wav, tmp_path: Path) -> None:
@@ -189,7 +188,10 @@ def test_what_is_found_decodes_nearer_to_what_is_wanted(
     assert after < before
 
 
-def test_slopes_tell_what_a_small_change_would_cost(tiny_model: Path, talk: Wav) -> None:
+def test_slopes_tell_what_a_small_change_would_cost(
+    tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_search, "_bfloat16_is_faster", lambda device: False)  # too coarse for a small change
     networks = siren_cli.load(tiny_model).networks
     search = IndexSearch(networks, None, 1)
     with torch.inference_mode():
@@ -203,6 +205,22 @@ def test_slopes_tell_what_a_small_change_would_cost(tiny_model: Path, talk: Wav)
         costs = [float(search._costs_of(some, 2, wanted).sum()) for some in (here, here + share * (there - here))]
     assert float(slopes[4, indices[0, 4, 1]]) == 0.0
     assert (costs[1] - costs[0]) / share == pytest.approx(float(slopes[4, other[0, 4, 1]]), rel=0.1, abs=0.02)
+
+
+def test_who_does_not_say_how_much_gets_the_usual(
+    packaged: Codec, talk: Wav, short_clips: list[Path], tmp_path: Path
+) -> None:
+    files: dict[str, Path] = {}
+    for name, words in (("usual", list[str]()), ("none", ["--effort", "0"])):
+        files[name] = tmp_path / f"{name}.srn"
+        assert main(["encode", str(short_clips[0]), *words, "-o", str(files[name]), "--threads", "1"]) == 0
+    assert files["usual"].read_bytes() == packaged.searching(DEFAULT_EFFORT).encode(talk, 16_000).to_bytes()
+    assert files["none"].read_bytes() == packaged.encode(talk, 16_000).to_bytes()
+
+
+def test_a_model_without_a_guide_is_not_asked_to_search() -> None:
+    blind = Codec(build(replace(ModelConfig.tiny(), guide_width=0)), None, b"\0\0", torch.device("cpu"))
+    assert blind.searching().effort == 0
 
 
 def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

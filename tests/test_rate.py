@@ -210,5 +210,5 @@ def test_the_commands_of_the_document_work(
         assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capfd.readouterr().err)
     assert Path("note.srn").stat().st_size <= 51
     assert len(file_to_packets(Path("note.srp").read_bytes())[1]) == 1
-    plain = len(packaged.encode(talk, 16_000).to_bytes())
+    plain = len(packaged.searching().encode(talk, 16_000).to_bytes())
     assert Path("coded/talk.srn").stat().st_size < plain

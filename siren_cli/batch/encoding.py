@@ -32,7 +32,7 @@ class EncodeWork:
     max_bytes: int | None = None
     max_packets: int | None = None
     rate_weight: float = 0.0
-    effort: int = 0
+    effort: int | None = None
     voice: str = "each"
     voice_id: bytes | None = None
     force: bool = False

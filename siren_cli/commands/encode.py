@@ -61,7 +61,7 @@ def encode(
         ),
     ] = None,
     rate_weight: RateWeightOption = 0.0,
-    effort: EffortOption = 0,
+    effort: EffortOption = None,
     max_packets: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option("--max-packets", min=1, metavar="N", help="Packets to fit the recording into."),

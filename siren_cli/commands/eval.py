@@ -40,8 +40,8 @@ def evaluate(
     ] = "1,2",
     efforts: Annotated[
         str,
-        typer.Option("--efforts", metavar="0,12", help="Efforts to encode with, for models that have a guide."),
-    ] = "0,12",
+        typer.Option("--efforts", metavar="0,24", help="Efforts to encode with, for models that have a guide."),
+    ] = "0,24",
     baselines: Annotated[
         str,
         typer.Option(
@@ -243,7 +243,7 @@ def _stages(text: str) -> tuple[int, ...]:
 def _efforts(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words or not all(word.isdecimal() and int(word) <= MAX_EFFORT for word in words):
-        raise UsageError(f"--efforts is {text!r}, expected numbers of 0 to {MAX_EFFORT} as 0,12; correct it")
+        raise UsageError(f"--efforts is {text!r}, expected numbers of 0 to {MAX_EFFORT} as 0,24; correct it")
     return tuple(sorted({int(word) for word in words}))
 
 

@@ -47,7 +47,7 @@ def roundtrip(
     ] = False,
     stages: StagesOption = 1,
     rate_weight: RateWeightOption = 0.0,
-    effort: EffortOption = 0,
+    effort: EffortOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the report only, no notes.")] = False,

@@ -56,12 +56,15 @@ class Plan:
 
 
 class Worker:
-    """Everything that is loaded once per process; `own` are SIREN's settings among its `systems`."""
+    """Everything that is loaded once per process.
+
+    `codec` encodes as `siren encode` does if nothing is said; `own` are SIREN's settings among the `systems`.
+    """
 
     def __init__(self, plan: Plan) -> None:
         from siren_cli.codec import load_codec
 
-        self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads)
+        self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads).searching()
         self.weights = weights = digest_of_model(plan.model)
         self.systems: list[System] = [original()]
         efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]

@@ -21,6 +21,7 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import DataError
 from siren_cli.evaluation.crew import THREAD_VARIABLES
 from siren_cli.evaluation.programs import program_costs
+from siren_cli.evaluation.systems import siren_name
 
 THREADS = (1, 2)
 REPEATS = 3
@@ -40,13 +41,18 @@ def conditions() -> dict[str, Any]:
 
 
 def cost_of(
-    model: str | None, stages: tuple[int, ...], baselines: tuple[str, ...], wav: NDArray[np.float32]
+    model: str | None,
+    stages: tuple[int, ...],
+    efforts: tuple[int, ...],
+    baselines: tuple[str, ...],
+    wav: NDArray[np.float32],
 ) -> list[dict[str, Any]]:
     """Measures SIREN and baselines on one recording. Nothing else should run meanwhile.
 
     Args:
         model: The model's folder or name; None for the default.
         stages: Numbers of stages.
+        efforts: To encode with.
         baselines: Names of installed baselines.
         wav: Samples [T] at 16 kHz.
 
@@ -63,21 +69,25 @@ def cost_of(
         narrow = resample(wav, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ // 2)
         np.round(np.clip(narrow, -1, 1) * 32767).astype("<i2").tofile(folder / "in.raw")
         try:
-            rows = [*_siren_rows(model, stages, folder), *(_program_row(name, folder, []) for name in baselines)]
+            own = _siren_rows(model, stages, efforts, folder)
+            rows = [*own, *(_program_row(name, folder, []) for name in baselines)]
         except (RuntimeError, subprocess.SubprocessError) as error:
             raise DataError(f"the cost could not be measured ({error}); leave it out with --skip cost") from error
-        for row in rows[len(stages) :]:
+        for row in rows[len(own) :]:
             for side in ("encode", "decode"):
                 row[f"{side}_speed_1"] = len(wav) / SAMPLE_RATE_HZ / row[f"{side}_s"]
     return rows
 
 
-def _siren_rows(model: str | None, stages: tuple[int, ...], folder: Path) -> list[dict[str, Any]]:
+def _siren_rows(
+    model: str | None, stages: tuple[int, ...], efforts: tuple[int, ...], folder: Path
+) -> list[dict[str, Any]]:
     own = [] if model is None else ["--model", model]
-    rows = {f"siren-{count}": _program_row(f"siren-{count}", folder, own) for count in stages}
+    names = [siren_name(count, effort) for effort in efforts for count in stages]
+    rows = {name: _program_row(name, folder, own) for name in names}
     for threads in THREADS:
-        task = {"model": model, "wav_file": str(folder / "in.wav"), "stages": list(stages), "threads": threads,
-                "repeats": REPEATS}  # fmt: skip
+        task = {"model": model, "wav_file": str(folder / "in.wav"), "stages": list(stages), "efforts": list(efforts),
+                "threads": threads, "repeats": REPEATS}  # fmt: skip
         (folder / "task.json").write_text(json.dumps(task))
         subprocess.run(
             [sys.executable, "-m", "siren_cli.evaluation.speed", folder / "task.json", folder / "result.json"],
@@ -107,7 +117,9 @@ def _commands(system: str, folder: Path, own: list[str]) -> tuple[list[str], lis
     if kind == "siren":
         siren = [sys.executable, "-m", "siren_cli"]
         usual = ["-o", "-", "--quiet", "--device", "cpu", "--threads", "1", *own]
-        return [*siren, "encode", wav, "--stages", mode, *usual], [*siren, "decode", coded, *usual]
+        stages, _, effort = mode.partition("-effort-")
+        settings = ["--stages", stages, "--effort", effort or "0"]
+        return [*siren, "encode", wav, *settings, *usual], [*siren, "decode", coded, *usual]
     if kind == "codec2":
         return ["c2enc", mode, raw, "-"], ["c2dec", mode, coded, "-"]
     rate = kind.removeprefix("opus")

@@ -62,10 +62,18 @@ def require_guide(plan: Plan) -> None:
     from siren_cli.weights import find_model
 
     found = find_model(plan.model)
-    if 0 not in plan.efforts and not ModelConfig.from_json(found.config_path).guide_width:
+    if not _efforts(plan):
         raise UsageError(
             f"model {found.name} has no guide, which efforts above 0 need, and 0 is not asked for; give --efforts 0"
         )
+
+
+def _efforts(plan: Plan) -> tuple[int, ...]:
+    """Those of the efforts asked for that the model can be measured with."""
+    from siren_cli.weights import find_model
+
+    has_guide = ModelConfig.from_json(find_model(plan.model).config_path).guide_width
+    return tuple(effort for effort in plan.efforts if has_guide or not effort)
 
 
 def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -130,12 +138,13 @@ def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
     wav = read_joined(clips, RATE_S)
     around = conditions()
     identity = siren_identity(digest_of_model(plan.model))
-    systems = [f"{identity} {plan.stages}", *(baseline(n).identity for n in plan.baselines)]
+    efforts = _efforts(plan)
+    systems = [f"{identity} {plan.stages} {efforts}", *(baseline(n).identity for n in plan.baselines)]
     key = digest_of(json.dumps(around), wav.tobytes(), *systems, *plan.baselines)
     store = Store(plan.cache)
     rows = store.read(COST, key)
     if rows is None:
-        rows = cost_of(plan.model, plan.stages, plan.baselines, wav)
+        rows = cost_of(plan.model, plan.stages, efforts, plan.baselines, wav)
         store.write(COST, key, rows)
     return {"clip_s": len(wav) / SAMPLE_RATE_HZ, "conditions": around, "rows": rows}
 

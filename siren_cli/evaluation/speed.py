@@ -13,16 +13,22 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siren_cli.codec import Codec
 
 
-def siren_speeds(model: str | None, wav_file: str, stages: list[int], threads: int, repeats: int) -> dict[str, Any]:
+def siren_speeds(
+    model: str | None, wav_file: str, stages: list[int], efforts: list[int], threads: int, repeats: int
+) -> dict[str, Any]:
     """Times encoding to bytes and decoding from bytes, entropy coding included.
 
     Args:
         model: The model's folder or name; None for the default.
         wav_file: The recording.
         stages: Numbers of stages.
+        efforts: To encode with.
         threads: For torch.
         repeats: Rounds that count; one before them warms up.
 
@@ -33,22 +39,23 @@ def siren_speeds(model: str | None, wav_file: str, stages: list[int], threads: i
     import soundfile
 
     from siren_cli.codec import load_codec
+    from siren_cli.evaluation.systems import siren_name
 
-    codec = load_codec(model, device="cpu", threads=threads)
+    loaded = load_codec(model, device="cpu", threads=threads)
     wav, rate_hz = soundfile.read(wav_file, dtype="float32")
     begun = itertools.count(1)  # each time elsewhere, since a codec keeps what it found of the last recording
 
-    def encode(count: int) -> bytes:
+    def encode(codec: Codec, count: int) -> bytes:
         return codec.encode(np.roll(wav, next(begun), axis=0), rate_hz, stages=count).to_bytes()
 
     found: dict[str, Any] = {}
-    for count in stages:
-        data = encode(count)
+    for effort, count in itertools.product(efforts, stages):
+        codec = loaded.searching(effort)
         sides: dict[str, Callable[[], object]] = {
-            "encode": partial(encode, count),
-            "decode": partial(codec.decode, data),
+            "encode": partial(encode, codec, count),
+            "decode": partial(codec.decode, encode(codec, count)),
         }
-        found[f"siren-{count}"] = {
+        found[siren_name(count, effort)] = {
             side: len(wav) / rate_hz / statistics.median([_seconds(work) for _ in range(repeats + 1)][1:])
             for side, work in sides.items()
         }

@@ -18,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from siren_cli.audio import resample
-from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.config import DEFAULT_EFFORT, SAMPLE_RATE_HZ
 from siren_cli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ BASELINES = ("opus6", "codec2-3200", "codec2-1300", "codec2-700C", "codec2-450")
 
 _LABELS = {
     "original": "Original, 16-bit PCM",
-    "siren-1": "SIREN, 1 stage",
-    "siren-2": "SIREN, 2 stages",
     "siren-1-wrong-voice": "SIREN, 1 stage, wrong voice",
     "floor": "Noise (floor)",
 }
@@ -85,17 +83,18 @@ def label_of(name: str) -> str:
         name: Of the system.
 
     Returns:
-        A few words.
+        A few words; they name SIREN's effort where it is not that of `siren encode`.
     """
     name, _, damage = name.partition(" ")
     if damage:
         return f"{label_of(name)}, {damage}"
     if name in _LABELS:
         return _LABELS[name]
-    name, _, effort = name.partition("-effort-")
-    if effort:
-        return f"{label_of(name)}, effort {effort}"
     kind, _, mode = name.partition("-")
+    if kind == "siren":
+        stages, _, effort = mode.partition("-effort-")
+        label = f"SIREN, {stages} stage{'s' * (stages != '1')}"
+        return label if effort == str(DEFAULT_EFFORT) else f"{label}, effort {effort or '0'}"
     return f"Codec 2 {mode}" if kind == "codec2" else f"Opus {name.removeprefix('opus')} kbps"
 
 
@@ -137,7 +136,12 @@ def siren(codec: Codec, weights: str, stages: int) -> System:
         return Recording(codec.decode(data), _payload_bytes(data))
 
     identity = f"{siren_identity(weights)} stages {stages} rate weight {codec.rate_weight:g} effort {codec.effort}"
-    return System(f"siren-{stages}" + f"-effort-{codec.effort}" * (codec.effort > 0), ".srn", identity, run)
+    return System(siren_name(stages, codec.effort), ".srn", identity, run)
+
+
+def siren_name(stages: int, effort: int) -> str:
+    """What records call SIREN with these settings."""
+    return f"siren-{stages}" + f"-effort-{effort}" * (effort > 0)
 
 
 def wrong_voice(codec: Codec, weights: str) -> System:
@@ -161,7 +165,7 @@ def wrong_voice(codec: Codec, weights: str) -> System:
         file.write_bytes(data)
         return Recording(codec.decode(data), _payload_bytes(data))
 
-    identity = f"{siren_identity(weights)} {source_of(wrong_voice)}"
+    identity = f"{siren_identity(weights)} {source_of(wrong_voice)} effort {codec.effort}"
     return System("siren-1-wrong-voice", ".srn", identity, run, True)
 
 

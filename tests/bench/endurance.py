@@ -90,7 +90,7 @@ def run(lengths_minutes: list[int]) -> list[Endured]:
     start_s: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         original, coded, again = (Path(folder) / f"recording{suffix}" for suffix in (".flac", ".srn", ".wav"))
-        commands = {"encode": (["encode", str(original), "--force"], coded),
+        commands = {"encode": (["encode", str(original), "--effort", "0", "--force"], coded),
                     "decode": (["decode", str(coded), "--force"], again)}  # fmt: skip
         for minutes in [0, *lengths_minutes]:
             seconds = 60 * minutes or 1

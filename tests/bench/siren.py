@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from siren_cli.codec import Codec
+from siren_cli.config import DEFAULT_EFFORT
 from tests.bench.contender import Contender
-
-_EFFORT = 12
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
@@ -36,7 +35,7 @@ def siren_contenders(codec: Codec, wav: Samples, sample_rate_hz: int) -> list[Co
         found.append(_whole_path(codec, turned, sample_rate_hz, stages))
         found.append(_networks(codec, turned, sample_rate_hz, stages))
         if codec.networks.guide is not None:
-            found.append(_whole_path(codec.searching(_EFFORT), turned, sample_rate_hz, stages))
+            found.append(_whole_path(codec.searching(DEFAULT_EFFORT), turned, sample_rate_hz, stages))
     return found
 
 

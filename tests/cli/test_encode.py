@@ -90,7 +90,7 @@ def test_folder_s_files_get_the_bytes_of_each_alone(
         soundfile.write(tmp_path / f"{number}.wav", voice_like(sample_count), 16_000, subtype="FLOAT")
         assert siren("encode", tmp_path / f"{number}.wav").status == 0
     for number, sample_count in reversed(list(enumerate((5_000, 30_000, 2_000)))):
-        alone = codec.encode(voice_like(sample_count), 16_000).to_bytes()
+        alone = codec.searching().encode(voice_like(sample_count), 16_000).to_bytes()
         assert (tmp_path / f"{number}.srn").read_bytes() == alone
 
 

@@ -41,8 +41,8 @@ def test_every_system_has_its_row(
     monkeypatch.setattr(cost, "REPEATS", 1)
     programs = {"opus6": "opusenc", "codec2-700C": "c2enc"}
     baselines = tuple(name for name, program in programs.items() if shutil.which(program))
-    rows = cost.cost_of(str(tiny_model), (1,), baselines, speech)
-    assert [row["system"] for row in rows] == ["siren-1", *baselines]
+    rows = cost.cost_of(str(tiny_model), (1,), (0, 2), baselines, speech)
+    assert [row["system"] for row in rows] == ["siren-1", "siren-1-effort-2", *baselines]
     assert {column.name for column in COST_COLUMNS} <= rows[0].keys()
     for row in rows:
         assert 0.0 < row["encode_first_byte_s"] <= row["encode_s"]
@@ -54,10 +54,10 @@ def test_every_system_has_its_row(
     assert table is not None
     headings, cells = table
     assert len(headings) == len(cells[0]) == 1 + len(COST_COLUMNS)
-    assert all(line[4] == "–" for line in cells[1:])
+    assert all(line[4] == "–" for line in cells[2:])
     assert "on 3.7 s" in cost_note_of(record)
 
 
 def test_a_failing_model_is_one_line(tmp_path: Path, speech: np.ndarray) -> None:
     with pytest.raises(DataError, match="could not be measured .*; leave it out with --skip cost"):
-        cost.cost_of(str(tmp_path), (1,), (), speech)
+        cost.cost_of(str(tmp_path), (1,), (0,), (), speech)

@@ -88,7 +88,7 @@ def test_json_on_standard_output_is_json_alone(
 ) -> None:
     assert run(folder / "bob", tiny_model, store, "--json", "-") == ExitStatus.OK
     record = json.loads(capsys.readouterr().out)
-    assert [row["system"] for row in record["rows"]] == ["original", "siren-1", "siren-1-effort-12", "floor"]
+    assert [row["system"] for row in record["rows"]] == ["original", "siren-1", "siren-1-effort-24", "floor"]
 
 
 def test_existing_outputs_stay_unless_forced(

@@ -14,7 +14,7 @@ import soundfile
 
 from siren_cli.codec import Codec
 from siren_cli.coded import Coded
-from siren_cli.config import ModelConfig
+from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
 from siren_cli.evaluation.recogniser import log_mel
@@ -80,7 +80,9 @@ def test_unknown_baselines_are_refused(name: str) -> None:
 def test_labels_are_for_people() -> None:
     assert label_of("codec2-700C ber 0.01") == "Codec 2 700C, ber 0.01"
     assert label_of("opus12") == "Opus 12 kbps"
-    assert label_of("siren-2") == "SIREN, 2 stages"
+    assert label_of("siren-2") == "SIREN, 2 stages, effort 0"
+    assert label_of(f"siren-1-effort-{DEFAULT_EFFORT}") == "SIREN, 1 stage"
+    assert label_of(f"siren-2-effort-{DEFAULT_EFFORT} drop 0.1") == "SIREN, 2 stages, drop 0.1"
 
 
 def ogg_page(*packets: bytes) -> bytes:
@@ -238,5 +240,5 @@ def test_another_config_is_another_model_to_what_was_measured_before(tiny_model:
     sharper = shutil.copytree(tiny_model, tmp_path / "sharper")
     assert digest_of_model(str(sharper)) == digest_of_model(str(tiny_model))
     config = ModelConfig.from_json(sharper / "config.json")
-    (sharper / "config.json").write_text(replace(config, postfilter=0.2).to_json(), encoding="utf-8")
+    (sharper / "config.json").write_text(replace(config, postfilter=(0.2, 0.2)).to_json(), encoding="utf-8")
     assert digest_of_model(str(sharper)) != digest_of_model(str(tiny_model))
