@@ -13,6 +13,7 @@ conditional modes, Besag 1986). Format and decoder are the same.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,12 @@ _CORRELATION = (10.0, 5.0)
 _PHONES = (2.0, 2.5)
 """What phones count with one stage and with two: one stage says more of them than of how amplitudes move."""
 
+_IN_NOISE = (4.0, 2.0), (6.5, 5.0)
+"""The same two in noise, where words are told better than spectra are."""
+
+_NOISE_DB = 2.5, 4.5
+"""Noise of so much is none, or as much as it can be: read speech has -1 to 0, and 4 to 30 at an SNR of 15 dB."""
+
 _BIT = 0.1
 """What a bit counts."""
 
@@ -59,11 +66,15 @@ _AT_ONCE = 2_048
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a stretch should come back as: `speech` and phones [1, F50, 40] that the guide hears, spoken by `voice`."""
+    """What a stretch should come back as: `speech` and phones [1, F50, 40] that the guide hears, spoken by `voice`.
+
+    `noise` is 0 to 1, how noisy the stretch is (`_noise_in`).
+    """
 
     speech: Speech
     phones: Tensor
     voice: Spoken
+    noise: float = 0.0
 
 
 class IndexSearch:
@@ -115,7 +126,8 @@ class IndexSearch:
         key = _digest(stages, mel, latents, *(part for part in voice if part is not None))
         if self._found is None or self._found[0] != key:
             said = self._guide.phones_said(phonetic).softmax(dim=-1)
-            wanted = Wanted(self._guide(mel), said, voice)
+            speech = self._guide(mel)
+            wanted = Wanted(speech, said, voice, _noise_in(mel, speech.mel, self._model.config.mel_std))
             indices = self._model.quantizer.latents_to_indices(latents, stages)
             effort = max(1, self._effort // stages)
             rounds = 1 if effort < 4 else 2 if effort < 24 else 3
@@ -162,8 +174,9 @@ class IndexSearch:
         quantizer = self._model.quantizer
         with torch.inference_mode(False), torch.enable_grad():
             wanted = Wanted(
-                Speech(*(part.clone() for part in wanted.speech)), wanted.phones.clone(), wanted.voice.clone()
-            )
+                Speech(*(part.clone() for part in wanted.speech)), wanted.phones.clone(), wanted.voice.clone(),
+                wanted.noise,
+            )  # fmt: skip
             latents = quantizer.indices_to_latents(indices).clone().requires_grad_()
             (slope,) = torch.autograd.grad(self._costs_of(latents, indices.shape[2], wanted).sum(), latents)
         every = torch.zeros(1, POINTS, stage + 1, dtype=torch.int64, device=indices.device)
@@ -191,14 +204,34 @@ class IndexSearch:
         voicing = F.binary_cross_entropy_with_logits(speech.voicing, voiced.expand_as(speech.voicing), reduction="none")
         heard = self._guide.phones_heard(phonetic.float()).log_softmax(dim=-1)
         misheard = (wanted.phones * (wanted.phones.clamp_min(1e-6).log() - heard)).sum(-1)
+        moves, phones = (
+            quiet[stages - 1] + wanted.noise * (noisy[stages - 1] - quiet[stages - 1])
+            for quiet, noisy in zip((_CORRELATION, _PHONES), _IN_NOISE, strict=True)
+        )
         return (
             per_frame((mel - target.mel).abs())
             + _DELTA * per_frame(change)
-            + _CORRELATION[stages - 1] * per_frame(self._correlation.along(mel, target.mel))
+            + moves * per_frame(self._correlation.along(mel, target.mel))
             + _PITCH * per_frame(off)
             + _VOICING * per_frame(voicing)
-            + _PHONES[stages - 1] * per_frame(misheard)
+            + phones * per_frame(misheard)
         )
+
+
+def _noise_in(heard: Tensor, spoken: Tensor, mel_std: float) -> float:
+    """How noisy a recording is, from 0 in quiet to 1.
+
+    Told by how far it is above the speech in it while that is faint.
+
+    Args:
+        heard: Its normalised log-mel [1, F, M].
+        spoken: That of the speech that the guide hears in it [1, F, M].
+        mel_std: What log-mels were divided by, in nats of amplitude.
+    """
+    above_db, level = (heard - spoken)[0].mean(-1) * mel_std * 20 / math.log(10), spoken[0].mean(-1)
+    faint = level.argsort()[: max(1, len(level) * 2 // 5)]
+    none_db, most_db = _NOISE_DB
+    return min(1.0, max(0.0, (float(above_db[faint].mean()) - none_db) / (most_db - none_db)))
 
 
 def _bfloat16_is_faster(device: torch.device) -> bool:

@@ -86,7 +86,7 @@ EffortOption = Annotated[
         max=MAX_EFFORT,
         metavar="N",
         help="How many others to try in place of a frame's indices, for some that say more: 24 if not given; 0 tries "
-        "none, at some fifteen times the speed.",
+        "none, at a dozen times the speed.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]

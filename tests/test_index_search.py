@@ -22,7 +22,7 @@ from siren_cli.closeness import mel_distance_db, short_time_intelligibility
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.index_search import IndexSearch, Wanted
+from siren_cli.index_search import IndexSearch, Wanted, _noise_in
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import speak
 from siren_cli.packets import encode_packets
@@ -221,6 +221,33 @@ def test_who_does_not_say_how_much_gets_the_usual(
 def test_a_model_without_a_guide_is_not_asked_to_search() -> None:
     blind = Codec(build(replace(ModelConfig.tiny(), guide_width=0)), None, b"\0\0", torch.device("cpu"))
     assert blind.searching().effort == 0
+
+
+def test_noise_is_told_from_speech(packaged: Codec, short_clips: list[Path]) -> None:
+    for clip in short_clips:
+        talk, _ = soundfile.read(clip, dtype="float32")
+        hiss = np.random.default_rng(1).standard_normal(len(talk)).astype(np.float32) * talk.std()
+        found = []
+        for share in (0.0, 10 ** (-15 / 20), 10 ** (-10 / 20)):
+            with torch.inference_mode():
+                mel = packaged.networks.mel(torch.from_numpy((talk + share * hiss)[: len(talk) // 2_560 * 2_560])[None])
+                found.append(_noise_in(mel, packaged.networks.guide(mel).mel, packaged.config.mel_std))
+        assert found == [0.0, 1.0, 1.0]
+
+
+def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
+    networks = siren_cli.load(tiny_model).networks
+    with torch.inference_mode():
+        _, _, latents, wanted = begin(networks, talk)
+        indices = networks.quantizer.latents_to_indices(latents, 1)
+        misheard = replace(wanted, phones=wanted.phones.flip(-1))
+        more = [
+            IndexSearch(networks, None, 1)._costs(indices, replace(misheard, noise=noise)).mean()
+            - IndexSearch(networks, None, 1)._costs(indices, replace(wanted, noise=noise)).mean()
+            for noise in (0.0, 0.5, 1.0)
+        ]
+    assert more[1] / more[0] == pytest.approx(2.125, rel=0.01)
+    assert more[2] / more[0] == pytest.approx(3.25, rel=0.01)
 
 
 def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
