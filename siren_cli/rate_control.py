@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from siren_cli.codec import Codec
 
 WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
-"""Weights of the rate that are tried, besides none; from 0.4 on, words begin to suffer (docs/rate.md)."""
+"""Weights of the rate that are tried, besides none."""
+
+_MOST_AFTER_SEARCH = 0.4
+"""Beyond it words suffer (docs/rate.md), and what was searched for says less than what was guessed in as many bits."""
 
 LONGEST_S = 60.0
 
@@ -24,6 +27,8 @@ _T = TypeVar("_T")
 
 def fitted(codec: Codec, encode: Callable[[Codec], _T], size_of: Callable[[_T], int], most: int, unit: str) -> _T:
     """Encodes with growing weight of the rate until the result is small enough.
+
+    What was searched for says more in a few bits more. Where that does not fit without harm, there is no search.
 
     Args:
         codec: The model; how it weighs the rate itself is where the search begins.
@@ -39,10 +44,10 @@ def fitted(codec: Codec, encode: Callable[[Codec], _T], size_of: Callable[[_T], 
         UsageError: If none does, or the model has no prior.
     """
     smallest = size_of(result := encode(codec))
-    for weight in (weight for weight in WEIGHTS if weight > codec.rate_weight):
+    for attempt in _cheaper(codec):
         if smallest <= most:
             break
-        size = size_of(candidate := encode(codec.thrifty(weight)))
+        size = size_of(candidate := encode(attempt))
         if size < smallest:
             result, smallest = candidate, size
     if smallest > most:
@@ -51,6 +56,16 @@ def fitted(codec: Codec, encode: Callable[[Codec], _T], size_of: Callable[[_T], 
             "or --no-voice"
         )
     return result
+
+
+def _cheaper(codec: Codec) -> Iterator[Codec]:
+    """The model spending less and less."""
+    weights = [weight for weight in WEIGHTS if weight > codec.rate_weight]
+    if codec.effort:
+        yield from (codec.thrifty(weight) for weight in weights if weight <= _MOST_AFTER_SEARCH)
+        codec = codec.searching(0)
+        yield codec
+    yield from (codec.thrifty(weight) for weight in weights)
 
 
 def fit_file(

@@ -146,21 +146,35 @@ def test_the_search_stops_at_the_first_that_fits() -> None:
     class Model:
         rate_weight = 0.1
 
-        def __init__(self, weight: float = 0.1) -> None:
-            self.weight = weight
+        def __init__(self, effort: int, weight: float = 0.1) -> None:
+            self.effort, self.weight = effort, weight
 
         def thrifty(self, weight: float) -> Model:
-            return Model(weight)
+            return Model(self.effort, weight)
 
-    tried: list[float] = []
+        def searching(self, effort: int) -> Model:
+            return Model(effort, self.weight)
 
-    def encode(model: Model) -> float:
-        tried.append(model.weight)
-        return model.weight
+    tried: list[tuple[int, float]] = []
+
+    def encode(model: Model) -> tuple[int, float]:
+        tried.append((model.effort, model.weight))
+        return tried[-1]
 
     sizes = {0.1: 9, 0.15: 9, 0.2: 8, 0.3: 10, 0.4: 7}
-    found = fitted(Model(), encode, lambda weight: sizes[weight], 7, "bytes")  # type: ignore[arg-type]
-    assert found == 0.4 and tried == [0.1, 0.15, 0.2, 0.3, 0.4]
+    found = fitted(Model(0), encode, lambda coded: sizes[coded[1]], 7, "bytes")  # type: ignore[arg-type]
+    assert found == (0, 0.4) and tried == [(0, weight) for weight in sizes]
+    tried.clear()
+    found = fitted(Model(24), encode, lambda coded: sizes[coded[1]] + coded[0], 8, "bytes")  # type: ignore[arg-type]
+    assert found == (0, 0.2)
+    assert tried == [*((24, weight) for weight in sizes), *((0, weight) for weight in (0.1, 0.15, 0.2))]
+
+
+def test_a_file_that_a_search_makes_too_large_is_made_without(packaged: Codec, talk: Wav) -> None:
+    note, searching = talk[:96_000], packaged.searching()
+    least = len(packaged.thrifty(1.0).encode(note, 16_000).to_bytes())
+    assert least < len(searching.thrifty(0.4).encode(note, 16_000).to_bytes())
+    assert len(fit_file(searching, note, 16_000, stages=1, max_bytes=least)) <= least
 
 
 def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav) -> None:
