@@ -75,7 +75,8 @@ class Worker:
         self.systems.append(floor())
         for damage in plan.damages:
             self.systems += [
-                damaged_siren(codec, weights, stages, damage, plan.packet_bytes) for stages in plan.stages
+                damaged_siren(codec.searching(efforts[-1]), weights, stages, damage, plan.packet_bytes)
+                for stages in plan.stages
             ]
             self.systems += [
                 damaged_codec2(name, damage, plan.packet_bytes)

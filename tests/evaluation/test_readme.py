@@ -51,4 +51,4 @@ def test_the_command_records_without_clips_and_pastes(
     recorded = json.loads((tmp_path / "weights" / "evaluation.json").read_text())
     assert "clips" not in recorded
     assert recorded["rows"] == record["rows"]
-    assert "| SIREN, 1 stage |" in (tmp_path / "README.md").read_text()
+    assert "| SIREN, 1 stage, effort 0 |" in (tmp_path / "README.md").read_text()

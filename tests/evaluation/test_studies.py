@@ -46,7 +46,7 @@ def test_the_command_answers_and_prints_what_it_records(
     assert f"{one['file_bps_median']:.1f}" in printed.out
     assert record["studies"]["vocoder"]["original"]["stoi"]["value"] == pytest.approx(1.0)
     assert record["studies"]["vocoder"]["vocoder"]["stoi"]["count"] == 2
-    assert set(record["studies"]["levels"]["systems"]) == {"siren-1", "siren-2"}
+    assert set(record["studies"]["levels"]["systems"]) == {"siren-1-effort-24", "siren-2-effort-24"}
     assert "study vocoder, 2 clips" in printed.err
 
 
@@ -179,7 +179,7 @@ def test_silence_is_put_into_the_middle_and_measured_there(plan: Plan, clips: li
     assert block_levels_db(holed[silence]).tolist() == [-120.0] * 68
     assert block_levels_db(np.full(320, 0.1, np.float32))[0] == pytest.approx(-20.0, abs=1e-3)
     found = levels.measure(replace(plan, stages=(1,)), clips[:1], 1)
-    own = found["systems"]["siren-1"]
+    own = found["systems"]["siren-1-effort-24"]
     assert -120.0 <= own["silence_db_median"] <= own["silence_db_loudest"] <= 0.0
     assert own["level_change_size_db"]["value"] == abs(own["level_change_db"]["value"])
 
