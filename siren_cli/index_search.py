@@ -41,7 +41,7 @@ _PHONES = (2.0, 2.5)
 """What phones count with one stage and with two: one stage says more of them than of how amplitudes move."""
 
 _IN_NOISE = (4.0, 5.0), (6.5, 2.5)
-"""The same two in noise, where words are told better than spectra are, which one stage cannot say as well."""
+"""The same two in noise, where the guide tells words better than spectra; with two stages as in quiet."""
 
 _NOISE_DB = 2.5, 4.5
 """Noise of so much is none, or as much as it can be: read speech has -1 to 0, and 4 to 30 at an SNR of 15 dB."""

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from siren_cli.config import MAX_EFFORT
+from siren_cli.config import DEFAULT_EFFORT, MAX_EFFORT
 from siren_cli.errors import UsageError
 from siren_cli.files import STREAM
 
@@ -85,8 +85,8 @@ EffortOption = Annotated[
         min=0,
         max=MAX_EFFORT,
         metavar="N",
-        help="How many others to try in place of a frame's indices, for some that say more: 24 if not given; 0 tries "
-        "none, at a dozen times the speed.",
+        help=f"How many others to try in place of a frame's indices, for some that say more: {DEFAULT_EFFORT} if not "
+        "given; 0 tries none, at a dozen times the speed.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -144,28 +145,26 @@ def test_a_file_is_fitted_with_no_more_loss_than_it_takes(packaged: Codec, talk:
 
 def test_the_search_stops_at_the_first_that_fits() -> None:
     class Model:
-        rate_weight = 0.1
-
-        def __init__(self, effort: int, weight: float = 0.1) -> None:
-            self.effort, self.weight = effort, weight
+        def __init__(self, effort: int, rate_weight: float = 0.1) -> None:
+            self.effort, self.rate_weight = effort, rate_weight
 
         def thrifty(self, weight: float) -> Model:
             return Model(self.effort, weight)
 
         def searching(self, effort: int) -> Model:
-            return Model(effort, self.weight)
+            return Model(effort, self.rate_weight)
 
     tried: list[tuple[int, float]] = []
 
-    def encode(model: Model) -> tuple[int, float]:
-        tried.append((model.effort, model.weight))
+    def encode(model: Codec) -> tuple[int, float]:
+        tried.append((model.effort, model.rate_weight))
         return tried[-1]
 
     sizes = {0.1: 9, 0.15: 9, 0.2: 8, 0.3: 10, 0.4: 7}
-    found = fitted(Model(0), encode, lambda coded: sizes[coded[1]], 7, "bytes")  # type: ignore[arg-type]
+    found = fitted(cast(Codec, Model(0)), encode, lambda coded: sizes[coded[1]], 7, "bytes")
     assert found == (0, 0.4) and tried == [(0, weight) for weight in sizes]
     tried.clear()
-    found = fitted(Model(24), encode, lambda coded: sizes[coded[1]] + coded[0], 8, "bytes")  # type: ignore[arg-type]
+    found = fitted(cast(Codec, Model(24)), encode, lambda coded: sizes[coded[1]] + coded[0], 8, "bytes")
     assert found == (0, 0.2)
     assert tried == [*((24, weight) for weight in sizes), *((0, weight) for weight in (0.1, 0.15, 0.2))]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from siren_cli.config import MAX_EFFORT
+from siren_cli.config import DEFAULT_EFFORT, MAX_EFFORT
 from siren_cli.console import note, progress_line, show_json, show_table
 from siren_cli.errors import AudioUnreadable, OutputExists, OutputUnwritable, UsageError
 from siren_cli.files import STREAM, require_writable, write_bytes
@@ -41,7 +41,7 @@ def evaluate(
     efforts: Annotated[
         str,
         typer.Option("--efforts", metavar="0,24", help="Efforts to encode with, for models that have a guide."),
-    ] = "0,24",
+    ] = f"0,{DEFAULT_EFFORT}",
     baselines: Annotated[
         str,
         typer.Option(

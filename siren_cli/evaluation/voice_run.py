@@ -78,6 +78,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
     if all(judge.name != "voice" for judge in worker.judges):
         raise DataError("--voices measures with resemblyzer, which is not here; pip install --no-deps resemblyzer")
+    # A clip is coded again for every voice, and a search would take most of the time.
     codec, weights = worker.codec.searching(0), worker.weights
 
     material: list[_Heard] = []
