@@ -2,7 +2,8 @@
 
 The semantic branch guesses a frame's indices at once, and has learned to guess well on the average. Here the guess is
 only the beginning: for every frame other indices are tried in its place, what the decoder makes of each is compared
-with what the recording says (`siren_cli.model.guide`), and the one is kept that makes least of
+with what the recording says (`siren_cli.model.guide`, and the branch's own latents), and the one is kept that makes
+least of
 
     distance of spectra, pitch, voicing and phones around the frame + price of a bit · bits + distance from the guess.
 
@@ -40,8 +41,11 @@ _CORRELATION = (10.0, 5.0)
 _PHONES = (2.0, 2.5)
 """What phones count with one stage and with two: one stage says more of them than of how amplitudes move."""
 
-_IN_NOISE = (4.0, 5.0), (6.5, 2.5)
-"""The same two in noise, where the guide tells words better than spectra; with two stages as in quiet."""
+_IN_NOISE = 0.7, 1.5
+"""What both count in noise of what they count in quiet: words can be told better there than how amplitudes move."""
+
+_MEANT = 0.15, 0.5
+"""Share that what latents decode to has in what should come back, in quiet and in noise, where the guide knows less."""
 
 _NOISE_DB = 2.5, 4.5
 """Noise of so much is none, or as much as it can be: read speech has -1 to 0, and 4 to 30 at an SNR of 15 dB."""
@@ -66,7 +70,7 @@ _AT_ONCE = 2_048
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a stretch should come back as: `speech` and phones [1, F50, 40] that the guide hears, spoken by `voice`.
+    """What a stretch should come back as: `speech` and posteriors of phones [1, F50, 40], spoken by `voice`.
 
     `noise` is 0 to 1, how noisy the stretch is (`_noise_in`).
     """
@@ -125,9 +129,7 @@ class IndexSearch:
         """
         key = _digest(stages, mel, latents, *(part for part in voice if part is not None))
         if self._found is None or self._found[0] != key:
-            said = self._guide.phones_said(phonetic).softmax(dim=-1)
-            speech = self._guide(mel)
-            wanted = Wanted(speech, said, voice, _noise_in(mel, speech.mel, self._model.config.mel_std))
+            wanted = self._wanted(mel, phonetic, latents, voice)
             indices = self._model.quantizer.latents_to_indices(latents, stages)
             effort = max(1, self._effort // stages)
             rounds = 1 if effort < 4 else 2 if effort < 24 else 3
@@ -136,6 +138,27 @@ class IndexSearch:
                     indices = self._improved(indices, stage, effort // rounds, latents, wanted)
             self._found = key, indices
         return self._found[1]
+
+    def _wanted(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken) -> Wanted:
+        """What a stretch should come back as, by two witnesses: the guide, and the latents if they need no indices.
+
+        Of spectrum, pitch and voicing it is their mean, the guide's counting less in noise, and of phones the product
+        of both posteriors (Hinton 2002, products of experts), for what the decoder can say was heard by both.
+        """
+        guide, model = self._guide, self._model
+        heard = guide(mel, phonetic)
+        counts = torch.full((len(latents),), model.config.stages, device=latents.device)
+        unrounded, _ = model.quantizer.latents_to_codes(latents, counts, rounded=False)
+        features, meant = model.decoder(unrounded, voice.vector)
+        noise = _noise_in(mel, heard.mel, model.config.mel_std)
+        share = _between(_MEANT, noise)
+        speech = Speech(
+            heard.mel.lerp(voice.toned(meant).mel, share),
+            heard.pitch.lerp(meant.pitch, share),
+            heard.voicing.sigmoid().lerp(meant.voicing.sigmoid(), share).logit(1e-4),
+        )
+        scores = guide.phones_said(phonetic).log_softmax(-1) + guide.phones_heard(features).log_softmax(-1)
+        return Wanted(speech, scores.softmax(dim=-1), voice, noise)
 
     def _improved(self, indices: Tensor, stage: int, tried: int, latents: Tensor, wanted: Wanted) -> Tensor:
         """Indices [1, F, Q] whose `stage` has had so many others tried in place of every one."""
@@ -205,8 +228,8 @@ class IndexSearch:
         heard = self._guide.phones_heard(phonetic.float()).log_softmax(dim=-1)
         misheard = (wanted.phones * (wanted.phones.clamp_min(1e-6).log() - heard)).sum(-1)
         moves, phones = (
-            quiet[stages - 1] + wanted.noise * (noisy[stages - 1] - quiet[stages - 1])
-            for quiet, noisy in zip((_CORRELATION, _PHONES), _IN_NOISE, strict=True)
+            counts[stages - 1] * _between((1.0, noisy), wanted.noise)
+            for counts, noisy in zip((_CORRELATION, _PHONES), _IN_NOISE, strict=True)
         )
         return (
             per_frame((mel - target.mel).abs())
@@ -216,6 +239,12 @@ class IndexSearch:
             + _VOICING * per_frame(voicing)
             + phones * per_frame(misheard)
         )
+
+
+def _between(ends: tuple[float, float], noise: float) -> float:
+    """What is one number in quiet and another in noise, where there is so much of it, 0 to 1."""
+    quiet, noisy = ends
+    return quiet + noise * (noisy - quiet)
 
 
 def _noise_in(heard: Tensor, spoken: Tensor, mel_std: float) -> float:

@@ -86,7 +86,7 @@ def lacking(model: SirenModel, wav: Tensor, analyser: Analyser | None = None) ->
         Places of the numbers among the levels that recordings use [1, N], not rounded, and the difference [1, M].
     """
     assert model.guide is not None, "ModelConfig sees to that"
-    mel, _, latents = (analyser or Analyser(model))(wav)
+    mel, features, latents = (analyser or Analyser(model))(wav)
     encoder = model.factorizer.voice
     levels, _ = levels_in_files(encoder)
     places = places_among(encoder(mel, rounded=False), levels)
@@ -95,7 +95,11 @@ def lacking(model: SirenModel, wav: Tensor, analyser: Analyser | None = None) ->
     quantised, _ = model.quantizer(latents[:, heard], torch.ones(1, dtype=torch.int64, device=latents.device))
     decoded = model.decoder(quantised, vector)[1].mel
     per_frame = mel.shape[1] // latents.shape[1]
-    wanted = model.guide(mel[:, heard.start * per_frame : heard.stop * per_frame]).mel
+    half = per_frame // 2
+    wanted = model.guide(
+        mel[:, heard.start * per_frame : heard.stop * per_frame],
+        features[:, heard.start * half : heard.stop * half],
+    ).mel
     spoken = loud_frames(wanted, model.config.mel_std)[..., None]
     return places, (spoken * (wanted - decoded)).sum(1) / spoken.sum(1)
 

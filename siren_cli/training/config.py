@@ -60,10 +60,10 @@ class TrainConfig:
 
     Of the crops `perturb` gives the semantic branch a share with other formants, microphones and noise; besides,
     `noise_share` of what the semantic and the voice branch hear is in noise, in babble or through a narrow band.
-    Targets stay clean. Of what stage `semantic` hears, `babble_share` is mixed sample by sample with the talk of others
-    or noise before that. A share `time_warp` of the crops is said faster here and slower there, targets too.
-    `decoder_dropout` of what the speech decoder's blocks add below 50 Hz is left out. Both are there for corpora of few
-    hours.
+    Targets stay clean. Of what stages `semantic` and `guide` hear, `babble_share` is mixed sample by sample with the
+    talk of others or noise before that. A share `time_warp` of the crops is said faster here and slower there, targets
+    too. `decoder_dropout` of what the speech decoder's blocks add below 50 Hz is left out. Both are there for corpora
+    of few hours.
 
     In stage `semantic` `latents_weight` counts how far latents are from what they would be without noise, and
     `place_weight` what comes of them once they are quantised (`place_risk`), for models whose places are fitted.
@@ -220,8 +220,9 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
     "guide": {
         "learning_rate": 1e-3,
         "decay_share": 0.7,
-        "steps": 2_500,
-        "noise_share": 0.5,
+        "steps": 4_000,
+        "noise_share": 0.3,
+        "babble_share": 0.5,
         "pitch_weight": 2.0,
         "phone_encoder_weight": 0.5,
         "phone_decoder_weight": 0.5,

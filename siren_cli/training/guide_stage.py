@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from siren_cli.errors import ConfigError
 from siren_cli.model.build import SirenModel
-from siren_cli.training.augment import degrade
+from siren_cli.training.augment import among_others, degrade
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data import Batch, Crops, phones_at_50_hz
 from siren_cli.training.factorizer_stage import speech_losses
@@ -48,10 +48,10 @@ class GuideStage:
         """Total loss, and its parts as numbers."""
         del step
         config = self.config
-        mel = self._in_noise(batch.mel)
+        mel, heard = self._in_noise(batch)
         counts = torch.randint(1, self.model.config.stages + 1, (len(mel),), device=mel.device)
-        encoder_features, decoder_features = self._features(batch, mel, counts)
-        losses = speech_losses(self.guide(mel), batch, torch.ones(len(mel), device=mel.device))
+        encoder_features, decoder_features = self._features(batch, heard, counts)
+        losses = speech_losses(self.guide(mel, encoder_features), batch, torch.ones(len(mel), device=mel.device))
         losses["phones_said"] = phone_loss(self.guide.phones_said(encoder_features), batch)
         losses["phones_heard"] = phone_loss(self.guide.phones_heard(decoder_features), batch)
         total = (
@@ -64,26 +64,38 @@ class GuideStage:
         )
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
-    def _in_noise(self, mel: Tensor) -> Tensor:
-        """A share of mels [B, F, M] in noise or a narrow band."""
-        mc = self.model.config
-        return degrade(mel, self.config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+    @torch.no_grad()
+    def _in_noise(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mels [B, F, M], a share of them in noise or a narrow band, and what the semantic branch hears then.
+
+        What a self-supervised front end hears has noise among the samples alone.
+        """
+        config, mc, wav, mel = self.config, self.model.config, batch.wav, batch.mel
+        if config.babble_share:
+            with torch.autocast(wav.device.type, enabled=False):
+                wav = among_others(wav, config.babble_share)
+                mel = self.model.mel(wav)
+        if self.model.front_end is not None:
+            return mel, self.model.front_end(wav) if config.babble_share else self._in_quiet(batch)
+        mel = degrade(mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        return mel, mel
+
+    def _in_quiet(self, batch: Batch) -> Tensor:
+        """What the semantic branch hears of a batch as it is, features of a front end from the cache if there are."""
+        front_end = self.model.front_end
+        if front_end is None:
+            return batch.mel
+        features: Tensor = front_end(batch.wav) if batch.front_end is None else batch.front_end
+        return features
 
     @torch.no_grad()
-    def _features(self, batch: Batch, mel: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Phonetic features of encoder and decoder [B, F50, D50], of so many stages [B], for a mel [B, F, M]."""
+    def _features(self, batch: Batch, heard: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Phonetic features of encoder and decoder [B, F50, D50], of so many stages [B], for what the branch hears."""
         model = self.model
-        features = mel if model.front_end is None else self._front_end(batch)
-        encoder_features, latents = model.factorizer.semantic(features)
+        encoder_features, latents = model.factorizer.semantic(heard)
         quantised, _ = model.quantizer(latents, counts)
         voice = model.factorizer.voice.codes_to_voice(model.factorizer.voice(batch.voice_mel))
         return encoder_features, model.decoder(quantised, voice)[0]
-
-    def _front_end(self, batch: Batch) -> Tensor:
-        """Features of the self-supervised front end [B, F50, D], from the cache if they are there."""
-        assert self.model.front_end is not None, "asked for where there is one"
-        features: Tensor = self.model.front_end(batch.wav) if batch.front_end is None else batch.front_end
-        return features
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -91,7 +103,8 @@ class GuideStage:
         frames = 640
         device = next(self.guide.parameters()).device
         batch = self.dev.batch(0, self.config.evaluate_crops, frames, frames, 0.0, voice_own=True).to(device)
-        speech = self.guide(batch.mel)
+        features, _ = self.model.factorizer.semantic(self._in_quiet(batch))
+        speech = self.guide(batch.mel, features)
         voiced = batch.pitch > 0
         ours, theirs = (x[voiced].float().cpu().numpy() for x in (speech.pitch, batch.pitch))
         figures = {
@@ -102,9 +115,10 @@ class GuideStage:
         labels = phones_at_50_hz(batch.phones)
         spoken = labels > 0
         for stages in range(1, self.model.config.stages + 1):
-            said, heard = self._features(batch, batch.mel, torch.full((len(labels),), stages, device=device))
+            counts = torch.full((len(labels),), stages, device=device)
+            _, heard = self._features(batch, self._in_quiet(batch), counts)
             for name, scores in (
-                ("said", self.guide.phones_said(said)),
+                ("said", self.guide.phones_said(features)),
                 (f"heard_{stages}", self.guide.phones_heard(heard)),
             ):
                 figures[f"phones_{name}"] = float((scores.argmax(-1) == labels)[spoken].float().mean())
@@ -115,5 +129,6 @@ class GuideStage:
         """The mel of a development crop, its envelope, and what the guide takes the envelope to be."""
         device = next(self.guide.parameters()).device
         batch = self.dev.batch(0, 1, 400).to(device)
-        found = self.guide(batch.mel).mel[0]
+        features, _ = self.model.factorizer.semantic(self._in_quiet(batch))
+        found = self.guide(batch.mel, features).mel[0]
         return Show({"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0], "mel/guide": found})

@@ -54,9 +54,10 @@ def test_only_the_guide_learns_and_its_target_is_clean(trained: Trained) -> None
     assert moved == {"guide"}
     assert model.guide is not None
     torch.manual_seed(1)
-    heard = stage._in_noise(batch.mel)
+    heard, _ = stage._in_noise(batch)
     with torch.no_grad():
-        off = float((model.guide(heard).mel - batch.envelope).abs().mean())
+        features, _ = model.factorizer.semantic(heard)
+        off = float((model.guide(heard, features).mel - batch.envelope).abs().mean())
     assert not torch.equal(heard, batch.mel)
     assert parts["mel"] == pytest.approx(off, rel=1e-4)
 
@@ -79,3 +80,20 @@ def test_a_guide_must_be_trained_before_it_is_packaged(trained: Trained, tmp_pat
         (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
     with pytest.raises(DataError, match=r"guide\.safetensors: not a checkpoint"):
         train(Order(tmp_path, stages=("prior",), cache=trained[0] / "cache", device="cpu"), said_nothing)
+
+
+def test_what_the_branch_understands_helps_in_noise(short_clips: list[Path]) -> None:
+    """The packaged guide finds the quiet spectra of speech among others with its features, less with no one's."""
+    networks = siren_cli.load().networks
+    assert networks.guide is not None
+    talk, other = (torch.from_numpy(soundfile.read(clip, dtype="float32")[0]) for clip in short_clips[:2])
+    samples = min(len(talk), len(other)) // 2_560 * 2_560
+    talk, other = talk[None, :samples], other[None, :samples]
+    below = 10 ** (-10 / 20) * talk.norm() / other.norm()
+    with torch.inference_mode():
+        quiet, noisy = networks.mel(talk), networks.mel(talk + below * other)
+        features, _ = networks.factorizer.semantic(noisy)
+        spoken = networks.guide(quiet, networks.factorizer.semantic(quiet)[0]).mel
+        with_them, without = (networks.guide(noisy, some).mel for some in (features, torch.zeros_like(features)))
+    off = [float((found - spoken).abs().mean()) for found in (noisy, without, with_them)]
+    assert off[2] < off[1] and off[2] < off[0]
