@@ -30,7 +30,7 @@ from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.postfilter import postfilter
 from siren_cli.model.synthesis import speech_to_wav
-from siren_cli.rate_distortion import RateDistortion
+from siren_cli.rate_distortion import RateDistortion, known_prior
 from siren_cli.voice_mix import Heard
 from siren_cli.weights import find_model, read_networks, read_prior, read_tables
 from siren_format.prior import NeuralPrior
@@ -89,15 +89,13 @@ class Codec:
         """The same model, choosing cheaper indices where they are almost as good (`siren_cli.rate_distortion`).
 
         Args:
-            weight: What a bit is worth in squared steps of a level, 0 (nothing) to 1.
+            weight: What a bit is worth, 0 (nothing) to 1: in squared steps of a level without a search, and with one
+                about as many bits are saved.
 
         Raises:
             UsageError: If the weight is out of range or the model has no prior.
         """
-        other = copy(self)
-        other._thrift = RateDistortion(self._model.quantizer, self._prior, weight) if weight else None
-        other.rate_weight = weight
-        return other
+        return self._choosing(self.effort, weight)
 
     def searching(self, effort: int | None = None) -> Codec:
         """The same model, trying `effort` others, 0 to 100, in place of a frame's indices (`siren_cli.index_search`).
@@ -107,9 +105,17 @@ class Codec:
         Raises:
             UsageError: If the effort is out of range or the model has no guide.
         """
+        usual = DEFAULT_EFFORT if self._model.guide else 0
+        return self._choosing(usual if effort is None else effort, self.rate_weight)
+
+    def _choosing(self, effort: int, rate_weight: float) -> Codec:
+        """The same model, choosing indices with such an effort and weight of the rate."""
         other = copy(self)
-        other.effort = (DEFAULT_EFFORT if self._model.guide else 0) if effort is None else effort
-        other._search = IndexSearch(self._model, self._prior, other.effort) if other.effort else None
+        other.effort, other.rate_weight = effort, rate_weight
+        prior = known_prior(self._prior, rate_weight) if rate_weight else self._prior
+        other._search = IndexSearch(self._model, prior, effort, rate_weight) if effort else None
+        is_thrifty = rate_weight and not effort
+        other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight) if is_thrifty else None
         return other
 
     def coded(
@@ -260,11 +266,12 @@ class Codec:
             Indices [F, stages] of the frames kept.
         """
         mel, phonetic, latents = self._analyser(self._at_nominal_level(samples, level_db))
-        search = self._search
-        found = None if search is None else search.find(mel, phonetic, latents, self._spoken(voice), stages)
         if self._thrift is not None:
-            return self._thrift.indices(latents[0, chunk.keep], stages, None if found is None else found[0, chunk.keep])
-        indices = self._model.quantizer.latents_to_indices(latents, stages) if found is None else found
+            return self._thrift.indices(latents[0, chunk.keep], stages)
+        if self._search is not None:
+            indices = self._search.find(mel, phonetic, latents, self._spoken(voice), stages)
+        else:
+            indices = self._model.quantizer.latents_to_indices(latents, stages)
         return indices[0, chunk.keep].cpu().numpy().astype(np.int16)
 
     @torch.inference_mode()

@@ -13,7 +13,6 @@ conditional modes, Besag 1986). Format and decoder are the same.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 
@@ -51,7 +50,10 @@ _NOISE_DB = 2.5, 4.5
 """Noise of so much is none, or as much as it can be: read speech has -1 to 0, and 4 to 30 at an SNR of 15 dB."""
 
 _BIT = 0.1
-"""What a bit counts."""
+"""What a bit counts, if bits are not to be saved."""
+
+_SAVED = (2.0, 1.0)
+"""What a weight of the rate makes it count more with one stage and with two, whose bits say less each."""
 
 _NEAR = 1.0
 """What a squared step away from the guess counts: it knows more of noise and accents than the comparison does."""
@@ -87,6 +89,7 @@ class IndexSearch:
     Args:
         model: With a guide.
         prior: The model's prior, which says what indices cost; None if it has none, and bits then count nothing.
+        rate_weight: How much bits are to be saved, 0 to 1 (`siren_cli.rate_distortion`).
         effort: How many other indices are tried in place of those of a frame, 1 to `MAX_EFFORT`, shared between its
             stages, of each one at least: in one round, from 4 a stage on in two and from 24 on in three, in each as
             many as in the others.
@@ -95,7 +98,7 @@ class IndexSearch:
         UsageError: If the effort is out of range or the model has no guide.
     """
 
-    def __init__(self, model: SirenModel, prior: NeuralPrior | None, effort: int) -> None:
+    def __init__(self, model: SirenModel, prior: NeuralPrior | None, effort: int, rate_weight: float = 0.0) -> None:
         if not 1 <= effort <= MAX_EFFORT:
             raise UsageError(f"effort {effort} is out of range, expected 0 to {MAX_EFFORT}; correct it")
         if model.guide is None:
@@ -105,8 +108,7 @@ class IndexSearch:
         self._model = model
         self._guide: Guide = model.guide
         self._prior = prior
-        self._effort = effort
-        self._found: tuple[bytes, Tensor] | None = None
+        self._effort, self._rate_weight = effort, rate_weight
         filterbank = model.mel.filterbank.cpu().double()
         rising_hz = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, len(filterbank), dtype=torch.float64)
         centres_hz = (filterbank * rising_hz[:, None]).sum(0) / filterbank.sum(0).clamp_min(1e-9)
@@ -114,8 +116,6 @@ class IndexSearch:
 
     def find(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
         """Finds the indices of a stretch.
-
-        What was found last is kept: rate control asks for the same stretch again and again.
 
         Args:
             mel: Normalised log-mel [1, F100, M].
@@ -127,17 +127,14 @@ class IndexSearch:
         Returns:
             Indices [1, F, stages].
         """
-        key = _digest(stages, mel, latents, *(part for part in voice if part is not None))
-        if self._found is None or self._found[0] != key:
-            wanted = self._wanted(mel, phonetic, latents, voice)
-            indices = self._model.quantizer.latents_to_indices(latents, stages)
-            effort = max(1, self._effort // stages)
-            rounds = 1 if effort < 4 else 2 if effort < 24 else 3
-            for _ in range(rounds):
-                for stage in range(stages):
-                    indices = self._improved(indices, stage, effort // rounds, latents, wanted)
-            self._found = key, indices
-        return self._found[1]
+        wanted = self._wanted(mel, phonetic, latents, voice)
+        indices = self._model.quantizer.latents_to_indices(latents, stages)
+        effort = max(1, self._effort // stages)
+        rounds = 1 if effort < 4 else 2 if effort < 24 else 3
+        for _ in range(rounds):
+            for stage in range(stages):
+                indices = self._improved(indices, stage, effort // rounds, latents, wanted)
+        return indices
 
     def _wanted(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken) -> Wanted:
         """What a stretch should come back as, by two witnesses: the guide, and the latents if they need no indices.
@@ -171,8 +168,9 @@ class IndexSearch:
         for before in range(stage):
             left = left - quantizer.said(indices[0, :, before], before)
         away = quantizer.point_distances(left, stage)
-        price = _NEAR * away + _BIT * bits
-        promise = _PROMISE_NEAR * away + _BIT * bits + _PROMISE_SLOPE * slopes
+        bits = bits * (_BIT + _SAVED[indices.shape[2] - 1] * self._rate_weight)
+        price = _NEAR * away + bits
+        promise = _PROMISE_NEAR * away + bits + _PROMISE_SLOPE * slopes
         others = promise.topk(tried, dim=-1, largest=False).indices
         for first in range(min(_APART, len(left))):
             places = torch.arange(first, len(left), _APART, device=left.device)
@@ -271,11 +269,3 @@ def _bfloat16_is_faster(device: torch.device) -> bool:
     """
     capabilities = getattr(torch.cpu, "get_capabilities", None)  # not every supported torch tells
     return device.type == "cpu" and capabilities is not None and bool(capabilities().get("avx512_bf16"))
-
-
-def _digest(stages: int, *tensors: Tensor) -> bytes:
-    """Names what a search begins with."""
-    content = hashlib.sha256(bytes([stages]))
-    for tensor in tensors:
-        content.update(tensor.cpu().numpy().tobytes())
-    return content.digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
     from siren_cli.codec import Codec
 
-WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
-"""Weights of the rate that are tried, besides none."""
-
-_MOST_AFTER_SEARCH = 0.4
-"""Beyond it words suffer (docs/rate.md), and what was searched for says less than what was guessed in as many bits."""
+WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Weights of the rate that are tried, besides none, four at most: the more, the smaller."""
 
 LONGEST_S = 60.0
 
@@ -26,46 +23,39 @@ _T = TypeVar("_T")
 
 
 def fitted(codec: Codec, encode: Callable[[Codec], _T], size_of: Callable[[_T], int], most: int, unit: str) -> _T:
-    """Encodes with growing weight of the rate until the result is small enough.
+    """Encodes with the least weight of the rate with which the result is small enough.
 
-    What was searched for says more in a few bits more. Where that does not fit without harm, there is no search.
+    Weights are halved again and again, as if no greater one made anything larger, which is so but for a byte or two.
 
     Args:
-        codec: The model; how it weighs the rate itself is where the search begins.
+        codec: The model; weights are no less than its own.
         encode: Encodes with the model given.
         size_of: Size of what it returns.
         most: Largest size that fits.
         unit: What sizes count, in the plural, for a person.
 
     Returns:
-        The first result that fits.
+        A result that fits.
 
     Raises:
         UsageError: If none does, or the model has no prior.
     """
     smallest = size_of(result := encode(codec))
-    for attempt in _cheaper(codec):
-        if smallest <= most:
-            break
-        size = size_of(candidate := encode(attempt))
-        if size < smallest:
-            result, smallest = candidate, size
+    weights = [weight for weight in WEIGHTS if weight > codec.rate_weight] if smallest > most else []
+    while weights:
+        middle = len(weights) // 2
+        size = size_of(candidate := encode(codec.thrifty(weights[middle])))
+        smallest = min(smallest, size)
+        if size <= most:
+            result, weights = candidate, weights[:middle]
+        else:
+            weights = weights[middle + 1 :]
     if smallest > most:
         raise UsageError(
             f"the recording takes {smallest} {unit} at least, expected at most {most}; shorten it, or give --stages 1 "
             "or --no-voice"
         )
     return result
-
-
-def _cheaper(codec: Codec) -> Iterator[Codec]:
-    """The model spending less and less."""
-    weights = [weight for weight in WEIGHTS if weight > codec.rate_weight]
-    if codec.effort:
-        yield from (codec.thrifty(weight) for weight in weights if weight <= _MOST_AFTER_SEARCH)
-        codec = codec.searching(0)
-        yield codec
-    yield from (codec.thrifty(weight) for weight in weights)
 
 
 def fit_file(

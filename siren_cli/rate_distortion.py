@@ -6,7 +6,7 @@ Rounding takes the nearest point of the lattice, whatever it costs. Here the dig
 
 the Lagrangian of rate and distortion (Shoham & Gersho 1988), is taken, in the order in which the neural prior codes
 them: frame by frame, digit by digit, the second stage from what the first really left over. Format and decoder are the
-same.
+same. A search (`siren_cli.index_search`) weighs bits itself.
 """
 
 from __future__ import annotations
@@ -32,6 +32,19 @@ cheaper still, until a recording says nothing.
 """
 
 
+def known_prior(prior: NeuralPrior | None, weight: float) -> NeuralPrior:
+    """The prior, if it is there and bits can have such a weight.
+
+    Raises:
+        UsageError: If the weight is not above 0 and at most 1, or there is no prior.
+    """
+    if not 0.0 < weight <= MAX_WEIGHT:
+        raise UsageError(f"weight {weight:g} of the rate is out of range, expected 0 to {MAX_WEIGHT:g}; correct it")
+    if prior is None:
+        raise UsageError("the model has no neural prior, which says what indices cost; leave the rate alone")
+    return prior
+
+
 class RateDistortion:
     """Chooses indices by rate and distortion.
 
@@ -45,23 +58,17 @@ class RateDistortion:
     """
 
     def __init__(self, quantizer: Quantizer, prior: NeuralPrior | None, weight: float) -> None:
-        if not 0.0 < weight <= MAX_WEIGHT:
-            raise UsageError(f"weight {weight:g} of the rate is out of range, expected 0 to {MAX_WEIGHT:g}; correct it")
-        if prior is None:
-            raise UsageError("the model has no neural prior, which says what indices cost; leave the rate alone")
         self._quantizer = quantizer
-        self._prior = prior
+        self._prior = known_prior(prior, weight)
         self._weight = weight
 
     @torch.inference_mode()
-    def indices(self, latents: Tensor, stages: int, found: Tensor | None = None) -> NDArray[np.int16]:
+    def indices(self, latents: Tensor, stages: int) -> NDArray[np.int16]:
         """Chooses the indices of one group, whose prior starts anew.
 
         Args:
             latents: Latents [F, D] of the factorizer.
             stages: 1 or 2.
-            found: What a search has found for them [F, stages], if there was one: what is near to that is chosen. Where
-                a first stage departs from it, the second says what is left of the latents.
 
         Returns:
             Indices [F, stages], 0..999.
@@ -70,13 +77,10 @@ class RateDistortion:
         walk = PriorWalk(self._prior, len(latents), stages)
         digits = np.empty((len(latents), stages, len(FSQ_LEVELS)), np.int64)
         for frame, left in enumerate(quantizer.first_left(latents)):
-            near = None if found is None else found[frame].tolist()
             for stage in range(stages):
-                distances = quantizer.digit_distances(left, stage, None if near is None else near[stage])
-                digits[frame, stage] = self._choose(walk, distances)
+                digits[frame, stage] = self._choose(walk, quantizer.digit_distances(left, stage))
                 index = int(digits_to_indices(digits[frame, stage]))
                 left = left - quantizer.said(torch.tensor(index, device=left.device), stage)
-                near = near if near is not None and near[stage] == index else None
         return digits_to_indices(digits)
 
     def _choose(self, walk: PriorWalk, distances: NDArray[np.float64]) -> list[int]:

@@ -20,7 +20,7 @@ from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.codebooks import ResidualCodebooks
 from siren_cli.packets import encode_packets
-from siren_cli.rate_control import fit_file, fitted
+from siren_cli.rate_control import WEIGHTS, fit_file, fitted
 from siren_cli.rate_distortion import FARTHER
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
@@ -143,37 +143,41 @@ def test_a_file_is_fitted_with_no_more_loss_than_it_takes(packaged: Codec, talk:
         fit_file(packaged, np.zeros(61 * 16_000, np.float32), 16_000, stages=1, max_bytes=500)
 
 
-def test_the_search_stops_at_the_first_that_fits() -> None:
+@pytest.mark.parametrize("own_weight", [0.0, 0.1])
+@pytest.mark.parametrize("least", [*WEIGHTS, 2.0])
+def test_the_least_weight_that_fits_is_found_by_halving(least: float, own_weight: float) -> None:
     class Model:
-        def __init__(self, effort: int, rate_weight: float = 0.1) -> None:
-            self.effort, self.rate_weight = effort, rate_weight
+        def __init__(self, rate_weight: float) -> None:
+            self.rate_weight = rate_weight
 
         def thrifty(self, weight: float) -> Model:
-            return Model(self.effort, weight)
+            return Model(weight)
 
-        def searching(self, effort: int) -> Model:
-            return Model(effort, self.rate_weight)
+    tried: list[float] = []
 
-    tried: list[tuple[int, float]] = []
+    def encode(model: Codec) -> float:
+        tried.append(model.rate_weight)
+        return model.rate_weight
 
-    def encode(model: Codec) -> tuple[int, float]:
-        tried.append((model.effort, model.rate_weight))
-        return tried[-1]
+    def size_of(coded: float) -> int:
+        return 7 if coded >= least else 9
 
-    sizes = {0.1: 9, 0.15: 9, 0.2: 8, 0.3: 10, 0.4: 7}
-    found = fitted(cast(Codec, Model(0)), encode, lambda coded: sizes[coded[1]], 7, "bytes")
-    assert found == (0, 0.4) and tried == [(0, weight) for weight in sizes]
+    if least > 1:
+        with pytest.raises(UsageError, match="takes 9 bytes at least, expected at most 7"):
+            fitted(cast(Codec, Model(own_weight)), encode, size_of, 7, "bytes")
+    else:
+        assert fitted(cast(Codec, Model(own_weight)), encode, size_of, 7, "bytes") == max(least, own_weight)
+    assert tried[0] == own_weight and len(tried) <= 5 and min(tried) == own_weight
     tried.clear()
-    found = fitted(cast(Codec, Model(24)), encode, lambda coded: sizes[coded[1]] + coded[0], 8, "bytes")
-    assert found == (0, 0.2)
-    assert tried == [*((24, weight) for weight in sizes), *((0, weight) for weight in (0.1, 0.15, 0.2))]
+    assert fitted(cast(Codec, Model(own_weight)), encode, size_of, 9, "bytes") == own_weight == tried[-1]
 
 
-def test_a_file_that_a_search_makes_too_large_is_made_without(packaged: Codec, talk: Wav) -> None:
-    note, searching = talk[:96_000], packaged.searching()
-    least = len(packaged.thrifty(1.0).encode(note, 16_000).to_bytes())
-    assert least < len(searching.thrifty(0.4).encode(note, 16_000).to_bytes())
-    assert len(fit_file(searching, note, 16_000, stages=1, max_bytes=least)) <= least
+def test_what_is_searched_for_is_fitted_too(packaged: Codec, talk: Wav) -> None:
+    note, searching = talk[:64_000], packaged.searching(4)
+    usual = len(searching.encode(note, 16_000).to_bytes())
+    data = fit_file(searching, note, 16_000, stages=1, max_bytes=usual - 2)
+    assert len(data) <= usual - 2
+    assert data in [searching.thrifty(weight).encode(note, 16_000).to_bytes() for weight in WEIGHTS]
 
 
 def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav) -> None:

@@ -105,10 +105,9 @@ class ResidualCodebooks(nn.Module):
         distances: Tensor = (self.distances(left, stage) - self.prices[stage].float() + own) / self.steps[stage].float()
         return distances
 
-    def digit_distances(self, left: Tensor, stage: int, found: int | None = None) -> NDArray[np.float64]:
-        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [K] or from the one `found`."""
-        squared_step = self.steps[stage].float() / _NEARNESS
-        return on_lattice(self.distances(left if found is None else self.places[stage][found], stage) / squared_step)
+    def digit_distances(self, left: Tensor, stage: int) -> NDArray[np.float64]:
+        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [K]."""
+        return on_lattice(self.distances(left, stage) / (self.steps[stage].float() / _NEARNESS))
 
     def nearest(self, left: Tensor, stage: int) -> Tensor:
         """Indices [...] of what a stage takes for what is left to say [..., K]."""

@@ -113,21 +113,14 @@ class ResidualFSQ(nn.Module):
     def point_distances(self, left: Tensor, stage: int) -> Tensor:
         """Distances [..., 1000] of a stage's points from what is left to say [..., D], in squared steps of a level."""
         half = self.fsq.levels // 2
-        return self._apart(self.fsq(self.narrow[stage](left), rounded=False) * half + half)
-
-    def digit_distances(self, left: Tensor, stage: int, found: int | None = None) -> NDArray[np.float64]:
-        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [D] or from the one `found`."""
-        if found is None:
-            distances = self.point_distances(left, stage)
-        else:
-            distances = self._apart((found // self.radix % self.fsq.levels).float())
-        return on_lattice(distances)
-
-    def _apart(self, positions: Tensor) -> Tensor:
-        """Squared distances of all points [..., 1000] from positions [..., 4] among the levels, counted from 0."""
+        positions = self.fsq(self.narrow[stage](left), rounded=False) * half + half
         points = torch.arange(POINTS, device=positions.device)
         apart: Tensor = (positions[..., None, :] - points[:, None] // self.radix % self.fsq.levels).square().sum(-1)
         return apart
+
+    def digit_distances(self, left: Tensor, stage: int) -> NDArray[np.float64]:
+        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [D]."""
+        return on_lattice(self.point_distances(left, stage))
 
     def nearest(self, left: Tensor, stage: int) -> Tensor:
         """Indices [...] of what a stage takes for what is left to say [..., D]."""

@@ -83,14 +83,6 @@ def test_distances_are_least_where_the_index_is(quantizer: ResidualCodebooks) ->
         left = left - quantizer.said(indices[:, stage], stage)
 
 
-def test_distances_from_a_point_are_least_at_the_point(quantizer: ResidualCodebooks) -> None:
-    quantizer.prices.zero_()
-    for point in (0, 7, 999):
-        distances = quantizer.digit_distances(torch.zeros(20), 0, point)
-        digits = np.array(np.unravel_index(distances.argmin(), distances.shape))
-        assert int(digits @ quantizer.radix.numpy()) == point
-
-
 def test_latents_that_are_not_rounded_pass_as_they_are(quantizer: ResidualCodebooks) -> None:
     latents = _latents(1, 5)
     plain, _ = quantizer.latents_to_codes(latents, torch.tensor([2]), rounded=False)
