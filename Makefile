@@ -76,9 +76,9 @@ eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.js
 	$(BIN)/siren eval $(DATA) --jobs 2 --cache cache/eval --json eval/evaluation.json --csv eval/evaluation.csv \
 		--plots eval/plots --html eval/page --force $(ARGS)
 
-studies: $(DEV_READY) ## Answer the questions beside the table: rates, robustness, speakers, vocoder, levels, thrift (DATA, ARGS)
+studies: $(DEV_READY) ## Answer the questions beside the table: rates, robustness, speakers, vocoder, mels, levels, thrift (DATA, ARGS)
 	@mkdir -p eval
-	$(BIN)/siren eval $(DATA) --study rates,robustness,speakers,vocoder,levels,thrift --jobs 2 --cache cache/eval \
+	$(BIN)/siren eval $(DATA) --study rates,robustness,speakers,vocoder,mels,levels,thrift --jobs 2 --cache cache/eval \
 		--json eval/studies.json --force $(ARGS)
 
 eval-voices: $(DEV_READY) ## Measure voices: conversion, averaging, anonymity (DATA and ARGS as for eval); leaves eval/voices.json

@@ -28,8 +28,7 @@ from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import Analyser, Spoken, draw, hear, speak
-from siren_cli.model.postfilter import postfilter
-from siren_cli.model.synthesis import speech_to_wav
+from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
 from siren_cli.rate_distortion import RateDistortion, known_prior
 from siren_cli.voice_mix import Heard
 from siren_cli.weights import find_model, read_networks, read_prior, read_tables
@@ -269,7 +268,7 @@ class Codec:
         if self._thrift is not None:
             return self._thrift.indices(latents[0, chunk.keep], stages)
         if self._search is not None:
-            indices = self._search.find(mel, phonetic, latents, self._spoken(voice), stages)
+            indices = self._search.find(mel, phonetic, latents, self.spoken(voice), stages)
         else:
             indices = self._model.quantizer.latents_to_indices(latents, stages)
         return indices[0, chunk.keep].cpu().numpy().astype(np.int16)
@@ -309,18 +308,15 @@ class Codec:
             Samples [T] of the frames kept, and the phase at their end.
         """
         shown = torch.from_numpy(indices.astype(np.int64))[None].to(self._device)
-        latents = self._model.quantizer.indices_to_latents(shown)
-        spoken = self._spoken(voice)
-        speech = spoken.toned(self._model.decoder(latents, spoken.vector)[1])
-        speech = speech._replace(mel=postfilter(speech.mel, self.config.postfilter[indices.shape[1] - 1]))
+        speech = indices_to_speech(self._model, shown, self.spoken(voice))
         own = slice(chunk.keep.start * FRAME_SAMPLES, chunk.keep.stop * FRAME_SAMPLES)
         wav, turns = speech_to_wav(self._model.vocoder, speech, chunk.start * FRAME_SAMPLES, own, turns)
         level_db = NOMINAL_LEVEL_DB if voice is None else voice_level_db(voice)
         wav = wav * 10.0 ** ((level_db - NOMINAL_LEVEL_DB) / 20.0)
         return np.clip(wav.cpu().numpy(), -1.0, 1.0).astype(np.float32), turns
 
-    def _spoken(self, voice: bytes | None) -> Spoken:
-        """What the voice of a file is to decoding; None gives the default voice."""
+    def spoken(self, voice: bytes | None) -> Spoken:
+        """What the voice of a file, 8 bytes, is to decoding; None gives the default voice."""
         if voice is None:
             return speak(self._model, None)
         return speak(self._model, torch.tensor(voice_codes(voice, self.config.fine_in_files), device=self._device))

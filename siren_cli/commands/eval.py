@@ -73,7 +73,7 @@ def evaluate(
         typer.Option(
             "--study",
             metavar="NAMES",
-            help="Answer questions, not making the table: some of rates,robustness,speakers,vocoder,levels,thrift.",
+            help="Answer questions, no table: some of rates,robustness,speakers,vocoder,mels,levels,thrift.",
         ),
     ] = "",
     skip: Annotated[

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.evaluation import naturalness, recogniser, signal, words
-from siren_cli.phones import NO_PHONE, phone_track
 
 Samples = NDArray[np.float32]
 
@@ -118,9 +117,8 @@ def _signal_judge() -> Judge:
 def _phone_judge(path: Path | None) -> Judge:
     def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
         del original
-        model = _recogniser(path)
-        labels = phone_track(phones, len(decoded) // recogniser.HOP_SAMPLES)[::2].astype(np.int64)
-        labels[labels == NO_PHONE] = -1
+        model = recogniser_of_phones(path)
+        labels = recogniser.labels_of(phones, len(decoded))
         narrow = signal.low_pass(decoded, 4_000)  # so that wide and narrow band are judged alike
         return {
             "phones": recogniser.phone_accuracy(recogniser.phones_of(model, decoded), labels),
@@ -178,7 +176,8 @@ def _dnsmos(decoded: Samples, original: Samples, phones: str | None) -> dict[str
 
 
 @lru_cache(maxsize=1)
-def _recogniser(path: Path | None) -> recogniser.PhoneRecogniser:
+def recogniser_of_phones(path: Path | None) -> recogniser.PhoneRecogniser:
+    """The phone recogniser at a path, or the package's, loaded once in a process."""
     return recogniser.load_recogniser(path)
 
 

@@ -21,7 +21,7 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import WeightsDamaged, WeightsMissing
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.layers import Conv, FrameStack
-from siren_cli.phones import PHONES
+from siren_cli.phones import NO_PHONE, PHONES, phone_track
 
 HOP_SAMPLES = 160
 FFT_SAMPLES = 1_024
@@ -103,7 +103,6 @@ def log_mel(wav: NDArray[np.float32]) -> Tensor:
     return ((magnitude @ mel_filterbank()).clamp_min(MEL_FLOOR).log() - MEL_MEAN) / MEL_STD
 
 
-@torch.inference_mode()
 def phones_of(recogniser: PhoneRecogniser, wav: NDArray[np.float32]) -> NDArray[np.int64]:
     """The likeliest phone every 20 ms.
 
@@ -114,12 +113,40 @@ def phones_of(recogniser: PhoneRecogniser, wav: NDArray[np.float32]) -> NDArray[
     Returns:
         Phone numbers [T / 320, rounded up].
     """
-    mel = log_mel(wav)
+    return phones_in(recogniser, log_mel(wav))
+
+
+@torch.inference_mode()
+def phones_in(recogniser: PhoneRecogniser, mel: Tensor) -> NDArray[np.int64]:
+    """The likeliest phone every 20 ms.
+
+    Args:
+        recogniser: From `load_recogniser`.
+        mel: Log-mel [F100, 80] like that of `log_mel`, F100 even.
+
+    Returns:
+        Phone numbers [F100 / 2].
+    """
     frames = len(mel) // 2
     padded = F.pad(mel, (0, 0, _PAD_FRAMES, _PAD_FRAMES), value=float(mel.min()))
     scores = recogniser(padded[None])[0, _PAD_FRAMES // 2 : _PAD_FRAMES // 2 + frames]
     found: NDArray[np.int64] = scores.argmax(dim=-1).numpy()
     return found
+
+
+def labels_of(phones: str | None, sample_count: int) -> NDArray[np.int64]:
+    """What is said every 20 ms of a clip.
+
+    Args:
+        phones: Its alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms; None where there is none.
+        sample_count: Of the clip, at 16 kHz.
+
+    Returns:
+        Phone numbers at 50 Hz, -1 where unknown.
+    """
+    labels = phone_track(phones, sample_count // HOP_SAMPLES)[::2].astype(np.int64)
+    labels[labels == NO_PHONE] = -1
+    return labels
 
 
 def phone_accuracy(found: NDArray[np.int64], labels: NDArray[np.int64]) -> float | None:

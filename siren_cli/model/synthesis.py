@@ -1,13 +1,32 @@
-"""Speech of a stretch of a recording → samples that go on where the stretch before ended."""
+"""Indices of a stretch of a recording → its speech → samples that go on where the stretch before ended."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
 
+from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
+from siren_cli.model.hearing import Spoken
+from siren_cli.model.postfilter import postfilter
 from siren_cli.model.source import Source, harmonics_of, pitch_to_turns, steady_noise
 from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
+
+
+def indices_to_speech(model: SirenModel, indices: Tensor, voice: Spoken) -> Speech:
+    """What a vocoder is given: decoded speech with the voice's tone, its formants sharpened.
+
+    Args:
+        model: The model.
+        indices: Indices [B, F, Q].
+        voice: Who speaks.
+
+    Returns:
+        Speech of 16 F frames.
+    """
+    _, speech = model.decoder(model.quantizer.indices_to_latents(indices), voice.vector)
+    toned = voice.toned(speech)
+    return toned._replace(mel=postfilter(toned.mel, model.config.postfilter[indices.shape[2] - 1]))
 
 
 def speech_to_wav(

@@ -11,6 +11,7 @@ from siren_cli.errors import WeightsDamaged, WeightsMissing
 from siren_cli.evaluation.material import read_clip
 from siren_cli.evaluation.recogniser import (
     PhoneRecogniser,
+    labels_of,
     load_recogniser,
     phone_accuracy,
     phones_of,
@@ -26,11 +27,6 @@ def recogniser() -> PhoneRecogniser:
     return load_recogniser()
 
 
-def labels_of(clip: Clip, wav: np.ndarray) -> np.ndarray:
-    labels = phone_track(clip.phones, len(wav) // 160)[::2].astype(np.int64)
-    return np.where(labels == NO_PHONE, -1, labels)
-
-
 def test_it_reads_phones_off_speech_and_minds_noise_more_than_the_band(
     recogniser: PhoneRecogniser, clips: list[Clip]
 ) -> None:
@@ -40,7 +36,8 @@ def test_it_reads_phones_off_speech_and_minds_noise_more_than_the_band(
         wav = read_clip(clip)
         noise = wav + rng.normal(0, 0.5 * wav.std(), len(wav)).astype(np.float32)
         versions = (wav, low_pass(wav, 4_000), noise, rng.normal(0, 0.05, len(wav)).astype(np.float32))
-        found.append([phone_accuracy(phones_of(recogniser, version), labels_of(clip, wav)) for version in versions])
+        labels = labels_of(clip.phones, len(wav))
+        found.append([phone_accuracy(phones_of(recogniser, version), labels) for version in versions])
     whole, narrow, noisy, nothing = np.mean(found, axis=0)
     assert whole > 0.6
     assert whole - 0.08 < narrow <= whole + 0.02

@@ -13,12 +13,14 @@ import pytest
 import soundfile
 
 from siren_cli.__main__ import main
-from siren_cli.codec import Codec
-from siren_cli.errors import DataError, ExitStatus
+from siren_cli.codec import Codec, load_codec
+from siren_cli.errors import DataError, ExitStatus, UsageError
 from siren_cli.evaluation.clip_work import Plan
-from siren_cli.evaluation.studies import levels, rates, robustness, speakers, thrift
+from siren_cli.evaluation.recogniser import log_mel
+from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift
 from siren_cli.evaluation.studies.alike import digits_of, likeness, pronunciations, said, words_in
 from siren_cli.evaluation.studies.levels import block_levels_db, with_silence
+from siren_cli.evaluation.studies.mels import decoded_log_mel
 from siren_cli.evaluation.studies.robustness import spoilt
 from siren_cli.evaluation.studies.speakers import digit_shares
 from siren_cli.evaluation.studies.vocoder import vocoded
@@ -189,6 +191,34 @@ def test_the_vocoder_alone_gives_sound_of_the_same_length(codec: Codec, speech: 
     assert made.shape == speech.shape
     assert np.isfinite(made).all() and made.any()
     assert np.array_equal(made, vocoded(codec, speech))
+
+
+def test_mels_tell_what_the_vocoder_loses(clips: list[Clip], tmp_path: Path) -> None:
+    plan = Plan(None, (1,), (), False, "pocketsphinx", tmp_path, threads=1)
+    found = mels.measure(plan, clips[:1], 1)
+    own = found["systems"]["siren-1-effort-24"]
+    assert 0.3 < own["sound"]["value"] < 0.9
+    assert own["lost"]["value"] == pytest.approx(own["mels"]["value"] - own["sound"]["value"])
+    assert abs(own["lost"]["value"]) < 0.1
+    headings, cells, notes = mels.table(found)
+    assert headings[1:3] == ["phones read off its mels", "off its sound"] and notes[0].startswith("1 clips")
+    assert cells[0][0] == "SIREN, 1 stage" and cells[0][1].startswith(f"{own['mels']['value']:.3f}")
+
+
+def test_decoded_mels_are_those_of_the_sound(speech: np.ndarray) -> None:
+    packaged = load_codec()
+    data = packaged.encode(speech, 16_000, stages=2).to_bytes()
+    given, made = decoded_log_mel(packaged, data), log_mel(packaged.decode(data))
+    assert given.shape == made.shape
+    loud = made.mean(-1) > made.mean(-1).median()
+    assert np.corrcoef(given[loud].flatten(), made[loud].flatten())[0, 1] > 0.8
+
+
+def test_mels_of_another_shape_are_refused(codec: Codec, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = codec.encode(speech, 16_000).to_bytes()
+    monkeypatch.setattr(mels, "_GEOMETRY", (64, 160, 640, 1024))
+    with pytest.raises(UsageError, match="80 bands every 160 samples, --study mels reads 64 every 160"):
+        decoded_log_mel(codec, data)
 
 
 def test_thrift_tells_what_bits_and_words_a_weight_costs(clips: list[Clip], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from siren_cli import __version__
 from siren_cli.evaluation.clip_work import Plan
 from siren_cli.evaluation.judges import judges
 from siren_cli.evaluation.run import SCHEMA, model_facts
-from siren_cli.evaluation.studies import levels, rates, robustness, speakers, thrift, vocoder
+from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift, vocoder
 from siren_cli.evaluation.studies.material import readable
 from siren_cli.training.sources import Clip
 
@@ -31,6 +31,7 @@ STUDIES = {
     "robustness": Study(robustness.measure, robustness.table),
     "speakers": Study(speakers.measure, speakers.table),
     "vocoder": Study(vocoder.measure, vocoder.table),
+    "mels": Study(mels.measure, mels.table),
     "levels": Study(levels.measure, levels.table),
     "thrift": Study(thrift.measure, thrift.table),
 }

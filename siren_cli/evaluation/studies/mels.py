@@ -1,0 +1,123 @@
+"""What the vocoder loses of the words: phones read off the spectra that it is given, beside those off its sound."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siren_cli.config import FRAME_SAMPLES
+from siren_cli.errors import UsageError
+from siren_cli.evaluation import recogniser
+from siren_cli.evaluation.clip_work import Plan, worker
+from siren_cli.evaluation.crew import crew
+from siren_cli.evaluation.intervals import estimate
+from siren_cli.evaluation.judges import JUDGES, recogniser_of_phones
+from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.studies.material import as_text, with_alignments
+from siren_cli.evaluation.systems import label_of, siren
+from siren_cli.training.sources import Clip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from siren_cli.codec import Codec
+
+_READ = ("mels", "sound", "lost")
+_GEOMETRY = (
+    recogniser.MEL_BINS, recogniser.HOP_SAMPLES, recogniser.WINDOW_SAMPLES, recogniser.FFT_SAMPLES,
+)  # fmt: skip
+"""Bands, hop, window and transform of the recogniser's log-mels, which a model's have to share."""
+
+
+def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Reads phones off decoded log-mels, and off what the vocoder makes of them.
+
+    Args:
+        plan: Model and stages.
+        clips: The material, with alignments.
+        jobs: Processes.
+
+    Returns:
+        `{"clips", "systems"}`; for each system, with intervals, the share of phones right read off the `mels` and off
+        the `sound`, and what is `lost` between them, clip by clip.
+
+    Raises:
+        UsageError: If the model's log-mels are none that the recogniser can read.
+    """
+    clips = with_alignments(clips)
+    with crew(replace(plan, skip=tuple(name for name in JUDGES if name != "phones")), jobs) as each:
+        found = list(each(_read, [(clip, plan.stages, plan.recogniser) for clip in clips]))
+    systems: dict[str, Any] = {}
+    for name in found[0]:
+        pairs = [own[name] for own in found if own[name] is not None]
+        columns = zip(*((mels, sound, mels - sound) for mels, sound in pairs), strict=True)
+        estimates = [estimate([(value, 1.0) for value in column]) for column in columns]
+        systems[name] = {
+            key: None if figure is None else asdict(figure) for key, figure in zip(_READ, estimates, strict=True)
+        }
+    return {"clips": len(clips), "systems": systems}
+
+
+def decoded_log_mel(codec: Codec, data: bytes) -> Tensor:
+    """The log-mel that the vocoder is given for a file, in the recogniser's units.
+
+    Args:
+        codec: The model.
+        data: The bytes of a `.srn` file that carries its voice.
+
+    Returns:
+        Log-mel [F100, 80], an even number of frames of 10 ms.
+
+    Raises:
+        UsageError: If the model's log-mels have other bands or frames than the recogniser's.
+    """
+    import torch
+
+    from siren_cli.model.synthesis import indices_to_speech
+
+    config, coded = codec.config, codec.from_bytes(data)
+    if (config.mel_bins, config.mel_hop_samples, config.mel_window_samples, config.mel_fft_samples) != _GEOMETRY:
+        raise UsageError(
+            f"model {config.name} has log-mels of {config.mel_bins} bands every {config.mel_hop_samples} samples, "
+            f"--study mels reads {_GEOMETRY[0]} every {_GEOMETRY[1]}; choose other studies"
+        )
+    voice = codec.spoken(coded.voice_to_speak())
+    per_frame = FRAME_SAMPLES // config.mel_hop_samples
+    pieces = []
+    for chunk, shown in codec.decoding.cut(coded.indices, 1):
+        indices = torch.from_numpy(shown.astype(np.int64))[None].to(voice.vector.device)
+        with torch.inference_mode():
+            mel = indices_to_speech(codec.networks, indices, voice).mel[0]
+        pieces.append(mel[chunk.keep.start * per_frame : chunk.keep.stop * per_frame])
+    frames = 2 * -(-coded.sample_count // (2 * config.mel_hop_samples))
+    log_mel = torch.cat(pieces)[:frames].cpu() * config.mel_std + config.mel_mean
+    return (log_mel - recogniser.MEL_MEAN) / recogniser.MEL_STD
+
+
+def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
+    """The figures for a person: headings, rows, notes."""
+    headings = ["codec", "phones read off its mels", "off its sound", "lost"]
+    rows = [
+        [label_of(name), *(as_text(own[key], 3) for key in _READ)] for name, own in figures["systems"].items()
+    ]
+    return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
+
+
+def _read(task: tuple[Clip, tuple[int, ...], Any]) -> dict[str, tuple[float, float] | None]:
+    """Phones right by system, read off its mels and off its sound; None where nothing is known of what is said."""
+    clip, stages, recogniser_path = task
+    own = worker()
+    wav = read_clip(clip)
+    reader, labels = recogniser_of_phones(recogniser_path), recogniser.labels_of(clip.phones, len(wav))
+    found: dict[str, tuple[float, float] | None] = {}
+    for count in stages:
+        system = siren(own.codec, own.weights, count)
+        decoded, coded = own.store.coded(system, wav, None)
+        with open(coded["file"], "rb") as file:
+            mel = decoded_log_mel(own.codec, file.read())
+        off_mels = recogniser.phone_accuracy(recogniser.phones_in(reader, mel), labels)
+        off_sound = recogniser.phone_accuracy(recogniser.phones_of(reader, decoded), labels)
+        found[system.name] = None if off_mels is None or off_sound is None else (off_mels, off_sound)
+    return found
