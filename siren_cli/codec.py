@@ -57,9 +57,7 @@ class Codec:
     ) -> None:
         self._model = model.to(device).eval()
         self._analyser = Analyser(self._model)
-        self._tables = tables
-        self._prior = prior
-        self._device = device
+        self._tables, self._prior, self._device = tables, prior, device
         self._thrift: RateDistortion | None = None
         self._search: IndexSearch | None = None
         self.rate_weight, self.effort = 0.0, 0
@@ -88,8 +86,7 @@ class Codec:
         """The same model, choosing cheaper indices where they are almost as good (`siren_cli.rate_distortion`).
 
         Args:
-            weight: What a bit is worth, 0 (nothing) to 1: in squared steps of a level without a search, and with one
-                about as many bits are saved.
+            weight: What a bit is worth, 0 (nothing) to 1; in squared steps of a level if there is no search.
 
         Raises:
             UsageError: If the weight is out of range or the model has no prior.
@@ -109,12 +106,12 @@ class Codec:
 
     def _choosing(self, effort: int, rate_weight: float) -> Codec:
         """The same model, choosing indices with such an effort and weight of the rate."""
-        other = copy(self)
-        other.effort, other.rate_weight = effort, rate_weight
-        prior = known_prior(self._prior, rate_weight) if rate_weight else self._prior
-        other._search = IndexSearch(self._model, prior, effort, rate_weight) if effort else None
-        is_thrifty = rate_weight and not effort
-        other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight) if is_thrifty else None
+        other, prior = copy(self), known_prior(self._prior, rate_weight) if rate_weight else self._prior
+        other.effort, other.rate_weight, other._search, other._thrift = effort, rate_weight, None, None
+        if effort:
+            other._search = IndexSearch(self._model, prior, effort, rate_weight)
+        elif rate_weight:
+            other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight)
         return other
 
     def coded(
