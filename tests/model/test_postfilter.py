@@ -44,7 +44,7 @@ def test_decoded_formants_stand_out_more(stages: int, short_clips: list[Path]) -
     coded = codec.encode(wav, rate_hz, stages=stages)
     contrasts = []
     for strength in (0.0, 0.15):
-        codec.config = replace(codec.config, postfilter=(strength, strength))
+        codec.networks.config = replace(codec.config, postfilter=(strength, strength))
         contrasts.append(contrast(codec, codec.decode(coded)))
         assert (codec.encode(wav, rate_hz, stages=stages).indices == coded.indices).all()
     assert 1.02 < contrasts[1] / contrasts[0] < 1.15
@@ -55,9 +55,9 @@ def test_each_number_of_stages_has_its_own_strength(short_clips: list[Path]) -> 
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     for stages, changed in ((1, False), (2, True)):
         coded = codec.encode(wav, rate_hz, stages=stages)
-        codec.config = replace(codec.config, postfilter=(0.15, 0.1))
+        codec.networks.config = replace(codec.config, postfilter=(0.15, 0.1))
         before = codec.decode(coded)
-        codec.config = replace(codec.config, postfilter=(0.15, 0.3))
+        codec.networks.config = replace(codec.config, postfilter=(0.15, 0.3))
         assert (codec.decode(coded) != before).any() == changed
 
 
