@@ -199,7 +199,7 @@ def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav
     ("words", "status", "message"),
     [
         (["--rate-weight", "1.5"], ExitStatus.USAGE, "--rate-weight"),
-        (["--max-bytes", "12"], ExitStatus.USAGE, "bytes at least, expected at most 12"),
+        (["--max-bytes", "12", "--effort", "2"], ExitStatus.USAGE, "bytes at least, expected at most 12"),
         (["--max-packets", "1"], ExitStatus.USAGE, "give --profile packet as well"),
     ],
 )
