@@ -89,10 +89,10 @@ class IndexSearch:
     Args:
         model: With a guide.
         prior: The model's prior, which says what indices cost; None if it has none, and bits then count nothing.
-        rate_weight: How much bits are to be saved, 0 to 1 (`siren_cli.rate_distortion`).
         effort: How many other indices are tried in place of those of a frame, 1 to `MAX_EFFORT`, shared between its
             stages, of each one at least: in one round, from 4 a stage on in two and from 24 on in three, in each as
             many as in the others.
+        rate_weight: How much bits are to be saved, 0 (not at all) to 1 (`siren_cli.rate_distortion`).
 
     Raises:
         UsageError: If the effort is out of range or the model has no guide.
