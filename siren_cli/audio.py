@@ -255,9 +255,7 @@ def _require_no_overflow(wav: NDArray[np.float32]) -> NDArray[np.float32]:
     return wav
 
 
-def write_audio(
-    destination: str, wav: NDArray[np.float32], sample_rate_hz: int, *, force: bool = False
-) -> None:
+def write_audio(destination: str, wav: NDArray[np.float32], sample_rate_hz: int, *, force: bool = False) -> None:
     """Writes a mono recording as a whole or not at all; the suffix names the format, WAV on standard output.
 
     Args:

@@ -44,9 +44,7 @@ class Coded:
 
     def to_bytes(self) -> bytes:
         """The `.srn` file, entropy coded."""
-        stream = Stream(
-            self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz, self.voice_id
-        )
+        stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz, self.voice_id)
         return stream_to_bytes(stream, self._tables, self._prior)
 
     def voice_to_speak(self) -> bytes | None:

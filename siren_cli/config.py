@@ -88,19 +88,13 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.front_end not in ("mel", "hubert"):
-            raise ConfigError(
-                f"front_end is {self.front_end!r}, expected 'mel' or 'hubert'; correct config.json"
-            )
+            raise ConfigError(f"front_end is {self.front_end!r}, expected 'mel' or 'hubert'; correct config.json")
         if self.vocoder not in ("vocos", "hifigan"):
-            raise ConfigError(
-                f"vocoder is {self.vocoder!r}, expected 'vocos' or 'hifigan'; correct config.json"
-            )
+            raise ConfigError(f"vocoder is {self.vocoder!r}, expected 'vocos' or 'hifigan'; correct config.json")
         if self.stages not in (1, 2):
             raise ConfigError(f"stages is {self.stages}, expected 1 or 2; correct config.json")
         if not (len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) == 4):
-            raise ConfigError(
-                "widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json"
-            )
+            raise ConfigError("widths, encoder_blocks and decoder_blocks need 4 numbers each; correct config.json")
         if not 0 <= self.heard_again <= self.encoder_blocks[0]:
             raise ConfigError(
                 f"heard_again is {self.heard_again}, expected 0 to {self.encoder_blocks[0]}, as encoder_blocks begins; "
@@ -229,8 +223,6 @@ def dataclass_from_dict(cls: type[_Config], values: dict[str, Any], what: str) -
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not type(default):
-            raise ConfigError(
-                f"{what} key {name!r} is {value!r}, expected a {type(default).__name__}; correct it"
-            )
+            raise ConfigError(f"{what} key {name!r} is {value!r}, expected a {type(default).__name__}; correct it")
         converted[name] = value
     return cls(**converted)

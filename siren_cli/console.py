@@ -60,9 +60,7 @@ def show_json(facts: dict[str, Any]) -> None:
     _print(json.dumps(facts) + "\n")
 
 
-def show_columns(
-    columns: tuple[tuple[str, int], ...], cells: list[str], last: str, *, with_headings: bool
-) -> None:
+def show_columns(columns: tuple[tuple[str, int], ...], cells: list[str], last: str, *, with_headings: bool) -> None:
     """Prints one line of a long table at once, without waiting for the others.
 
     Args:

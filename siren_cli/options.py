@@ -57,9 +57,7 @@ JobsOption = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes for many files; one a core if not given."),
 ]
-EngineOption = Annotated[
-    Engine, typer.Option("--engine", help="Who does many files: this machine, or a Ray cluster.")
-]
+EngineOption = Annotated[Engine, typer.Option("--engine", help="Who does many files: this machine, or a Ray cluster.")]
 RayAddressOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--ray-address", metavar="HOST:PORT", help="Running Ray cluster; one of this machine if not given."),
@@ -91,9 +89,7 @@ EffortOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print no report and no notes, only errors.")
-]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no report and no notes, only errors.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
 # Not every supported Typer can read `int | None`, hence Optional.
 ThreadsOption = Annotated[

@@ -52,8 +52,10 @@ def wav_header(rate_hz: int, data_bytes: int | None) -> bytes:
     if data_bytes is not None and data_bytes <= MAX_DATA_BYTES:
         riff_bytes, size_bytes = data_bytes + HEADER_BYTES - 8, data_bytes
     form = struct.pack("<HHIIHH", _PCM, 1, rate_hz, 2 * rate_hz, 2, 16)
-    return struct.pack("<4sI4s4sI", b"RIFF", riff_bytes, b"WAVE", b"fmt ", len(form)) + form + struct.pack(
-        "<4sI", b"data", size_bytes
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", riff_bytes, b"WAVE", b"fmt ", len(form))
+        + form
+        + struct.pack("<4sI", b"data", size_bytes)
     )
 
 

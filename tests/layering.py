@@ -32,8 +32,7 @@ class Rule:
 
 _FORMAT_PLAIN = tuple(
     f"siren_format.{name}"
-    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice",
-                 "voice_file")
+    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice", "voice_file")
 )
 """The part of the format that needs the standard library alone."""
 
@@ -43,10 +42,24 @@ _TERMINAL = ("siren_cli.console", "siren_cli.files", "siren_cli.options", "siren
 _BATCH = ("siren_cli.batch", "siren_cli.files", "siren_cli.manifest", "siren_cli.srn_file", *_CLI_PLAIN, *_FORMAT_PLAIN)
 """What is done with one file of many may import this at once; what it is done with, inside a function."""
 
-_JUDGED = ("siren_cli.__version__", "siren_cli.audio", "siren_cli.config", "siren_cli.console", "siren_cli.errors",
-           "siren_cli.evaluation", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-           "siren_cli.pitch", "siren_cli.training.augment", "siren_cli.training.data", "siren_cli.training.sources",
-           "siren_cli.training.probe", "siren_cli.voice_mix")
+_JUDGED = (
+    "siren_cli.__version__",
+    "siren_cli.audio",
+    "siren_cli.config",
+    "siren_cli.console",
+    "siren_cli.errors",
+    "siren_cli.evaluation",
+    "siren_cli.files",
+    "siren_cli.loudness",
+    "siren_cli.model",
+    "siren_cli.phones",
+    "siren_cli.pitch",
+    "siren_cli.training.augment",
+    "siren_cli.training.data",
+    "siren_cli.training.sources",
+    "siren_cli.training.probe",
+    "siren_cli.voice_mix",
+)
 """What evaluation takes from the program; only what runs anyway, and the reading of data sets."""
 
 RULES = (
@@ -70,12 +83,25 @@ RULES = (
     Rule("siren_cli.chunks", ("numpy", "siren_cli.config")),
     Rule("siren_cli.pcm", ("numpy", *_CLI_PLAIN)),
     Rule("siren_cli.wav_stream", ("siren_cli.pcm", *_CLI_PLAIN)),
-    *(Rule(f"siren_cli.audio_{way}put", ("numpy", "soundfile", "siren_cli.files", "siren_cli.pcm",
-                                         "siren_cli.wav_stream", *_CLI_PLAIN)) for way in ("in", "out")),
+    *(
+        Rule(
+            f"siren_cli.audio_{way}put",
+            ("numpy", "soundfile", "siren_cli.files", "siren_cli.pcm", "siren_cli.wav_stream", *_CLI_PLAIN),
+        )
+        for way in ("in", "out")
+    ),
     Rule(
         "siren_cli.audio",
-        ("numpy", "soundfile", "soxr", "siren_cli.audio_input", "siren_cli.audio_output", "siren_cli.files",
-         "siren_cli.pcm", *_CLI_PLAIN),
+        (
+            "numpy",
+            "soundfile",
+            "soxr",
+            "siren_cli.audio_input",
+            "siren_cli.audio_output",
+            "siren_cli.files",
+            "siren_cli.pcm",
+            *_CLI_PLAIN,
+        ),
     ),
     Rule(
         "siren_cli.weights",
@@ -93,9 +119,21 @@ RULES = (
     Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(
         "siren_cli.codec",
-        ("numpy", "torch", "siren_cli.chunks", "siren_cli.coded", "siren_cli.index_search", "siren_cli.intake",
-         "siren_cli.loudness", "siren_cli.model", "siren_cli.rate_distortion", "siren_cli.voice_mix",
-         "siren_cli.weights", "siren_format", *_CLI_PLAIN),
+        (
+            "numpy",
+            "torch",
+            "siren_cli.chunks",
+            "siren_cli.coded",
+            "siren_cli.index_search",
+            "siren_cli.intake",
+            "siren_cli.loudness",
+            "siren_cli.model",
+            "siren_cli.rate_distortion",
+            "siren_cli.voice_mix",
+            "siren_cli.weights",
+            "siren_format",
+            *_CLI_PLAIN,
+        ),
         ("siren_cli.streaming",),
     ),
     Rule("siren_cli.index_search", ("numpy", "torch", "siren_cli.model", "siren_format", *_CLI_PLAIN)),
@@ -105,8 +143,16 @@ RULES = (
     Rule("siren_cli.intake", ("numpy", "siren_cli.audio", *_CLI_PLAIN)),
     Rule(
         "siren_cli.streaming",
-        ("numpy", "siren_cli.audio", "siren_cli.chunks", "siren_cli.intake", "siren_cli.loudness", "siren_cli.memory",
-         "siren_format", *_CLI_PLAIN),
+        (
+            "numpy",
+            "siren_cli.audio",
+            "siren_cli.chunks",
+            "siren_cli.intake",
+            "siren_cli.loudness",
+            "siren_cli.memory",
+            "siren_format",
+            *_CLI_PLAIN,
+        ),
         ("siren_cli.codec", "siren_cli.coded"),
     ),
     Rule(
@@ -117,24 +163,58 @@ RULES = (
     Rule("siren_cli.training"),
     Rule(
         "siren_cli.training.*",
-        ("numpy", "safetensors", "soundfile", "soxr", "torch", "torchaudio", "siren_cli.audio", "siren_cli.chunks",
-         "siren_cli.codec", "siren_cli.files", "siren_cli.loudness", "siren_cli.model", "siren_cli.phones",
-         "siren_cli.pitch", "siren_cli.training", "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights",
-         "siren_format", *_CLI_PLAIN),
+        (
+            "numpy",
+            "safetensors",
+            "soundfile",
+            "soxr",
+            "torch",
+            "torchaudio",
+            "siren_cli.audio",
+            "siren_cli.chunks",
+            "siren_cli.codec",
+            "siren_cli.files",
+            "siren_cli.loudness",
+            "siren_cli.model",
+            "siren_cli.phones",
+            "siren_cli.pitch",
+            "siren_cli.training",
+            "siren_cli.voice_mix",
+            "siren_cli.voices",
+            "siren_cli.weights",
+            "siren_format",
+            *_CLI_PLAIN,
+        ),
         ("accelerate", "datasets", "pysptk", "tensorboard", "transformers", "yaml"),
     ),
     # The judge may look at everything; nobody but its commands looks at the judge.
     Rule("siren_cli.evaluation"),
     *(Rule(f"siren_cli.evaluation.{name}") for name in ("columns", "programs")),
-    *(Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
-      for name in ("recogniser", "recogniser_training")),
+    *(
+        Rule(f"siren_cli.evaluation.{name}", ("numpy", "safetensors", "torch", *_JUDGED), ("siren_weights",))
+        for name in ("recogniser", "recogniser_training")
+    ),
     Rule(
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
-        ("onnxruntime", "pesq", "pocketsphinx", "pystoi", "resemblyzer", "siren_cli.codec", "siren_cli.coded",
-         "siren_cli.packet_speech", "siren_cli.packets",
-         "siren_cli.training.envelope", "siren_cli.training.vocoder_stage", "siren_cli.weights", "siren_format",
-         "speechmos", "torch", "transformers"),
+        (
+            "onnxruntime",
+            "pesq",
+            "pocketsphinx",
+            "pystoi",
+            "resemblyzer",
+            "siren_cli.codec",
+            "siren_cli.coded",
+            "siren_cli.packet_speech",
+            "siren_cli.packets",
+            "siren_cli.training.envelope",
+            "siren_cli.training.vocoder_stage",
+            "siren_cli.weights",
+            "siren_format",
+            "speechmos",
+            "torch",
+            "transformers",
+        ),
     ),
     # Commands know both only through the codec, and each other not at all.
     Rule("siren_cli.console", _CLI_PLAIN, ("rich",)),
@@ -148,9 +228,14 @@ RULES = (
         "siren_cli.bit_report",
         ("numpy", "siren_cli.console", "siren_cli.manifest", "siren_cli.weights", "siren_format", *_CLI_PLAIN),
     ),
-    *(Rule(f"siren_cli.{name}", ("numpy", "siren_cli.console", "siren_cli.rate_control", "siren_format", *_CLI_PLAIN),
-            ("siren_cli.codec", "siren_cli.coded"))
-      for name in ("packets", "packet_speech")),
+    *(
+        Rule(
+            f"siren_cli.{name}",
+            ("numpy", "siren_cli.console", "siren_cli.rate_control", "siren_format", *_CLI_PLAIN),
+            ("siren_cli.codec", "siren_cli.coded"),
+        )
+        for name in ("packets", "packet_speech")
+    ),
     Rule(
         "siren_cli.packet_files",
         ("siren_cli.console", "siren_cli.files", "siren_cli.manifest", *_CLI_PLAIN, *_FORMAT_PLAIN),
@@ -167,8 +252,15 @@ RULES = (
     Rule(
         "siren_cli.batch.decoding",
         _BATCH,
-        ("numpy", "soundfile", "siren_cli.audio", "siren_cli.coded", "siren_cli.packet_speech", "siren_cli.salvaging",
-         "siren_cli.streaming"),
+        (
+            "numpy",
+            "soundfile",
+            "siren_cli.audio",
+            "siren_cli.coded",
+            "siren_cli.packet_speech",
+            "siren_cli.salvaging",
+            "siren_cli.streaming",
+        ),
     ),
     Rule("siren_cli.batch.ray_engine", ("siren_cli.batch", *_CLI_PLAIN), ("ray",)),
     Rule(
@@ -192,32 +284,69 @@ RULES = (
     Rule("siren_cli.voice_mix", (*_CLI_PLAIN, *_FORMAT_PLAIN)),
     Rule(
         "siren_cli.voices",
-        ("siren_cli.files", "siren_cli.srn_file", "siren_cli.voice_mix", "siren_cli.weights", *_CLI_PLAIN,
-         *_FORMAT_PLAIN),
-        ("siren_cli.audio", "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_format",
-         "siren_weights"),
+        (
+            "siren_cli.files",
+            "siren_cli.srn_file",
+            "siren_cli.voice_mix",
+            "siren_cli.weights",
+            *_CLI_PLAIN,
+            *_FORMAT_PLAIN,
+        ),
+        (
+            "siren_cli.audio",
+            "siren_cli.codec",
+            "siren_cli.coded",
+            "siren_cli.loudness",
+            "siren_format",
+            "siren_weights",
+        ),
     ),
     Rule("siren_cli.commands"),
-    Rule("siren_cli.commands.info", (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-         ("siren_cli.bit_report", "siren_cli.listing", "siren_cli.packet_files")),
+    Rule(
+        "siren_cli.commands.info",
+        (*_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
+        ("siren_cli.bit_report", "siren_cli.listing", "siren_cli.packet_files"),
+    ),
     Rule(
         "siren_cli.commands.train",
         ("typer", *_TERMINAL, *_CLI_PLAIN),
         ("numpy", "torch", "torchaudio", "yaml", "siren_cli.codec", "siren_cli.training", "siren_cli.weights"),
     ),
     Rule(
-        "siren_cli.commands.eval", ("typer", *_TERMINAL, *_CLI_PLAIN),
+        "siren_cli.commands.eval",
+        ("typer", *_TERMINAL, *_CLI_PLAIN),
         ("siren_cli.evaluation", "siren_cli.training.sources"),
     ),
     Rule(
         "siren_cli.commands.*",
         ("typer", *_TERMINAL, *_CLI_PLAIN, *_FORMAT_PLAIN),
-        ("numpy", "siren_cli.audio", "siren_cli.batch", "siren_cli.checking", "siren_cli.closeness",
-         "siren_cli.codec", "siren_cli.coded", "siren_cli.loudness", "siren_cli.manifest",
-         "siren_cli.evaluation.single", "siren_cli.packet_files", "siren_cli.packet_speech", "siren_cli.packets",
-         "siren_cli.pcm", "siren_cli.rate_control", "siren_cli.salvaging", "siren_cli.shelf",
-         "siren_cli.srn_rewrite", "siren_cli.srn_source", "siren_cli.streaming", "siren_cli.tokens",
-         "siren_cli.voice_mix", "siren_cli.voices", "siren_cli.weights", "siren_format"),
+        (
+            "numpy",
+            "siren_cli.audio",
+            "siren_cli.batch",
+            "siren_cli.checking",
+            "siren_cli.closeness",
+            "siren_cli.codec",
+            "siren_cli.coded",
+            "siren_cli.loudness",
+            "siren_cli.manifest",
+            "siren_cli.evaluation.single",
+            "siren_cli.packet_files",
+            "siren_cli.packet_speech",
+            "siren_cli.packets",
+            "siren_cli.pcm",
+            "siren_cli.rate_control",
+            "siren_cli.salvaging",
+            "siren_cli.shelf",
+            "siren_cli.srn_rewrite",
+            "siren_cli.srn_source",
+            "siren_cli.streaming",
+            "siren_cli.tokens",
+            "siren_cli.voice_mix",
+            "siren_cli.voices",
+            "siren_cli.weights",
+            "siren_format",
+        ),
     ),
     Rule("siren_cli.main", ("typer", "siren_cli.commands", *_TERMINAL, *_CLI_PLAIN)),
     Rule(

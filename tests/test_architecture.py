@@ -85,8 +85,9 @@ def test_a_module_without_a_rule_is_reported() -> None:
 def test_only_the_console_writes_to_the_terminal(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     prints = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "print"]
-    streams = [node.lineno for node in ast.walk(tree)
-               if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")]
+    streams = [
+        node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
+    ]
     assert prints + streams == []
 
 
@@ -100,8 +101,13 @@ def run_python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter that finds the packages as the tests do."""
     paths = os.pathsep.join(str(ROOT / folder) for folder in (".", "formats", "weights"))
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, env={**os.environ, "PYTHONPATH": paths}, capture_output=True,
-        text=True, timeout=120, check=False,
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -110,10 +116,22 @@ HEAVY = ("torch", "torchaudio", "transformers", "scipy", "constriction", "soundf
 
 @pytest.mark.parametrize(
     "module",
-    ["siren_cli", "siren_cli.errors", "siren_cli.config", "siren_cli.main", "siren_cli.weights", "siren_weights",
-     "siren_cli.commands.encode", "siren_cli.commands.decode", "siren_cli.commands.info",
-     "siren_cli.commands.roundtrip", "siren_cli.commands.train", "siren_format", "siren_format.header",
-     "siren_format.layout"],
+    [
+        "siren_cli",
+        "siren_cli.errors",
+        "siren_cli.config",
+        "siren_cli.main",
+        "siren_cli.weights",
+        "siren_weights",
+        "siren_cli.commands.encode",
+        "siren_cli.commands.decode",
+        "siren_cli.commands.info",
+        "siren_cli.commands.roundtrip",
+        "siren_cli.commands.train",
+        "siren_format",
+        "siren_format.header",
+        "siren_format.layout",
+    ],
 )
 def test_imports_where_nothing_heavy_is_installed(module: str, tmp_path: Path) -> None:
     code = f"import sys\nsys.modules.update(dict.fromkeys({HEAVY!r}))\nimport {module}\nprint('imported')"

@@ -47,9 +47,7 @@ def test_a_header_that_claims_more_than_there_is(tmp_path: Path) -> None:
     soundfile.write(path, sine(1_000, 16_000), 16_000, subtype="PCM_16")
     data = bytearray(path.read_bytes())
     position = data.index(b"data") + 4
-    data[4:8] = data[position : position + 4] = (
-        b"\xff\xff\xff\xff"  # what programs write that cannot seek back
-    )
+    data[4:8] = data[position : position + 4] = b"\xff\xff\xff\xff"  # what programs write that cannot seek back
     path.write_bytes(data)
     assert len(read_audio(str(path))[0]) == 1_000
 

@@ -141,9 +141,7 @@ def test_impossible_devices_are_refused(tiny_model: Path) -> None:
 CONFIG = ModelConfig()
 
 
-@pytest.mark.parametrize(
-    "chunking", [Chunking.for_encoding(CONFIG), Chunking.for_decoding(CONFIG), Chunking(7, 20, 3)]
-)
+@pytest.mark.parametrize("chunking", [Chunking.for_encoding(CONFIG), Chunking.for_decoding(CONFIG), Chunking(7, 20, 3)])
 @pytest.mark.parametrize("frames", [1, 358, 359, 375, 376, 391, 392, 3 * 375 + 7])
 def test_chunks_keep_every_frame_once(chunking: Chunking, frames: int) -> None:
     chunks = list(chunking.chunks_of(frames))
@@ -151,8 +149,11 @@ def test_chunks_keep_every_frame_once(chunking: Chunking, frames: int) -> None:
     assert kept == list(range(frames))
     most = chunking.chunk_frames + 2 * chunking.context_frames
     assert all(chunk.stop - chunk.start <= most for chunk in chunks)
-    assert all(chunk.start == max(0, kept_from - chunking.context_frames) and chunk.stop <= frames
-               for chunk in chunks for kept_from in [chunk.start + chunk.keep.start])
+    assert all(
+        chunk.start == max(0, kept_from - chunking.context_frames) and chunk.stop <= frames
+        for chunk in chunks
+        for kept_from in [chunk.start + chunk.keep.start]
+    )
 
 
 @pytest.mark.parametrize("piece_rows", [1, 7, 100, 5_000])

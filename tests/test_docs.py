@@ -126,7 +126,11 @@ def siren_commands() -> dict[str, str]:
     helps = {}
     for name in sorted(names):
         result = subprocess.run(
-            [sys.executable, "-m", "siren_cli", name, "--help"], cwd=ROOT, capture_output=True, text=True, check=False,
+            [sys.executable, "-m", "siren_cli", name, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
             env={**environment, "PYTHONPATH": python_path()},
         )
         assert result.returncode == 0, result.stderr
@@ -167,8 +171,12 @@ def test_the_readmes_first_commands_work(tmp_path: Path, demo_clip: Path) -> Non
     for line in lines:
         (tmp_path / "again.wav").unlink(missing_ok=True)
         result = subprocess.run(
-            [sys.executable, "-m", "siren_cli", *shlex.split(line, comments=True)[1:]], cwd=tmp_path,
-            capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": python_path()},
+            [sys.executable, "-m", "siren_cli", *shlex.split(line, comments=True)[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": python_path()},
         )
         assert result.returncode == 0, f"{line}: {result.stderr}"
     assert soundfile.info(tmp_path / "again.wav").frames == len(wav)

@@ -28,9 +28,7 @@ def test_new_files_have_ordinary_permissions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError])
-def test_nothing_is_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
-) -> None:
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
     def fail(source: str, target: str) -> None:
         assert os.path.exists(source)
         raise error

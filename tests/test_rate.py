@@ -73,9 +73,10 @@ def steps_of(codec: Codec, latents: torch.Tensor, indices: NDArray[np.int16]) ->
 def test_hardly_any_weight_is_rounding(stages: int, packaged: Codec, talk: Wav) -> None:
     rounded = packaged.encode(talk, 16_000, stages=stages).indices
     assert (packaged.thrifty(1e-12).encode(talk, 16_000, stages=stages).indices == rounded).all()
-    assert packaged.thrifty(0.0).encode(talk, 16_000, stages=stages).to_bytes() == packaged.encode(
-        talk, 16_000, stages=stages
-    ).to_bytes()
+    assert (
+        packaged.thrifty(0.0).encode(talk, 16_000, stages=stages).to_bytes()
+        == packaged.encode(talk, 16_000, stages=stages).to_bytes()
+    )
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -184,9 +185,7 @@ def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav
     long = np.tile(talk, 6)
 
     def packets(samples: int, most: int | None) -> list[bytes]:
-        return encode_packets(
-            packaged, long[:samples], 16_000, stages=1, max_bytes=51, voice="each", max_packets=most
-        )
+        return encode_packets(packaged, long[:samples], 16_000, stages=1, max_bytes=51, voice="each", max_packets=most)
 
     too_long = next(samples for samples in range(80_000, 160_000, 2_560) if len(packets(samples, None)) == 2)
     (one,) = packets(too_long, 1)

@@ -235,7 +235,5 @@ def test_needs_no_torch(root: Path, tmp_path: Path) -> None:
         "sys.modules['torch'] = None; from siren_cli.weights import find_model, read_tables; "
         f"print(read_tables(find_model({str(tmp_path)!r}).weights_path) is not None)"
     )
-    outcome = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert outcome.stdout == "True\n", outcome.stderr

@@ -18,7 +18,12 @@ PACKAGES = {"siren_cli": ".", "siren_format": "formats", "siren_weights": "weigh
 
 def run(command: Sequence[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        list(command), cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
+        list(command),
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
         check=False,
     )
 
@@ -27,8 +32,19 @@ def run(command: Sequence[str], cwd: Path, **environment: str) -> subprocess.Com
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, built without a network."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
-               "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
     result = run(command, folder)
     assert result.returncode == 0, result.stderr
     (path,) = folder.glob("*.whl")
@@ -39,8 +55,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel's contents alone."""
     folder = tmp_path_factory.mktemp("installed")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
-               "--no-index", "--target", str(folder), str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(folder),
+        str(wheel),
+    ]
     result = run(command, folder)
     assert result.returncode == 0, result.stderr
     return folder
@@ -65,7 +92,11 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
         names = {name for name in archive.namelist() if not name.endswith("/")}
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert {Path(name).name for name in names - expected} == {
-        "METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE",
+        "METADATA",
+        "WHEEL",
+        "RECORD",
+        "entry_points.txt",
+        "LICENSE",
     }
 
 

@@ -101,9 +101,7 @@ class Layout(Record):
     records: tuple[GroupRecord, ...]
     file_bytes: int
 
-    def __init__(
-        self, header: Header, header_length: int, records: tuple[GroupRecord, ...], file_bytes: int
-    ) -> None:
+    def __init__(self, header: Header, header_length: int, records: tuple[GroupRecord, ...], file_bytes: int) -> None:
         self._keep(header=header, header_length=header_length, records=records, file_bytes=file_bytes)
 
     @property

@@ -114,9 +114,7 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
     return header + b"".join(_groups(header, stream, tables, prior))
 
 
-def bytes_to_stream(
-    data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None
-) -> Stream:
+def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None) -> Stream:
     """Read a file. Another model's file is refused first, anything else wrong with it after that.
 
     Args:
@@ -171,9 +169,7 @@ def encode_payload(
     return min(made, key=lambda pair: len(pair[1]))
 
 
-def _payload_with_voice(
-    stream: Stream, tables: Tables | None, prior: NeuralPrior | None
-) -> tuple[Coder, bytes, bool]:
+def _payload_with_voice(stream: Stream, tables: Tables | None, prior: NeuralPrior | None) -> tuple[Coder, bytes, bool]:
     """The shortest payload and voice of a file that is not grouped, and whether the voice is in the payload."""
     if stream.voice is None or prior is None:
         return *encode_payload(stream.indices, tables, prior), False
@@ -310,9 +306,7 @@ def _needs(record: GroupRecord, model_id: bytes) -> NeedsTables:
     )
 
 
-def _groups(
-    header: bytes, stream: Stream, tables: Tables | None, prior: NeuralPrior | None
-) -> Iterator[bytes]:
+def _groups(header: bytes, stream: Stream, tables: Tables | None, prior: NeuralPrior | None) -> Iterator[bytes]:
     last = (stream.sample_count - 1) // MAX_GROUP_SAMPLES
     for number in range(last + 1):
         indices = stream.indices[number * _GROUP_FRAMES : (number + 1) * _GROUP_FRAMES]

@@ -135,9 +135,7 @@ class DecodeWork:
         return min(max(source_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ) if self.rate_hz is None else self.rate_hz
 
 
-def _write(
-    destination: str, pieces: Iterable[NDArray[np.float32]], rate_hz: int, wanted: int, *, force: bool
-) -> int:
+def _write(destination: str, pieces: Iterable[NDArray[np.float32]], rate_hz: int, wanted: int, *, force: bool) -> int:
     """Writes samples at 16 kHz at another rate, and returns how many that were."""
     from siren_cli.audio import open_audio_output
     from siren_cli.streaming import resampled

@@ -35,9 +35,7 @@ def evaluate(
         Optional[int],  # noqa: UP045
         typer.Option("--limit", min=1, metavar="N", help="At most N clips, evenly spread over the list."),
     ] = None,
-    stages: Annotated[
-        str, typer.Option("--stages", metavar="1,2", help="Numbers of stages to measure.")
-    ] = "1,2",
+    stages: Annotated[str, typer.Option("--stages", metavar="1,2", help="Numbers of stages to measure.")] = "1,2",
     efforts: Annotated[
         str,
         typer.Option("--efforts", metavar="0,24", help="Efforts to encode with, for models that have a guide."),
@@ -64,9 +62,7 @@ def evaluate(
     ] = 51,
     asr: Annotated[
         str,
-        typer.Option(
-            "--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."
-        ),
+        typer.Option("--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."),
     ] = "pocketsphinx",
     study: Annotated[
         str,
@@ -84,9 +80,7 @@ def evaluate(
     ] = "",
     json_file: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(
-            "--json", metavar="FILE", help="Write the whole record; - prints it instead of the table."
-        ),
+        typer.Option("--json", metavar="FILE", help="Write the whole record; - prints it instead of the table."),
     ] = None,
     csv_file: Annotated[
         Optional[str],  # noqa: UP045
@@ -105,16 +99,12 @@ def evaluate(
     ] = None,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--cache", metavar="DIR", help="Where results are kept, by content; ~/.cache/siren if not given."
-        ),
+        typer.Option("--cache", metavar="DIR", help="Where results are kept, by content; ~/.cache/siren if not given."),
     ] = None,
     voices: Annotated[
         bool, typer.Option("--voices", help="Measure voices instead: conversion, averaging, anonymity, bytes.")
     ] = False,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to share the work.")
-    ] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to share the work.")] = 1,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail, after all is done, if anything was left out.")
     ] = False,
@@ -162,9 +152,7 @@ def evaluate(
         device=device.value,
         threads=threads,
         damages=tuple(
-            Damage(kind, level)
-            for kind, text in (("ber", ber), ("drop", drop))
-            for level in _shares(kind, text)
+            Damage(kind, level) for kind, text in (("ber", ber), ("drop", drop)) for level in _shares(kind, text)
         ),
         packet_bytes=packet_bytes,
         skip=_judges(skip),
@@ -267,9 +255,7 @@ def _judges(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise UsageError(
-            f"--skip names {unknown[0]!r}, expected some of {', '.join(known)}; correct it"
-        )
+        raise UsageError(f"--skip names {unknown[0]!r}, expected some of {', '.join(known)}; correct it")
     return names
 
 

@@ -96,9 +96,7 @@ def roundtrip(
             "level_change_db": speech_level_db(decoded) - speech_level_db(reference),
             "stoi": stoi,
         }
-        judged, words, missing = (
-            _judge(reference, decoded, codec.sample_rate_hz) if metrics else ({}, None, [])
-        )
+        judged, words, missing = _judge(reference, decoded, codec.sample_rate_hz) if metrics else ({}, None, [])
     if keep is not None:
         write_bytes(keep, data, force=force)
     if output is not None:

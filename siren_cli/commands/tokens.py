@@ -173,9 +173,7 @@ def _from_table(
     return status
 
 
-def _write_sound(
-    destination: str, stream: Any, settings: tuple[str | None, str, int | None], *, force: bool
-) -> None:
+def _write_sound(destination: str, stream: Any, settings: tuple[str | None, str, int | None], *, force: bool) -> None:
     from siren_cli.audio import write_audio
     from siren_cli.batch.work import codec_of
     from siren_cli.manifest import model_for

@@ -175,8 +175,11 @@ def strip(
     ] = None,
     voice_ref: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--voice-ref", metavar="VOICE", help="Name this voice instead (2 bytes): a .voice file, its "
-                     "text or a packaged voice's name."),
+        typer.Option(
+            "--voice-ref",
+            metavar="VOICE",
+            help="Name this voice instead (2 bytes): a .voice file, its text or a packaged voice's name.",
+        ),
     ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,

@@ -79,9 +79,7 @@ class Worker:
                 for stages in plan.stages
             ]
             self.systems += [
-                damaged_codec2(name, damage, plan.packet_bytes)
-                for name in plan.baselines
-                if name.startswith("codec2")
+                damaged_codec2(name, damage, plan.packet_bytes) for name in plan.baselines if name.startswith("codec2")
             ]
         self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
         self.store = Store(plan.cache)
@@ -142,9 +140,7 @@ class Worker:
                 found[system.name] = {"file_bps_10s": (8.0 * coded["file_bytes"], RATE_S)}
         return found
 
-    def hear(
-        self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None
-    ) -> dict[str, Any]:
+    def hear(self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None) -> dict[str, Any]:
         """What the judges say of a decoded clip, or said of it before.
 
         Args:

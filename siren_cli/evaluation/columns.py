@@ -27,9 +27,7 @@ class Column:
 COLUMNS = (
     Column("file_bps", "file bps", 0, "lower", "8 x bytes of the files / seconds, everything included"),
     Column("file_bps_10s", "at 10 s", 0, "lower", "the same of the first 10 s of each speaker's clips, joined"),
-    Column(
-        "payload_bps", "payload bps", 0, "lower", "the coded speech alone, without header, voice and check"
-    ),
+    Column("payload_bps", "payload bps", 0, "lower", "the coded speech alone, without header, voice and check"),
     Column("overhead_bytes", "overhead B", 0, "lower", "bytes of a file that are not coded speech"),
     Column(
         "phones",

@@ -74,9 +74,7 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
-        sent = packets.encode_packets(
-            codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each"
-        )
+        sent = packets.encode_packets(codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each")
         file.write_bytes(b"".join(sent))
         arrived = [packet for packet in carry(sent, damage, _seed_of(wav)) if packet is not None]
         try:

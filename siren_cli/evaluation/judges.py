@@ -61,9 +61,7 @@ _PACKAGES = (
 )
 
 
-def judges(
-    asr: str, skip: tuple[str, ...] = (), recogniser_path: Path | None = None
-) -> tuple[list[Judge], list[str]]:
+def judges(asr: str, skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
     """The judges that this installation has.
 
     Args:
@@ -83,8 +81,7 @@ def judges(
     if asr != words.POCKETSPHINX:
         missing.pop("pocketsphinx", None)
     notes = [
-        f"{package.columns} left out; pip install {package.distribution} to have them"
-        for package in missing.values()
+        f"{package.columns} left out; pip install {package.distribution} to have them" for package in missing.values()
     ]
     found = [_signal_judge(), _phone_judge(recogniser_path)]
     if "pystoi" not in missing:
@@ -126,9 +123,7 @@ def _phone_judge(path: Path | None) -> Judge:
         }
 
     weights = recogniser.weights_path(path)
-    identity = _digest(inspect.getsource(recogniser)) + (
-        _digest(weights.read_bytes()) if weights.is_file() else ""
-    )
+    identity = _digest(inspect.getsource(recogniser)) + (_digest(weights.read_bytes()) if weights.is_file() else "")
     return Judge("phones", identity, hear, needs_phones=True)
 
 

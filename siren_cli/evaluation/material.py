@@ -49,9 +49,7 @@ def list_material(data: Path, split: str | None, limit: int | None, audio: Path 
         found = sorted({clip.split for clip in clips})
         clips = [clip for clip in clips if clip.split == split]
         if not clips:
-            raise DataError(
-                f"{data}: no clips of split {split!r}, it has {', '.join(found)}; give --split one of them"
-            )
+            raise DataError(f"{data}: no clips of split {split!r}, it has {', '.join(found)}; give --split one of them")
     if limit is not None and limit < len(clips):
         clips = [clips[number * len(clips) // limit] for number in range(limit)]
     return clips
@@ -81,9 +79,7 @@ def read_clip(clip: Clip) -> NDArray[np.float32]:
     if not np.isfinite(wav).all():
         raise AudioInvalid("holds samples that are not finite; restore the file")
     if len(wav) < SHORTEST_S * rate_hz:
-        raise AudioInvalid(
-            f"{len(wav) / rate_hz:.2f} s long, expected at least {SHORTEST_S} s; join it to others"
-        )
+        raise AudioInvalid(f"{len(wav) / rate_hz:.2f} s long, expected at least {SHORTEST_S} s; join it to others")
     if float(np.abs(wav).max()) < _SILENT:
         raise AudioEmpty("is silent, expected speech; take it out")
     return to_16_bits(resample(mix_down(wav), rate_hz, SAMPLE_RATE_HZ))
@@ -119,9 +115,7 @@ def first_readable(clips: list[Clip], number: int) -> Clip | None:
 
 def to_16_bits(wav: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rounds samples to what a 16-bit file holds; samples that such a file gave stay as they are."""
-    rounded: NDArray[np.float32] = (np.clip(np.round(wav * 32768.0), -32768, 32767) / 32768.0).astype(
-        np.float32
-    )
+    rounded: NDArray[np.float32] = (np.clip(np.round(wav * 32768.0), -32768, 32767) / 32768.0).astype(np.float32)
     return rounded
 
 

@@ -48,9 +48,7 @@ def write_page(folder: Path, record: dict[str, Any], clip_count: int, *, force: 
         data = [_clip(folder, number, clip) for number, clip in enumerate(shown)]
         write_bytes_atomic(str(index), _html(record, data).encode())
     except OSError as error:
-        raise OutputUnwritable(
-            f"{folder}: cannot be written ({reason_of(error)}); write elsewhere"
-        ) from error
+        raise OutputUnwritable(f"{folder}: cannot be written ({reason_of(error)}); write elsewhere") from error
 
 
 def require_page_folder(folder: Path, *, force: bool) -> None:
@@ -104,9 +102,7 @@ def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
         "TABLE": _table(*table_of(record, [column.name for column in COLUMNS])),
         "COST": "" if cost is None else f'<h3>Cost</h3><div class="wide" tabindex="0">{_table(*cost)}</div>',
         "NOTES": "".join(f"<li>{escape(line)}</li>" for line in notes),
-        "PLOTS": "".join(
-            f"<figure>{svg}</figure>" for svg in {**rate_plots(record), **damage_plots(record)}.values()
-        ),
+        "PLOTS": "".join(f"<figure>{svg}</figure>" for svg in {**rate_plots(record), **damage_plots(record)}.values()),
         # A script ends at the first "</", wherever it stands.
         "DATA": json.dumps(clips).replace("<", "\\u003c"),
     }

@@ -94,17 +94,9 @@ def damage_plots(record: dict[str, Any]) -> dict[str, str]:
             for system in rows:
                 levels = {0.0: system}
                 levels.update(
-                    {
-                        float(other.split()[2]): other
-                        for other in rows
-                        if other.startswith(f"{system} {kind} ")
-                    }
+                    {float(other.split()[2]): other for other in rows if other.startswith(f"{system} {kind} ")}
                 )
-                there = [
-                    (level, rows[other][name])
-                    for level, other in sorted(levels.items())
-                    if name in rows[other]
-                ]
+                there = [(level, rows[other][name]) for level, other in sorted(levels.items()) if name in rows[other]]
                 if len(levels) > 1 and there:
                     points = [Point(level, f["value"], f["low"], f["high"]) for level, f in there]
                     series.append(Series(label_of(system), tuple(points)))
@@ -132,11 +124,7 @@ def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, is
     y_ticks, y_low, y_high = _axis([value for point in points for value in (point.low, point.high)])
 
     def across(value: float) -> float:
-        share = (
-            math.log(value / x_low) / math.log(x_high / x_low)
-            if is_log
-            else (value - x_low) / (x_high - x_low)
-        )
+        share = math.log(value / x_low) / math.log(x_high / x_low) if is_log else (value - x_low) / (x_high - x_low)
         return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
     def down(value: float) -> float:

@@ -73,9 +73,7 @@ def mel_filterbank() -> Tensor:
     knee = knee_hz / step_hz
     top = knee + math.log(SAMPLE_RATE_HZ / 2 / knee_hz) / ratio
     mels = np.linspace(0.0, top, MEL_BINS + 2)
-    corners_hz = np.where(
-        mels < knee, mels * step_hz, knee_hz * np.exp(ratio * (np.maximum(mels, knee) - knee))
-    )
+    corners_hz = np.where(mels < knee, mels * step_hz, knee_hz * np.exp(ratio * (np.maximum(mels, knee) - knee)))
     bins_hz = np.linspace(0.0, SAMPLE_RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
     rising = (bins_hz - corners_hz[:-2]) / (corners_hz[1:-1] - corners_hz[:-2])
     falling = (corners_hz[2:] - bins_hz) / (corners_hz[2:] - corners_hz[1:-1])
@@ -196,7 +194,5 @@ def load_recogniser(path: Path | None = None) -> PhoneRecogniser:
         recogniser.load_state_dict(tensors, strict=True, assign=True)
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise WeightsDamaged(
-            f"{file}: not the phone recogniser's weights ({reason}); reinstall SIREN"
-        ) from error
+        raise WeightsDamaged(f"{file}: not the phone recogniser's weights ({reason}); reinstall SIREN") from error
     return recogniser.eval()

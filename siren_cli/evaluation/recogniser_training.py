@@ -75,9 +75,7 @@ def _blur(mel: Tensor) -> Tensor:
         offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
         kernel = torch.exp(-0.5 * (offsets / size) ** 2)
         padded = F.pad(mel.T[:, None], (reach, reach), mode="replicate")
-        mel = F.conv1d(padded, (kernel / kernel.sum())[None, None])[
-            :, 0
-        ]  # comes out transposed: twice is back
+        mel = F.conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0]  # comes out transposed: twice is back
     return mel
 
 
@@ -111,9 +109,7 @@ def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str],
         with torch.autocast("cpu", torch.bfloat16):
             scores = model(heard(batch))
         labels = phones_at_50_hz(batch.phones)
-        loss = F.cross_entropy(
-            scores.float().flatten(0, 1), labels.flatten(), ignore_index=-1, label_smoothing=0.05
-        )
+        loss = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten(), ignore_index=-1, label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
@@ -121,9 +117,7 @@ def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str],
         step += 1
         if step % 50 == 0:
             report(f"step {step}  {100 * done:.0f} %  loss {loss.item():.3f}")
-    report(
-        f"{step} steps; frame accuracy on the development clips {accuracy_on(model.eval(), cache, 'dev'):.4f}"
-    )
+    report(f"{step} steps; frame accuracy on the development clips {accuracy_on(model.eval(), cache, 'dev'):.4f}")
     return model
 
 

@@ -97,9 +97,7 @@ def csv_of(record: dict[str, Any]) -> str:
     """Every clip and system on a line, then every column as a plain number; ratios as their quotient."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["clip", "speaker", "duration_s", "system", "file_bytes", *(column.name for column in COLUMNS)]
-    )
+    writer.writerow(["clip", "speaker", "duration_s", "system", "file_bytes", *(column.name for column in COLUMNS)])
     for clip in record["clips"]:
         for system, result in clip["systems"].items():
             pairs = result["figures"]

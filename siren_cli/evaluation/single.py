@@ -50,9 +50,5 @@ def single_figures(
 
 def single_rows(values: dict[str, float], words: str | None) -> list[tuple[str, str]]:
     """The same for a person: labels as in the table of `siren eval`."""
-    rows = [
-        (column.label, f"{values[column.name]:.{column.decimals}f}")
-        for column in COLUMNS
-        if column.name in values
-    ]
+    rows = [(column.label, f"{values[column.name]:.{column.decimals}f}") for column in COLUMNS if column.name in values]
     return rows if words is None else [*rows, ("words heard", words or "none")]

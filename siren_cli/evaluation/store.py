@@ -105,4 +105,3 @@ class Store:
 
     def _folder(self, kind: str, key: str) -> Path:
         return self.folder / kind / key[:2] / key
-

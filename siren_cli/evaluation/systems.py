@@ -153,9 +153,7 @@ def wrong_voice(codec: Codec, weights: str) -> System:
         from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
         if stranger is None:
-            raise DataError(
-                "a wrong voice needs a clip of another speaker; give clips of two speakers or more"
-            )
+            raise DataError("a wrong voice needs a clip of another speaker; give clips of two speakers or more")
         own = codec.encode(wav, SAMPLE_RATE_HZ)
         other = codec.encode(stranger, SAMPLE_RATE_HZ)
         if own.voice is None or other.voice is None:
@@ -189,9 +187,7 @@ def baseline(name: str) -> System:
     if name.startswith("opus") and name[4:].isdigit() and int(name[4:]) >= 6:
         programs = _programs("opusenc", "opusdec", package="opus-tools")
         return System(name, ".opus", _identity(_opus, programs), _opus(int(name[4:])))
-    raise UsageError(
-        f"baseline {name!r} is not known; give some of {', '.join(BASELINES)}, or opusN from 6 kbps on"
-    )
+    raise UsageError(f"baseline {name!r} is not known; give some of {', '.join(BASELINES)}, or opusN from 6 kbps on")
 
 
 def codec2_run(
@@ -257,24 +253,18 @@ def as_long_as(wav: Samples, model: Samples) -> Samples:
 
 
 def _call(program: str, *arguments: str | Path) -> None:
-    process = subprocess.Popen(
-        [program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, said = process.communicate()
     if process.returncode != 0:
         reason = said.decode(errors="replace").split("\n")[0]
-        raise DataError(
-            f"{program} ended with status {process.returncode} ({reason}); check its installation"
-        )
+        raise DataError(f"{program} ended with status {process.returncode} ({reason}); check its installation")
 
 
 def _programs(*names: str, package: str) -> list[str]:
     found = [shutil.which(name) for name in names]
     if None in found:
         missing = names[found.index(None)]
-        raise DataError(
-            f"{missing} is not on the PATH; install the package {package} (apt-get install {package})"
-        )
+        raise DataError(f"{missing} is not on the PATH; install the package {package} (apt-get install {package})")
     return [path for path in found if path is not None]
 
 

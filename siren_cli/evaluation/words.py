@@ -77,9 +77,7 @@ def require_recogniser(asr: str) -> None:
     if asr == POCKETSPHINX:
         return
     if not (Path(asr) / "config.json").is_file():
-        raise UsageError(
-            f"{asr}: no config.json there; give --asr {POCKETSPHINX} or a transformers model's folder"
-        )
+        raise UsageError(f"{asr}: no config.json there; give --asr {POCKETSPHINX} or a transformers model's folder")
     if importlib.util.find_spec("transformers") is None:
         raise UsageError("--asr with a folder needs transformers; pip install transformers")
 
@@ -138,9 +136,7 @@ def _transformers(folder: Path) -> Callable[[Samples], str]:
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(
-            f"{folder}: not a speech recogniser of transformers ({reason}); give another"
-        ) from error
+        raise UsageError(f"{folder}: not a speech recogniser of transformers ({reason}); give another") from error
 
     def hear_piece(wav: Samples) -> str:
         inputs = processor(wav, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")

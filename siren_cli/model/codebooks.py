@@ -62,9 +62,7 @@ class ResidualCodebooks(nn.Module):
         quantised, codes = self.latents_to_codes(latents, stage_counts)
         return quantised, self.fsq.codes_to_digits(codes)
 
-    def latents_to_codes(
-        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True
-    ) -> tuple[Tensor, Tensor]:
+    def latents_to_codes(self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True) -> tuple[Tensor, Tensor]:
         """Like `forward`, but with the codes [B, F, Q, 4], and perhaps not `rounded`.
 
         The quantised latents carry the gradient of the latents, straight through the choice; the codes carry none.

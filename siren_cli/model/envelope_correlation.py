@@ -39,9 +39,7 @@ class EnvelopeCorrelation(nn.Module):
 
     def forward(self, decoded: Tensor, true: Tensor) -> Tensor:
         """Compares normalised log-mels [B, F, M], F at least 38."""
-        ours, theirs = (
-            self._amplitudes(mel).unfold(1, SEGMENT_FRAMES, SEGMENT_FRAMES // 2) for mel in (decoded, true)
-        )
+        ours, theirs = (self._amplitudes(mel).unfold(1, SEGMENT_FRAMES, SEGMENT_FRAMES // 2) for mel in (decoded, true))
         alike, heard = _alike(ours, theirs)
         return 1 - (alike * heard).sum() / heard.sum().clamp_min(1)
 

@@ -32,9 +32,7 @@ class SemanticBranch(nn.Module):
         self.remove_mean = config.front_end == "mel"
         stride = feature_rate_hz // 50
         self.stem = (
-            Conv(feature_width, widths[0], 4 + stride, stride)
-            if stride == 2
-            else Conv(feature_width, widths[0], 5)
+            Conv(feature_width, widths[0], 4 + stride, stride) if stride == 2 else Conv(feature_width, widths[0], 5)
         )
         self.stacks = nn.ModuleList(
             FrameStack(width, blocks, config.expansion, heads=heads if level else 0, reach=reach)

@@ -65,7 +65,5 @@ class HubertFrontEnd(nn.Module):
         frames = wav.shape[-1] // 320
         x: Tensor = self.hubert(F.pad(wav, (40, 400 - 320 + 40))).last_hidden_state
         return (
-            x[:, :frames]
-            if x.shape[1] >= frames
-            else torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], -1)], 1)
+            x[:, :frames] if x.shape[1] >= frames else torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], -1)], 1)
         )

@@ -82,8 +82,7 @@ class LocalAttention(nn.Module):
         """Maps [B, F, D] to [B, F, D]."""
         batch, frames, width = x.shape
         query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in self.qkv(self.norm(x)).chunk(3, -1)
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm(x)).chunk(3, -1)
         )
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(frames).to(query.dtype)[None])
         y = self.project(mixed.transpose(1, 2).reshape(batch, frames, width))
@@ -109,9 +108,7 @@ class FrameStack(nn.Module):
     ) -> None:
         super().__init__()
         self.convs = nn.ModuleList(ConvNeXtBlock(width, expansion, voice_width) for _ in range(blocks))
-        self.attentions = nn.ModuleList(
-            LocalAttention(width, heads, reach) for _ in range(blocks if heads else 0)
-        )
+        self.attentions = nn.ModuleList(LocalAttention(width, heads, reach) for _ in range(blocks if heads else 0))
 
     def forward(self, x: Tensor, voice: Tensor | None = None, blocks: slice = slice(None)) -> Tensor:
         """Maps [B, F, D] to [B, F, D], by all blocks or by some."""

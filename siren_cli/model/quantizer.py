@@ -91,9 +91,7 @@ class ResidualFSQ(nn.Module):
         quantised, codes = self.latents_to_codes(latents, stage_counts)
         return quantised, self.fsq.codes_to_digits(codes.detach())
 
-    def latents_to_codes(
-        self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True
-    ) -> tuple[Tensor, Tensor]:
+    def latents_to_codes(self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True) -> tuple[Tensor, Tensor]:
         """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`."""
         residual = self.first_left(latents)
         quantised = torch.zeros_like(residual)

@@ -69,9 +69,9 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     babbled = (torch.rand(count) < 0.33).to(device)[:, None, None]
     x = torch.where(babbled, torch.logaddexp(x, _babble_for(x, mel * mel_std + mel_mean, chosen, 3)), x)
 
-    cut = torch.where(
-        torch.rand(count) < 0.33, torch.randint(bins * 7 // 10, bins, (count,)), torch.tensor(bins)
-    ).to(device)
+    cut = torch.where(torch.rand(count) < 0.33, torch.randint(bins * 7 // 10, bins, (count,)), torch.tensor(bins)).to(
+        device
+    )
     x = x.masked_fill((torch.arange(bins, device=device) >= cut[:, None])[:, None], math.log(floor))
     out = mel.clone()
     out[chosen] = (x.clamp_min(math.log(floor)) - mel_mean) / mel_std

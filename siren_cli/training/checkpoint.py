@@ -60,9 +60,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
                 group, _, name = key.partition("/")
                 groups.setdefault(group, {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a checkpoint of this program ({error}); start again without --resume"
-        ) from error
+        raise DataError(f"{path}: not a checkpoint of this program ({error}); start again without --resume") from error
     return groups, facts
 
 

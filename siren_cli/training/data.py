@@ -84,9 +84,7 @@ class Cache:
                 for name, said in self.heard_by.items()
             }
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{folder}: not a training cache ({error}); make one with 'siren train prepare'"
-            ) from error
+            raise DataError(f"{folder}: not a training cache ({error}); make one with 'siren train prepare'") from error
         self.spans: dict[str, list[Span]] = {}
         for entry in entries:
             said = (entry.get("text", ""), entry.get("phones", ""), entry.get("language", ""))
@@ -100,9 +98,7 @@ class Cache:
             DataError: If it has none.
         """
         if not self.spans.get(name):
-            raise DataError(
-                f"the cache has no clips of split {name!r}; it has {', '.join(sorted(self.spans))}"
-            )
+            raise DataError(f"the cache has no clips of split {name!r}; it has {', '.join(sorted(self.spans))}")
         return self.spans[name]
 
 

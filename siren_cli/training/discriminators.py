@@ -48,9 +48,7 @@ class SpectrogramDiscriminator(nn.Module):
             [
                 weight_norm(nn.Conv2d(2, width, (3, 7), padding=(1, 3))),
                 *(
-                    weight_norm(
-                        nn.Conv2d(width, width, (3, 7), (1, 2), padding=(dilation, 3), dilation=(dilation, 1))
-                    )
+                    weight_norm(nn.Conv2d(width, width, (3, 7), (1, 2), padding=(dilation, 3), dilation=(dilation, 1)))
                     for dilation in (1, 2, 4)
                 ),
             ]

@@ -244,9 +244,7 @@ class FactorizerStage:
             figures[f"mel_{stages}"] = float(F.l1_loss(speech.mel, batch.envelope))
             figures[f"phone_accuracy_{stages}"] = _accuracy(self.heads["decoder"](decoder_features), labels)
             figures[f"pitch_correlation_{stages}"] = float(
-                np.corrcoef(
-                    speech.pitch[voiced].float().cpu().numpy(), batch.pitch[voiced].float().cpu().numpy()
-                )[0, 1]
+                np.corrcoef(speech.pitch[voiced].float().cpu().numpy(), batch.pitch[voiced].float().cpu().numpy())[0, 1]
             )
             figures[f"mean_{stages}"] = float(F.l1_loss(speech.mel.mean(1), batch.envelope.mean(1)))
             figures[f"voicing_error_{stages}"] = float(((speech.voicing > 0) != voiced).float().mean())

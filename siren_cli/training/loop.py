@@ -90,9 +90,7 @@ class Trainer:
             fused=True,
         )
         self.average = {
-            name: p.detach().clone()
-            for name, p in stage.trained.state_dict().items()
-            if p.is_floating_point()
+            name: p.detach().clone() for name, p in stage.trained.state_dict().items() if p.is_floating_point()
         }
         self.adversary: Any = getattr(stage, "adversary", None)
         if self.adversary is not None:
@@ -151,9 +149,7 @@ class Trainer:
             groups["adversary_optimiser"] = optimiser_tensors(self.adversary_optimiser)
         save_checkpoint(self.checkpoint, groups, {"step": self.step, "config": asdict(self.stage.config)})
 
-    def run(
-        self, report: Callable[[str], None], watch: Watch | None = None, stop_at_s: float | None = None
-    ) -> bool:
+    def run(self, report: Callable[[str], None], watch: Watch | None = None, stop_at_s: float | None = None) -> bool:
         """Trains to the last step, writing a log and checkpoints.
 
         Args:
@@ -184,9 +180,7 @@ class Trainer:
                     logbook.write(
                         {"step": self.step, "s_per_step": round(pace_s, 4), **figures, "rate": rate}, config.steps
                     )
-                if self.processes.is_first and (
-                    self.step % config.evaluate_every == 0 or self.step == config.steps
-                ):
+                if self.processes.is_first and (self.step % config.evaluate_every == 0 or self.step == config.steps):
                     with self.averaged():
                         logbook.write({"step": self.step, "dev": True, **self.stage.evaluate()}, config.steps)
                         logbook.show(self.stage.show, self.step)

@@ -91,9 +91,7 @@ def generator_loss(kind: str, fake: list[Tensor]) -> Tensor:
 
 def adversary_least_squares(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Least-squares loss of the discriminators (Mao et al. 2017; HiFi-GAN), mean over discriminators."""
-    losses = [
-        (r.float() - 1).square().mean() + f.float().square().mean() for r, f in zip(real, fake, strict=True)
-    ]
+    losses = [(r.float() - 1).square().mean() + f.float().square().mean() for r, f in zip(real, fake, strict=True)]
     return torch.stack(losses).mean()
 
 
@@ -104,9 +102,7 @@ def generator_least_squares(fake: list[Tensor]) -> Tensor:
 
 def adversary_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Hinge loss of the discriminators (Lim & Ye 2017), mean over discriminators."""
-    losses = [
-        F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean() for r, f in zip(real, fake, strict=True)
-    ]
+    losses = [F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean() for r, f in zip(real, fake, strict=True)]
     return torch.stack(losses).mean()
 
 

@@ -184,9 +184,7 @@ def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[
     report(f"codebooks fitted to {len(found)} frames, entropy of the stages' indices {said} bits")
 
 
-def _prepare(
-    order: Order, cache: Path, config: RunConfig, processes: Processes, report: Callable[[str], None]
-) -> None:
+def _prepare(order: Order, cache: Path, config: RunConfig, processes: Processes, report: Callable[[str], None]) -> None:
     if not order.data:
         raise DataError("stage prepare needs recordings; give --data FOLDER or --data manifest.jsonl")
     facts = prepare(list(order.data), cache, config, report, processes.device)
@@ -234,9 +232,7 @@ def _run_stage(
     trainer = Trainer(part, order.run, processes.device, processes)
     if is_begun:
         if not order.resume:
-            raise ConfigError(
-                f"{trainer.checkpoint} is there already; give --resume to go on, or another --out"
-            )
+            raise ConfigError(f"{trainer.checkpoint} is there already; give --resume to go on, or another --out")
         trainer.resume()
     processes.wait()
     return trainer.run(report, watch, stop_at_s)

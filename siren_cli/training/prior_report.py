@@ -95,6 +95,4 @@ def _order_0_bits(train: Sequence[Recording], stage: int) -> NDArray[np.float64]
 @torch.no_grad()
 def _twin_bits(net: PriorNet, recordings: Sequence[Recording], stages: int) -> float:
     has_second = torch.tensor([stages == MAX_STAGES])
-    return sum(
-        float(bits_of(net, digits_of(indices)[None], has_second, rounded=False).sum()) for indices in recordings
-    )
+    return sum(float(bits_of(net, digits_of(indices)[None], has_second, rounded=False).sum()) for indices in recordings)

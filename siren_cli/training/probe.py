@@ -47,9 +47,7 @@ def speaker_leakage(model: SirenModel, cache: Cache, device: torch.device) -> di
     who = np.concatenate([np.full(len(many), number) for number, many in enumerate(chosen)])
     tested = np.concatenate([np.arange(len(many)) % 2 == 1 for many in chosen])
     indices = [indices_of(model, wav_of(cache, span), device) for span in spans]
-    mels = [
-        np.asarray(cache.mel[span.first_frame : span.first_frame + span.frames], np.float32) for span in spans
-    ]
+    mels = [np.asarray(cache.mel[span.first_frame : span.first_frame + span.frames], np.float32) for span in spans]
     facts: dict[str, Any] = {"speakers": len(chosen), "clips": len(spans)}
     for stages in range(1, model.config.stages + 1):
         seen = np.stack([digit_statistics(clip[:, :stages]) for clip in indices])
@@ -78,9 +76,7 @@ def _accuracy(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray
     return float(right_guesses(seen, who, tested).mean())
 
 
-def right_guesses(
-    seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def right_guesses(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What a softmax regression on the other items makes of the tested ones, inputs standardised.
 
     Args:

@@ -176,9 +176,7 @@ def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> Si
     except RuntimeError as error:
         missing.append(" ".join(str(error).split())[:160])
     if missing:
-        raise DataError(
-            f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the stages again"
-        )
+        raise DataError(f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the stages again")
     return model.eval()
 
 

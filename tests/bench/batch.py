@@ -53,8 +53,8 @@ def measure(files: int, tree: int) -> dict[str, Any]:
                 f'"{SIREN}" {command} -q "$f" -o "{loop}/${{n%.*}}.{suffix}" || exit 1; done'
             )
             figures[f"{command}_loop"] = 60 * files / _seconds(["sh", "-c", script])
-            figures[f"{command}_batch"] = 60 * files / _seconds(
-                [str(SIREN), command, "-q", str(folder / source), "-o", str(batch)]
+            figures[f"{command}_batch"] = (
+                60 * files / _seconds([str(SIREN), command, "-q", str(folder / source), "-o", str(batch)])
             )
             if _contents(loop) != _contents(batch):
                 raise RuntimeError(f"siren {command} of a folder and of its files one by one differ, expected the same")

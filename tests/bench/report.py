@@ -55,14 +55,23 @@ def as_text(report: dict[str, Any]) -> str:
     speed_rows = [("real-time factor (higher is faster)", "encode", "decode", "to the fastest peer")]
     for row in report["speed"]:
         speed_rows.append(
-            (row["name"], _factor(row["encode_x_real_time"], 1), _factor(row["decode_x_real_time"], 1),
-             f"{_factor(row['encode_ratio'], 2)} / {_factor(row['decode_ratio'], 2)}")
+            (
+                row["name"],
+                _factor(row["encode_x_real_time"], 1),
+                _factor(row["decode_x_real_time"], 1),
+                f"{_factor(row['encode_ratio'], 2)} / {_factor(row['decode_ratio'], 2)}",
+            )
         )
     command_rows = [("whole process", "seconds", "bare Pythons", "import torchs", "peak MB")]
     for row in report["commands"]:
         command_rows.append(
-            (row["name"], f"{row['seconds']:.3f}", _factor(row["ratio_to_bare_python"], 1),
-             _factor(row["ratio_to_import_torch"], 2), f"{row['peak_bytes'] / 1e6:.0f}")
+            (
+                row["name"],
+                f"{row['seconds']:.3f}",
+                _factor(row["ratio_to_bare_python"], 1),
+                _factor(row["ratio_to_import_torch"], 2),
+                f"{row['peak_bytes'] / 1e6:.0f}",
+            )
         )
     return "\n\n".join((conditions, _table(speed_rows), _table(command_rows)))
 
@@ -74,7 +83,9 @@ def _factor(value: float | None, digits: int) -> str:
 def _table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
-        "  ".join(cell.rjust(width) if column else cell.ljust(width)
-                  for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     )

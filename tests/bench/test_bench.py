@@ -19,10 +19,17 @@ from tests.bench.startup import Run
 
 ROOT = Path(__file__).parents[2]
 
-SPEEDS = [Speed("ours", 100.0, 40.0, False), Speed("theirs", 20.0, 10.0, True), Speed("half", 5.0, None, False),
-          Speed("slow", 10.0, 20.0, True)]
-RUNS = [Run("python -c pass", 0.01, 8_000_000), Run("python -c 'import torch'", 1.0, 200_000_000),
-        Run("siren info", 0.025, 9_000_000)]
+SPEEDS = [
+    Speed("ours", 100.0, 40.0, False),
+    Speed("theirs", 20.0, 10.0, True),
+    Speed("half", 5.0, None, False),
+    Speed("slow", 10.0, 20.0, True),
+]
+RUNS = [
+    Run("python -c pass", 0.01, 8_000_000),
+    Run("python -c 'import torch'", 1.0, 200_000_000),
+    Run("siren info", 0.025, 9_000_000),
+]
 
 
 def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
@@ -34,14 +41,18 @@ def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
     speeds = measure(contenders, audio_s=10.0, repeats=2)
     assert calls == ["a.encode", "a.decode", "b.encode"] * 3
     assert [(speed.name, speed.decode is None, speed.is_peer) for speed in speeds] == [
-        ("a", False, False), ("b", True, True),
+        ("a", False, False),
+        ("b", True, True),
     ]
 
 
 def test_ratios_are_to_the_fastest_peer_in_each_direction() -> None:
     rows = as_dict(SPEEDS, RUNS, {})["speed"]
     assert [(row["encode_ratio"], row["decode_ratio"]) for row in rows] == [
-        (5.0, 2.0), (1.0, 0.5), (0.25, None), (0.5, 1.0),
+        (5.0, 2.0),
+        (1.0, 0.5),
+        (0.25, None),
+        (0.5, 1.0),
     ]
 
 

@@ -41,9 +41,7 @@ Siren = Callable[..., Outcome]
 @pytest.fixture
 def one_codec(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> Codec:
     """Lets the commands of a test share `codec` instead of loading it again each time."""
-    monkeypatch.setattr(
-        "siren_cli.codec.load_codec", lambda model=None, *, device="auto", threads=None: codec
-    )
+    monkeypatch.setattr("siren_cli.codec.load_codec", lambda model=None, *, device="auto", threads=None: codec)
     return codec
 
 

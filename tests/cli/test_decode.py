@@ -62,9 +62,7 @@ def test_unknown_suffix(siren: Siren, srn: Path) -> None:
     ("wanted", "rate_hz", "sample_count"),
     [("model", 16_000, 20_001), ("source", 44_100, 55_128), ("8000", 8_000, 10_001)],
 )
-def test_sample_rate(
-    siren: Siren, one_codec: Codec, srn: Path, wanted: str, rate_hz: int, sample_count: int
-) -> None:
+def test_sample_rate(siren: Siren, one_codec: Codec, srn: Path, wanted: str, rate_hz: int, sample_count: int) -> None:
     coded = one_codec.from_bytes(srn.read_bytes())
     stream = Stream(coded.model_id, coded.indices, coded.sample_count, coded.voice, 44_100)
     srn.write_bytes(stream_to_bytes(stream, None))

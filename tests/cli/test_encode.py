@@ -39,9 +39,7 @@ def test_json_counts_the_bytes_on_disk(siren: Siren, one_codec: Codec, recording
     out = recording.with_name("out.srn")
     facts = json.loads(siren("encode", recording, "-o", out, "--json").out)
     assert facts["file_bytes"] == out.stat().st_size
-    assert facts["file_bytes"] == sum(
-        facts[f"{part}_bytes"] for part in ("header", "voice", "payload", "check")
-    )
+    assert facts["file_bytes"] == sum(facts[f"{part}_bytes"] for part in ("header", "voice", "payload", "check"))
     assert facts["file_bps"] == pytest.approx(8 * out.stat().st_size / (20_001 / 16_000))
     assert (facts["input"], facts["output"]) == (str(recording), str(out))
     assert facts["encode_real_time_factor"] == pytest.approx(facts["duration_s"] / facts["encode_s"])
@@ -73,9 +71,7 @@ def test_mix_down_and_resampling_are_said(siren: Siren, one_codec: Codec, tmp_pa
 
 
 @pytest.mark.parametrize("sample_count", [1, 2_559, 2_560, 2_561])
-def test_short_and_silent_recordings_work(
-    siren: Siren, one_codec: Codec, tmp_path: Path, sample_count: int
-) -> None:
+def test_short_and_silent_recordings_work(siren: Siren, one_codec: Codec, tmp_path: Path, sample_count: int) -> None:
     source = tmp_path / "silence.wav"
     soundfile.write(source, np.zeros(sample_count, np.float32), 16_000)
     assert siren("encode", source).status == 0
@@ -182,9 +178,7 @@ def test_full_disk_leaves_nothing_behind(
     out = recording.with_name("out.srn")
     outcome = siren("encode", recording, "-o", out)
     assert outcome.status == 7
-    assert (
-        outcome.err == f"siren: error: {out}: cannot be written (no space left on device); write elsewhere\n"
-    )
+    assert outcome.err == f"siren: error: {out}: cannot be written (no space left on device); write elsewhere\n"
     assert [path.name for path in recording.parent.iterdir()] == ["in.wav"]
 
 
@@ -192,8 +186,7 @@ def test_missing_model(siren: Siren, recording: Path, tmp_path: Path) -> None:
     outcome = siren("encode", recording, "--model", tmp_path / "none")
     assert outcome.status == 4
     assert outcome.err == (
-        f"siren: error: {tmp_path / 'none'}: no such folder or packaged model; "
-        "give a folder with model.safetensors\n"
+        f"siren: error: {tmp_path / 'none'}: no such folder or packaged model; give a folder with model.safetensors\n"
     )
 
 
@@ -215,9 +208,7 @@ def test_device_that_is_not_there(siren: Siren, recording: Path, monkeypatch: py
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "words", [("--stages", "3"), ("--threads", "0"), ("--device", "tpu"), ("--speed", "9")]
-)
+@pytest.mark.parametrize("words", [("--stages", "3"), ("--threads", "0"), ("--device", "tpu"), ("--speed", "9")])
 def test_wrong_options_are_refused_in_one_line(siren: Siren, recording: Path, words: tuple[str, str]) -> None:
     outcome = siren("encode", recording, *words)
     assert outcome.status == 2

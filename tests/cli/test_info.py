@@ -145,9 +145,7 @@ def test_standard_input(siren_process: Callable[..., subprocess.CompletedProcess
 @pytest.mark.parametrize("words", [("info", "one-minute.srn"), ("info", "--json", "one-minute.srn")])
 def test_needs_neither_torch_nor_numpy_nor_typer(words: tuple[str, ...]) -> None:
     absent = ("torch", "numpy", "soundfile", "soxr", "safetensors", "constriction", "typer", "click", "rich")
-    program = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent})); from siren_cli.__main__ import main; "
-    )
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); from siren_cli.__main__ import main; "
     outcome = subprocess.run(
         [sys.executable, "-c", program + f"sys.exit(main({list(words)}))"],
         capture_output=True,

@@ -93,9 +93,7 @@ def test_debug_shows_where(siren: Siren, tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["encode", "--help"], ["roundtrip", "--help"]])
 def test_help_needs_no_torch(words: list[str]) -> None:
     absent = ("torch", "numpy", "soundfile", "soxr", "safetensors", "constriction")
-    program = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent})); from siren_cli.__main__ import main; "
-    )
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); from siren_cli.__main__ import main; "
     outcome = subprocess.run(
         [sys.executable, "-c", program + f"sys.exit(main({words}))"],
         capture_output=True,

@@ -77,9 +77,7 @@ def test_bytes_are_not_read_from_a_terminal() -> None:
     os.close(theirs)
     os.close(ours)
     assert outcome.returncode == 2
-    assert outcome.stderr == (
-        b"siren: error: standard input is a terminal, expected a file's bytes; pipe them in\n"
-    )
+    assert outcome.stderr == (b"siren: error: standard input is a terminal, expected a file's bytes; pipe them in\n")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

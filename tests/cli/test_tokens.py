@@ -68,9 +68,7 @@ def test_rows_are_what_the_document_says(siren: Siren, coded: Path, codec: Codec
         assert (arrays["stage2"][: arrays["first_frame"][1]] == -1).all()
 
 
-def test_a_row_that_a_program_made_becomes_sound(
-    siren: Siren, one_codec: Codec, codec: Codec, tmp_path: Path
-) -> None:
+def test_a_row_that_a_program_made_becomes_sound(siren: Siren, one_codec: Codec, codec: Codec, tmp_path: Path) -> None:
     indices = np.random.default_rng(1).integers(0, 1_000, 10).tolist()
     (tmp_path / "made.jsonl").write_text(json.dumps({"path": "made/up", "stage1": indices}) + "\n\n")
     assert siren("tokens", tmp_path / "made.jsonl", "--to", "wav", "-o", tmp_path / "out", "--json").status == 0

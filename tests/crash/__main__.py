@@ -83,9 +83,7 @@ def _kill_copies(folder: Path, kills: int) -> bool:
         (source / f"{number}.bin").write_bytes(os.urandom(1 + number * 20_000))
     expected = {f"{path.stem}.copy": path.read_bytes() for path in source.iterdir()}
     command = [sys.executable, "-m", "tests.crash.copying", str(source), str(output), "2"]
-    figures = kill_at_random(
-        command, output, expected, kills=kills, longest_s=0.1, seed=2, environment=environment()
-    )
+    figures = kill_at_random(command, output, expected, kills=kills, longest_s=0.1, seed=2, environment=environment())
     print(f"batches without a model, killed at random: {figures}", flush=True)
     return not (figures.wrong or figures.lost)
 

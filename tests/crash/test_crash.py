@@ -60,8 +60,10 @@ def test_two_batches_into_one_folder(tree: Path, tmp_path: Path) -> None:
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     copies = results(output)
     assert len(copies) == 40
-    assert all(copies[f"{number % 4}/{number}.copy"] == (tree / f"{number % 4}/{number}.bin").read_bytes()
-               for number in range(40))
+    assert all(
+        copies[f"{number % 4}/{number}.copy"] == (tree / f"{number % 4}/{number}.bin").read_bytes()
+        for number in range(40)
+    )
     assert list(output.rglob(".*")) == []
 
 

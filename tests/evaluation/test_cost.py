@@ -35,9 +35,7 @@ def test_a_program_that_fails_is_told(command: list[str]) -> None:
         program_costs([command], 1)
 
 
-def test_every_system_has_its_row(
-    tiny_model: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_system_has_its_row(tiny_model: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "REPEATS", 1)
     programs = {"opus6": "opusenc", "codec2-700C": "c2enc"}
     baselines = tuple(name for name, program in programs.items() if shutil.which(program))

@@ -21,9 +21,7 @@ def no_child_is_left() -> bool:
     return False
 
 
-def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     seen: list[str] = []

@@ -95,9 +95,7 @@ def test_the_payload_of_ogg_is_what_follows_the_two_headers() -> None:
     assert ogg_payload_bytes(data) == 311
 
 
-def test_the_original_is_itself_and_the_floor_has_its_spectrum_but_no_words(
-    speech: np.ndarray, tmp_path: Path
-) -> None:
+def test_the_original_is_itself_and_the_floor_has_its_spectrum_but_no_words(speech: np.ndarray, tmp_path: Path) -> None:
     same = original().run(speech, tmp_path / "a.wav", None)
     assert np.array_equal(same.wav, speech)
     assert same.payload_bytes == (tmp_path / "a.wav").stat().st_size - 44
@@ -148,9 +146,7 @@ def test_a_bad_link_flips_and_loses_as_much_as_asked_for() -> None:
     assert arrived.count(packets[0]) == 400 - arrived.count(None)
 
 
-def test_a_whole_link_carries_the_packets_that_encode_writes(
-    codec: Codec, speech: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_whole_link_carries_the_packets_that_encode_writes(codec: Codec, speech: np.ndarray, tmp_path: Path) -> None:
     sent = encode_packets(codec, speech, 16_000, stages=1, max_bytes=20, voice="each")
     made = damaged_siren(codec, "weights", 1, Damage("drop", 1e-12), 20).run(speech, tmp_path / "a.packets", None)
     assert (tmp_path / "a.packets").read_bytes() == b"".join(sent)
@@ -187,14 +183,14 @@ def test_all_packets_lost_or_unreadable_is_silence_of_the_right_length(
     for damage in (Damage("drop", 1.0), Damage("ber", 0.5)):
         made = damaged_siren(codec, "weights", 1, damage, 51).run(speech, tmp_path / "a.packets", None)
         assert made.wav.shape == speech.shape
-    assert not damaged_siren(codec, "weights", 1, Damage("drop", 1.0), 51).run(
-        speech, tmp_path / "b.packets", None
-    ).wav.any()
+    assert (
+        not damaged_siren(codec, "weights", 1, Damage("drop", 1.0), 51)
+        .run(speech, tmp_path / "b.packets", None)
+        .wav.any()
+    )
 
 
-def test_damage_to_codec_2_leaves_the_length_and_hurts_or_names_the_package(
-    speech: np.ndarray, tmp_path: Path
-) -> None:
+def test_damage_to_codec_2_leaves_the_length_and_hurts_or_names_the_package(speech: np.ndarray, tmp_path: Path) -> None:
     if shutil.which("c2enc") is None:
         with pytest.raises(DataError, match="install the package codec2"):
             damaged_codec2("codec2-700C", Damage("ber", 0.1))

@@ -28,9 +28,7 @@ GOLDEN = {
         "d303a1b280bb00b55884845cd70b53eea0e25e1274b6b1618574ce8f520f5e9fca93119760a4d316a6368afd4d2a2c93"
     ),
     "voice": "d30aa1b280bb002f1be40027ff5aa5b558863b6483835e0f1c060982a072f7e79d79",
-    "neural-one-stage": (
-        "d304a1b280bb004aa6595a1ea56a964319dd319b66e1da6157b9315a00"
-    ),
+    "neural-one-stage": ("d304a1b280bb004aa6595a1ea56a964319dd319b66e1da6157b9315a00"),
     "neural-two-stages": (
         "d315a1b280bb004d634d575f9acf51e71f811a22f69679bcea836b99ab4c78d3c966dc45de5babeb6484d9cb6a58"
     ),

@@ -126,8 +126,14 @@ def tiny_hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     config = HubertConfig(
-        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=(16,) * 7,
-        num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, vocab_size=8,
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        vocab_size=8,
     )
     folder = tmp_path_factory.mktemp("hubert")
     HubertModel(config).save_pretrained(folder)

@@ -126,5 +126,5 @@ def test_the_cache_is_on_one_grid(trained: tuple[Path, list[str]], recordings: P
     assert len(cache.wav) == len(cache.mel) == len(cache.pitch) == len(cache.phones) == frames
     voiced = np.asarray(cache.pitch[:])[np.asarray(cache.pitch[:]) > 0]
     assert np.log(60) <= voiced.min() and voiced.max() <= np.log(500) + 0.01 and len(voiced) > 100
-    labelled = cache.phones[: 110]
+    labelled = cache.phones[:110]
     assert labelled[0] == 0 and labelled[35] != 255 and cache.phones[115] == 255

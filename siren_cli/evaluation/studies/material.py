@@ -63,4 +63,3 @@ def as_text(figure: dict[str, Any] | None, decimals: int) -> str:
         return "–"
     value, low, high = (f"{figure[key]:.{decimals}f}" for key in ("value", "low", "high"))
     return value if low == high else f"{value} [{low}, {high}]"
-

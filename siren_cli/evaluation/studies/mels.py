@@ -99,9 +99,7 @@ def decoded_log_mel(codec: Codec, data: bytes) -> Tensor:
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
     """The figures for a person: headings, rows, notes."""
     headings = ["codec", "phones read off its mels", "off its sound", "lost"]
-    rows = [
-        [label_of(name), *(as_text(own[key], 3) for key in _READ)] for name, own in figures["systems"].items()
-    ]
+    rows = [[label_of(name), *(as_text(own[key], 3) for key in _READ)] for name, own in figures["systems"].items()]
     return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
 
 

@@ -58,9 +58,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     for system in found[0]:
         systems[system] = {}
         for condition in CONDITIONS:
-            pairs = [
-                (own[system][condition], own[system]["clean"]) for own in found if condition in own[system]
-            ]
+            pairs = [(own[system][condition], own[system]["clean"]) for own in found if condition in own[system]]
             phones, share = estimate([(value, 1.0) for value, _ in pairs]), estimate(pairs)
             if phones is not None:
                 systems[system][condition] = {

@@ -36,9 +36,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     with crew(plan, jobs) as each:
         found = list(each(_code, [(clip, plan.stages) for clip in clips]))
     stages = {
-        str(count): [
-            {"weight": weight, **row_figures([clip[count, weight] for clip in found])} for weight in WEIGHTS
-        ]
+        str(count): [{"weight": weight, **row_figures([clip[count, weight] for clip in found])} for weight in WEIGHTS]
         for count in plan.stages
     }
     return {"clips": len(clips), "stages": stages}
