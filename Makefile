@@ -35,8 +35,9 @@ test: $(DEV_READY) ## Run all tests (pass ARGS="-k word" to choose)
 
 check: lint types test ## Everything a change must pass
 
-lint: $(DEV_READY) ## Check style, docstrings and import rules
+lint: $(DEV_READY) ## Check style, layout, docstrings and import rules
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(DEV_READY) ## Check types
 	$(BIN)/mypy
