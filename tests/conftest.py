@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -15,6 +16,15 @@ from siren_cli.weights import save_model
 from siren_format import fit_tables
 
 ROOT = Path(__file__).resolve().parent.parent
+
+HUNG_AFTER_S = 900
+"""Time after which a process that a test waits for counts as hung, however busy the machine is."""
+
+# No test depends on the clock: neither one example nor the making of examples has a time limit.
+hypothesis.settings.register_profile(
+    "siren", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("siren")
 
 
 def pytest_sessionstart() -> None:

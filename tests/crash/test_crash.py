@@ -16,6 +16,7 @@ import pytest
 from siren_cli.errors import OutputExists, OutputUnwritable
 from siren_cli.files import write_bytes, write_bytes_atomic
 from tests.cli.conftest import ROOT, environment
+from tests.conftest import HUNG_AFTER_S
 from tests.crash.killing import kill_at_random, results
 
 
@@ -57,7 +58,7 @@ def test_two_batches_into_one_folder(tree: Path, tmp_path: Path) -> None:
         subprocess.Popen(copying(tree, output, 1), cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL)
         for _ in range(2)
     ]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert [process.wait(timeout=HUNG_AFTER_S) for process in both] == [0, 0]
     copies = results(output)
     assert len(copies) == 40
     assert all(
@@ -166,7 +167,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_whole_files(tree: Path, tmp_path: Pa
     while process.poll() is None and not list(output.rglob("*.copy")):
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HUNG_AFTER_S)
     assert process.returncode == 130
     assert "not reached" in out
     assert err == "siren: error: interrupted; what is done is whole, give --resume to go on\n"

@@ -65,7 +65,7 @@ def streams(draw: st.DrawFn) -> Stream:
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(stream=streams(), with_tables=st.booleans())
 def test_round_trip(stream: Stream, with_tables: bool) -> None:
     tables = TABLES if with_tables else None
