@@ -27,6 +27,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("siren")
 
 
+DEAR_FIXTURES = frozenset({"trained", "recordings", "record"})
+"""Fixtures that train or evaluate: a test that asks for one of them is slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests that ask for a dear fixture as slow."""
+    for item in items:
+        if DEAR_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_sessionstart() -> None:
     """Has tests and what they start hear an interruption, which a shell tells its background jobs to ignore."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -182,6 +182,7 @@ def test_the_readmes_first_commands_work(tmp_path: Path, demo_clip: Path) -> Non
     assert soundfile.info(tmp_path / "again.wav").frames == len(wav)
 
 
+@pytest.mark.slow
 def test_the_readmes_voice_commands_work(
     tmp_path: Path, short_clips: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def talk(short_clips: list[Path]) -> Wav:
     return wav
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stages", "less_stoi", "farther_db"), [(1, 0.01, 0.2), (2, 0.0, 0.0)])
 def test_more_of_what_was_said_comes_back(
     stages: int, less_stoi: float, farther_db: float, packaged: Codec, short_clips: list[Path]
@@ -92,6 +93,7 @@ def test_no_effort_is_no_search(packaged: Codec, talk: Wav) -> None:
     assert (codec.encode(talk, 16_000).indices == packaged.encode(talk, 16_000).indices).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", [1, 2])
 def test_a_search_saves_bits_and_still_says_more_than_none(
     stages: int, packaged: Codec, short_clips: list[Path]
@@ -129,6 +131,7 @@ def test_silence_stays_silent(packaged: Codec) -> None:
     assert np.abs(decoded).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_document_work(
     short_clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +146,7 @@ def test_the_commands_of_the_document_work(
     assert Path("quick.srn").read_bytes() != Path("talk.srn").read_bytes()
 
 
+@pytest.mark.slow
 def test_many_files_are_searched_as_one_is(short_clips: list[Path], packaged: Codec, talk: Wav, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for clip in short_clips[:2]:
@@ -211,6 +215,7 @@ def test_slopes_tell_what_a_small_change_would_cost(
     assert (costs[1] - costs[0]) / share == pytest.approx(float(slopes[4, other[0, 4, 1]]), rel=0.1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_who_does_not_say_how_much_gets_the_usual(
     packaged: Codec, talk: Wav, short_clips: list[Path], tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ def test_the_least_weight_that_fits_is_found_by_halving(least: float, own_weight
     assert fitted(cast(Codec, Model(own_weight)), encode, size_of, 9, "bytes") == own_weight == tried[-1]
 
 
+@pytest.mark.slow
 def test_what_is_searched_for_is_fitted_too(packaged: Codec, talk: Wav) -> None:
     note, searching = talk[:64_000], packaged.searching(4)
     usual = len(searching.encode(note, 16_000).to_bytes())
@@ -181,6 +182,7 @@ def test_what_is_searched_for_is_fitted_too(packaged: Codec, talk: Wav) -> None:
     assert data in [searching.thrifty(weight).encode(note, 16_000).to_bytes() for weight in WEIGHTS]
 
 
+@pytest.mark.slow
 def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav) -> None:
     long = np.tile(talk, 6)
 
@@ -210,6 +212,7 @@ def test_what_cannot_be_is_refused_and_nothing_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_document_work(
     tmp_path: Path, demo_clip: Path, talk: Wav, packaged: Codec, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import HUNG_AFTER_S
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"siren_cli": ".", "siren_format": "formats", "siren_weights": "weights"}
 """Installed package -> the folder in the project that holds it."""

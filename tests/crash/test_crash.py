@@ -36,6 +36,7 @@ def copying(tree: Path, output: Path, jobs: int) -> list[str]:
     return [sys.executable, "-m", "tests.crash.copying", str(tree), str(output), str(jobs)]
 
 
+@pytest.mark.slow
 def test_killed_batches_leave_whole_files_and_lose_none(tree: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()
@@ -52,6 +53,7 @@ def test_killed_batches_leave_whole_files_and_lose_none(tree: Path, tmp_path: Pa
     assert results(output) == expected
 
 
+@pytest.mark.slow
 def test_two_batches_into_one_folder(tree: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     both = [
@@ -87,6 +89,7 @@ def test_without_hard_links_files_are_written_all_the_same(tmp_path: Path, monke
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_no_room_for_a_file(tree: Path, tmp_path: Path) -> None:
     # What a full disk does to a write, wherever this runs; `make crash` fills a real one.
     limit_bytes = 2**19
@@ -115,6 +118,7 @@ def test_no_room_for_a_file(tree: Path, tmp_path: Path) -> None:
     assert len(results(output)) == 40
 
 
+@pytest.mark.slow
 def test_leftovers_of_killed_processes_go(tree: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     (output / "0").mkdir(parents=True)
@@ -134,6 +138,7 @@ def test_an_unwritable_folder_is_one_error(tmp_path: Path) -> None:
         write_bytes("/proc/siren.srn", b"", force=True)
 
 
+@pytest.mark.slow
 def test_a_worker_s_death_is_outlived_and_its_file_tried_once_more(tree: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys, siren_cli.batch.local as local; give = local._Worker.give\n"
@@ -156,6 +161,7 @@ def test_a_worker_s_death_is_outlived_and_its_file_tried_once_more(tree: Path, t
     assert len(results(tmp_path / "out")) == 39
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_and_leaves_whole_files(tree: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     for number in range(3_000):  # so many that the batch is not at its end when the signal comes

@@ -18,6 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 from siren_cli.evaluation.page import write_page
 from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -17,6 +17,8 @@ from siren_cli.errors import ExitStatus
 from tests.conftest import HUNG_AFTER_S
 from tests.training.stand_in_hub import stand_in_hub
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
 

@@ -17,6 +17,8 @@ from siren_cli.training.pipeline import Order, train
 from tests.conftest import HUNG_AFTER_S
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLAIN = ("perturb=0.0", "other_speakers=0.0", "voice_absent=0.0", "stage_dropout=0.0", "bf16=False", "batch=4",
          "steps=3", "log_every=1", "factorizer.rate_weight=0.01", "evaluate_every=1000")  # fmt: skip
