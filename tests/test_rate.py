@@ -222,12 +222,13 @@ def test_the_commands_of_the_document_work(
     monkeypatch.setattr("siren_cli.batch.encoding.codec_of", lambda model, device, threads: packaged)
     soundfile.write("note.wav", talk[:89_600], 16_000)
     Path("notes").mkdir()
-    soundfile.write("notes/talk.wav", talk, 16_000)
+    soundfile.write("notes/talk.wav", talk[:48_000], 16_000)
     found = re.search(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
     assert found
     for line in found[1].splitlines():
         assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capfd.readouterr().err)
     assert Path("note.srn").stat().st_size <= 51
     assert len(file_to_packets(Path("note.srp").read_bytes())[1]) == 1
-    plain = len(packaged.searching().encode(talk, 16_000).to_bytes())
-    assert Path("coded/talk.srn").stat().st_size < plain
+    # What the weight saves is tested over many recordings; what a search finds depends on the processor.
+    same = packaged.searching().thrifty(0.2).encode(soundfile.read("notes/talk.wav", dtype="float32")[0], 16_000)
+    assert Path("coded/talk.srn").read_bytes() == same.to_bytes()

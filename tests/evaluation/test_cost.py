@@ -17,10 +17,13 @@ from siren_cli.evaluation.report import cost_note_of, cost_table_of
 
 
 def test_programs_of_known_time_and_memory() -> None:
+    # Sleeping takes no less than it is told to, whatever else the machine does: the first byte comes after 0.2 s, and
+    # the end after both sleeps. How soon each of them is noticed is not for a test.
     slow = "import sys, time; time.sleep(0.2); sys.stdout.write('x'); sys.stdout.flush(); time.sleep(0.2)"
     big = "sum(bytes([1]) * 80_000_000)"
     [patient, hungry] = program_costs([[sys.executable, "-c", slow], [sys.executable, "-c", big]], 1)
-    assert 0.2 <= patient.first_byte_s <= patient.seconds - 0.19
+    assert 0.2 <= patient.first_byte_s < patient.seconds
+    assert patient.seconds >= 0.4
     assert hungry.peak_bytes >= 80_000_000 > patient.peak_bytes
 
 

