@@ -231,9 +231,9 @@ def test_thrift_tells_what_bits_and_words_a_weight_costs(clips: list[Clip], tmp_
     rows = found["stages"]["1"]
     bps = [row["payload_bps"]["value"] for row in rows]
     assert [row["weight"] for row in rows] == list(thrift.WEIGHTS)
-    # Each digit is chosen by itself, and what it makes of the next is not foreseen: a clip can come out a byte larger.
+    # A search does not find the cheapest, and rounds otherwise on another processor: a clip can come out larger by two.
     byte_bps = 8 / soundfile.info(clips[0].file).duration
-    assert all(after < before + 1.01 * byte_bps for before, after in pairwise(bps)) and bps[-1] < 0.97 * bps[0]
+    assert all(after < before + 2.01 * byte_bps for before, after in pairwise(bps)) and bps[-1] < 0.97 * bps[0]
     assert all(0.0 < row["phones"]["value"] < 1.0 for row in rows)
     headings, cells, notes = thrift.table(found)
     assert headings[:5] == ["stages", "weight", "payload bps", "of unweighted", "file bps"] and "phones" in headings
