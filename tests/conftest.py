@@ -27,8 +27,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("siren")
 
 
-DEAR_FIXTURES = frozenset({"trained", "recordings", "record"})
-"""Fixtures that train or evaluate: a test that asks for one of them is slow."""
+DEAR_FIXTURES = frozenset({"trained", "recordings", "plan", "record", "ctc_folder", "whisper_folder"})
+"""Fixtures that train, evaluate or make a recogniser: a test that asks for one of them is slow."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -210,8 +210,8 @@ def test_the_readmes_voice_commands_work(
     assert {frames[f"by-{name}.wav"] for name in ("anna", "anna1", "oak")} == {frames["talk.wav"]}
 
 
-def test_the_readmes_python_works(tmp_path: Path, demo_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(demo_clip, tmp_path / "talk.wav")  # soundfile looks into the file, not at its name
+def test_the_readmes_python_works(tmp_path: Path, short_clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(short_clips[0], tmp_path / "talk.wav")  # soundfile looks into the file, not at its name
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(compile(block("From Python", "python"), "README.md", "exec"), names)

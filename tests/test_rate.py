@@ -205,9 +205,10 @@ def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(
-    words: list[str], status: int, message: str, demo_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["encode", str(demo_clip), "-o", str(tmp_path / "out.srn"), *words]) == status
+    words: list[str], status: int, message: str, short_clips: list[Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert main(["encode", str(short_clips[0]), "-o", str(tmp_path / "out.srn"), *words]) == status
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

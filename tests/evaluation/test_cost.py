@@ -38,6 +38,7 @@ def test_a_program_that_fails_is_told(command: list[str]) -> None:
         program_costs([command], 1)
 
 
+@pytest.mark.slow
 def test_every_system_has_its_row(tiny_model: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "REPEATS", 1)
     programs = {"opus6": "opusenc", "codec2-700C": "c2enc"}

@@ -77,6 +77,7 @@ def test_float32_is_taken_only_where_no_sum_can_leave_its_integers() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(indices=index_arrays())
 def test_rows_are_frequencies_and_the_same_with_int64_and_digit_by_digit(indices: NDArray[np.int16]) -> None:
@@ -188,6 +189,7 @@ def test_noise_is_refused_or_has_one_form() -> None:
     assert refused >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [{"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_NUM_THREADS": "4"},
