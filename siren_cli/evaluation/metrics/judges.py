@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation import naturalness, recogniser, signal, words
+from siren_cli.evaluation.metrics import naturalness, recogniser, signal, words
 
 Samples = NDArray[np.float32]
 
@@ -65,7 +65,7 @@ def judges(asr: str, skip: tuple[str, ...] = (), recogniser_path: Path | None = 
     """The judges that this installation has.
 
     Args:
-        asr: `pocketsphinx` or a folder (see `siren_cli.evaluation.words`).
+        asr: `pocketsphinx` or a folder (see `siren_cli.evaluation.metrics.words`).
         skip: Names of judges that are not wanted.
         recogniser_path: The phone recogniser's weights; None for those of the package.
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from siren_cli.evaluation.columns import COLUMNS
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.words import letter_errors, normalised, word_errors
+from siren_cli.corpus.statistics import estimate
+from siren_cli.evaluation.metrics.words import letter_errors, normalised, word_errors
+from siren_cli.evaluation.report.columns import COLUMNS
 
 Pairs = dict[str, tuple[float, float]]
 
@@ -32,7 +32,7 @@ def clip_figures(
     Args:
         heard: What the judges said of the decoded clip.
         heard_original: What they said of the original.
-        coded: Facts of its file (see `siren_cli.evaluation.store`).
+        coded: Facts of its file (see `siren_cli.evaluation.workers.result_cache`).
         duration_s: Of the clip.
         text: What is said in it; None where unknown.
 

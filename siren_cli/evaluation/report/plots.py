@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from siren_cli.evaluation.columns import BY_NAME
-from siren_cli.evaluation.systems import label_of
+from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.report.columns import BY_NAME
 
 RATE_PLOTS = ("phones", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl")
 """Columns that are plotted against file bps."""

@@ -1,4 +1,4 @@
-"""Pastes the recorded figures into README.md: `python -m siren_cli.evaluation.readme EVALUATION.json`.
+"""Pastes the recorded figures into README.md: `python -m siren_cli.evaluation.report.readme EVALUATION.json`.
 
 The record goes without its clips to `weights/evaluation.json`, the table between two marks of `README.md`; that of
 `siren eval --voices` to `weights/voice_evaluation.json` and between two others. A test fails when they disagree.
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.columns import BY_NAME, HEADLINE
-from siren_cli.evaluation.report import cost_note_of, cost_table_of, notes_of
-from siren_cli.evaluation.systems import label_of
-from siren_cli.evaluation.voice_report import voice_markdown
-from siren_cli.files import write_bytes_atomic
+from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.report.columns import BY_NAME, HEADLINE
+from siren_cli.evaluation.report.tables import cost_note_of, cost_table_of, notes_of
+from siren_cli.evaluation.report.voices import voice_markdown
+from siren_cli.files.streams import write_bytes_atomic
 
 VOICE_BEGIN = "<!-- voice figures: written by make readme-voices -->"
 BEGIN = "<!-- figures: written by make readme-table -->"

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from siren_cli.evaluation.columns import BY_NAME, COLUMNS, COST_COLUMNS, HEADLINE
-from siren_cli.evaluation.systems import label_of
+from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.report.columns import BY_NAME, COLUMNS, COST_COLUMNS, HEADLINE
 
 
 def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple[list[str], list[list[str]]]:

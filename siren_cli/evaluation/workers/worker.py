@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import read_clip, read_joined
 from siren_cli.errors import SirenError
-from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
-from siren_cli.evaluation.figures import Pairs, clip_figures
-from siren_cli.evaluation.judges import Judge, judges
-from siren_cli.evaluation.material import read_clip, read_joined
-from siren_cli.evaluation.store import Store, digest_of, digest_of_model
-from siren_cli.evaluation.systems import System, baseline, floor, original, siren, wrong_voice
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.codecs.damage import Damage, damaged_codec2, damaged_siren
+from siren_cli.evaluation.codecs.systems import System, baseline, floor, original, siren, wrong_voice
+from siren_cli.evaluation.metrics.judges import Judge, judges
+from siren_cli.evaluation.report.figures import Pairs, clip_figures
+from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
 
 RATE_S = 10.0
 """The length that rates are compared at."""
