@@ -157,13 +157,14 @@ def encode(
     with open_audio(source, raw_audio) as recording:
         rate_hz = recording.rate_hz
         if is_packets or max_bytes is not None:
-            wav = recording.whole()
+            wav = recording.mono()
         else:
             from siren_cli.streaming.encoder import level_db_of
 
             # A file is heard once for its level, and for what may be wrong with it, before anything is done.
-            level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
-        for text in recording.notes:
+            level_db = level_db_of(recording.mono_blocks(), rate_hz) if recording.can_rewind else None
+        told = recording.notes
+        for text in told:
             note(text, quiet=quiet)
 
         from siren_cli.codec import load_codec
@@ -193,17 +194,21 @@ def encode(
                 write_bytes(destination, data, force=force)
             else:
                 coded = codec.encode_stream(
-                    recording.blocks(), rate_hz, stages=stages, level_db=level_db,
+                    recording.mono_blocks(), rate_hz, stages=stages, level_db=level_db,
                     has_voice=not no_voice and named is None, voice_id=named,
                 )  # fmt: skip
                 data = write_pieces(destination, coded, force=force)
                 elapsed_s = perf_counter() - started_s
 
+        notes = recording.notes
+    for text in notes:
+        if text not in told:
+            note(text, quiet=quiet)
     facts = packet_facts(packets, len(wav) / rate_hz) if is_packets else facts_of(data)
     duration_s = float(facts["duration_s"])
     if as_json:
         timing = {"encode_s": elapsed_s, "encode_real_time_factor": duration_s / elapsed_s}
-        show_json({"input": source, "output": destination, **facts, **timing})
+        show_json({"input": source, "output": destination, **facts, **timing, **({"notes": notes} if notes else {})})
     elif not quiet:
         rows = [
             ("duration", f"{duration_s:.3f} s"),
