@@ -22,14 +22,13 @@ from torch import Tensor
 from siren_cli.audio.activity import voice_minute
 from siren_cli.audio.level import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.audio.resampling import mono_16_khz
-from siren_cli.audio.samples import to_samples
 from siren_cli.coded import Coded, Heard, bytes_of
 from siren_cli.config import DEFAULT_EFFORT, FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import UsageError
-from siren_cli.model.float32 import default_float32
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
+from siren_cli.model.torch_state import default_float32, inference, loading
 from siren_cli.registry.weights import find_model, read_networks, read_prior, read_tables
 from siren_cli.search.analysis_by_synthesis import IndexSearch
 from siren_cli.search.rate_distortion import RateDistortion, known_prior
@@ -160,7 +159,7 @@ class Codec:
         """Encodes a recording, on its own and in float32, so that its indices depend on nothing else.
 
         Args:
-            wav: Samples [T], [1, T], [C, T] or [T, C] of NumPy or torch; see `siren_cli.audio.samples.to_samples`.
+            wav: Samples [T], [1, T], [C, T] or [T, C] of NumPy or torch; see `siren_cli.audio.samples`.
             sample_rate_hz: Their rate; anything but 16 kHz is resampled.
             stages: 1 (about 68 bps) or 2 (about twice that).
 
@@ -173,7 +172,7 @@ class Codec:
             UsageError: If the model has fewer stages.
         """
         self.require_stages(stages)
-        samples = mono_16_khz(to_samples(wav, sample_rate_hz), sample_rate_hz)
+        samples = mono_16_khz(wav, sample_rate_hz)
         level_db = speech_level_db(samples)
         voice = self.samples_to_voice(voice_minute(samples, level_db), level_db)
         indices = [
@@ -204,8 +203,7 @@ class Codec:
         coded = self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
         return replace(coded, voice_id=stream.voice_id)
 
-    @default_float32()
-    @torch.inference_mode()
+    @inference()
     def hear_voice(self, wav: ArrayLike, sample_rate_hz: int) -> Heard:
         """What the first minute with speech, of samples as for `encode`, says of who speaks, to be averaged.
 
@@ -213,7 +211,7 @@ class Codec:
             AudioEmpty: If there are no samples.
             AudioInvalid: If samples, their shape or their rate cannot be coded.
         """
-        samples = mono_16_khz(to_samples(wav, sample_rate_hz), sample_rate_hz)
+        samples = mono_16_khz(wav, sample_rate_hz)
         level_db = speech_level_db(samples)
         heard = voice_minute(samples, level_db)
         codes = self._samples_to_voice_codes(heard, level_db)
@@ -247,8 +245,7 @@ class Codec:
         """Decodes a file of any length in little memory: see `siren_cli.streaming.decoder.decode_stream`."""
         return decode_stream(self, pieces, spoken_by=spoken_by)
 
-    @default_float32()
-    @torch.inference_mode()
+    @inference()
     def samples_to_indices(
         self, samples: NDArray[np.float32], chunk: Chunk, level_db: float, stages: int, voice: bytes | None
     ) -> NDArray[np.int16]:
@@ -273,8 +270,7 @@ class Codec:
             indices = self._model.quantizer.latents_to_indices(latents, stages)
         return indices[0, chunk.keep].cpu().numpy().astype(np.int16)
 
-    @default_float32()
-    @torch.inference_mode()
+    @inference()
     def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:
         """The voice of samples [T] at 16 kHz and their level, 8 bytes."""
         codes = self._samples_to_voice_codes(samples, level_db)
@@ -293,8 +289,7 @@ class Codec:
         padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
         return torch.from_numpy(padded * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)))[None].to(self._device)
 
-    @default_float32()
-    @torch.inference_mode()
+    @inference()
     def indices_to_samples(
         self, indices: NDArray[np.int16], chunk: Chunk, voice: bytes | None, turns: float
     ) -> tuple[NDArray[np.float32], float]:
@@ -324,6 +319,7 @@ class Codec:
         return speak(self._model, torch.tensor(voice_codes(voice, self.config.fine_in_files), device=self._device))
 
 
+@loading()
 def load_codec(
     model: str | os.PathLike[str] | None = None, *, device: str = "auto", threads: int | None = None
 ) -> Codec:
@@ -351,6 +347,4 @@ def load_codec(
     files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
     config = ModelConfig.from_json(files.config_path)
     tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-    with torch.random.fork_rng(devices=[]), default_float32():
-        networks = build(config, read_networks(files.weights_path))
-    return Codec(networks, tables, files.model_id, chosen, prior)
+    return Codec(build(config, read_networks(files.weights_path)), tables, files.model_id, chosen, prior)

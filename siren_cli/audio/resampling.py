@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from siren_cli.audio.channels import Mixer
 from siren_cli.audio.high_pass import HighPass
+from siren_cli.audio.samples import to_samples
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import AudioEmpty, AudioInvalid
 
@@ -19,11 +20,11 @@ MAX_DURATION_S = 20_000 * 60
 _BLOCK_SAMPLES = 2**20
 
 
-def mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
+def mono_16_khz(wav: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     """A whole recording as the model takes it.
 
     Args:
-        wav: Samples [T] or [T, C].
+        wav: Samples as `siren_cli.audio.samples.to_samples` takes them.
         sample_rate_hz: Their rate.
 
     Returns:
@@ -31,10 +32,11 @@ def mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.flo
 
     Raises:
         AudioEmpty: If there are no samples.
-        AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+        AudioInvalid: If samples, their shape or their rate cannot be coded.
     """
+    samples = to_samples(wav, sample_rate_hz)
     intake = Intake(sample_rate_hz)
-    blocks = [intake.push(wav[start : start + _BLOCK_SAMPLES]) for start in range(0, len(wav), _BLOCK_SAMPLES)]
+    blocks = [intake.push(samples[start : start + _BLOCK_SAMPLES]) for start in range(0, len(samples), _BLOCK_SAMPLES)]
     return np.concatenate([*blocks, intake.finish()])
 
 
