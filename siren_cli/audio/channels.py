@@ -47,8 +47,7 @@ class ChannelChoice:
         rows = np.concatenate([self._rest, block])
         whole = len(rows) // self._window * self._window
         for start in range(0, whole, self._window):
-            self._weigh(rows[start : start + self._window])
-            if self.is_settled:
+            if self._weigh(rows[start : start + self._window]):
                 return
         self._rest = rows[whole:]
 
@@ -59,7 +58,8 @@ class ChannelChoice:
                 self._weigh(self._rest)
             self._decide()
 
-    def _weigh(self, rows: NDArray[np.float32]) -> None:
+    def _weigh(self, rows: NDArray[np.float32]) -> bool:
+        """Takes a window; whether the choice is settled with it."""
         wide = rows.astype(np.float64)
         powers = wide.var(axis=0)
         if powers.max() > _QUIET_POWER:
@@ -70,6 +70,7 @@ class ChannelChoice:
             self._left_samples -= len(rows)
             if self._left_samples <= 0:
                 self._decide()
+        return self.is_settled
 
     def _decide(self) -> None:
         self.is_settled = True

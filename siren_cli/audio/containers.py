@@ -116,6 +116,8 @@ def _read_chunks(file: BinaryIO, start: int, size: int, order: str, place: int) 
     """RIFF, RF64 and AIFF: chunks with 32-bit sizes; those of RF64 that do not suffice stand in its chunk `ds64`."""
     wide_place, wide_bytes = None, 0
     for _ in range(_MAX_CHUNKS):
+        if place > size:
+            return None
         file.seek(start + place)
         if len(head := file.read(8)) < 8:
             return None
@@ -142,6 +144,8 @@ def _read_chunks(file: BinaryIO, start: int, size: int, order: str, place: int) 
 def _read_caf(file: BinaryIO, start: int, size: int) -> Container | None:
     place = 8
     for _ in range(_MAX_CHUNKS):
+        if place > size:
+            return None
         file.seek(start + place)
         if len(head := file.read(12)) < 12:
             return None
@@ -156,6 +160,8 @@ def _read_w64(file: BinaryIO, start: int, size: int) -> Container | None:
     """Sony's Wave64: chunks of 8 bytes' alignment, named by 16 bytes, whose sizes count name and size as well."""
     place = 40
     for _ in range(_MAX_CHUNKS):
+        if place > size:
+            return None
         file.seek(start + place)
         if len(head := file.read(24)) < 24:
             return None

@@ -51,7 +51,7 @@ class Backend(Protocol):
         """Goes back to the beginning."""
 
 
-class _SoundFile(soundfile.SoundFile):
+class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file that is read to its end, however many samples its header promises."""
 
     def seekable(self) -> bool:
@@ -81,9 +81,9 @@ class SoundFileBackend:
         self._starts = starts_of(stream, end, read_container(stream, 0, end))
         self._ends = [*self._starts[1:], end]
         self.notes: list[str] = []
+        self._part = self._count = 0
         self._file = self._open(0)
         self.rate_hz, self.channels = int(self._file.samplerate), int(self._file.channels)
-        self._reset()
 
     def read(self) -> NDArray[np.float32]:
         """The next samples [T, C]; none at the end."""
@@ -114,14 +114,11 @@ class SoundFileBackend:
         """Goes back to the beginning."""
         self._file.close()
         self._file = self._open(0)
-        self._reset()
+        self._part = self._count = 0
 
     def close(self) -> None:
         """Closes what soundfile has open."""
         self._file.close()
-
-    def _reset(self) -> None:
-        self._part = self._count = 0
 
     def _open(self, part: int) -> soundfile.SoundFile:
         start, end = self._starts[part], self._ends[part]

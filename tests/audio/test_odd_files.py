@@ -31,7 +31,7 @@ FORMATS = {
     "mp3": "MPEG_LAYER_III",
 }
 KINDS = [(name, subtype) for name, subtypes in FORMATS.items() for subtype in subtypes.split()]
-SAMPLES = 9_601
+SAMPLES = 9_602
 RATE_HZ = 16_000
 
 
@@ -95,6 +95,11 @@ def refusal_of(path: Path) -> SirenError | None:
     return None
 
 
+def assert_equal(samples: NDArray[np.float32], wanted: NDArray[np.float32], name: str) -> None:
+    """MPEG is decoded in blocks of other sizes here, which rounds differently."""
+    np.testing.assert_allclose(samples, wanted, rtol=0, atol=1e-6 if name == "mp3" else 0)
+
+
 def assert_one_line(error: SirenError) -> None:
     assert "\n" not in str(error) and "; " in str(error)
 
@@ -113,7 +118,7 @@ HAVE_SIZES = [kind for kind in KINDS if kind[0] not in ("ogg", "mp3")]
 def test_whole(tmp_path: Path, name: str, subtype: str, channels: int) -> None:
     made = make(name, subtype, channels)
     samples, notes = read(written(tmp_path, made.data))
-    np.testing.assert_array_equal(samples, made.samples)
+    assert_equal(samples, made.samples, name)
     assert notes == (["2 channels are mixed down to one"] if channels == 2 else [])
 
 
@@ -130,7 +135,7 @@ def test_sizes_that_nobody_wrote(tmp_path: Path, name: str, subtype: str, unknow
 def test_two_recordings_one_behind_another(tmp_path: Path, name: str, subtype: str) -> None:
     made = make(name, subtype)
     samples, notes = read(written(tmp_path, made.data + made.data))
-    np.testing.assert_array_equal(samples, np.concatenate([made.samples, made.samples]))
+    assert_equal(samples, np.concatenate([made.samples, made.samples]), name)
     assert notes == []
 
 

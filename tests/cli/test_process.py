@@ -1,4 +1,4 @@
-"""The process and its surroundings: closed streams, devices as outputs, forks, lists of other systems, little memory."""
+"""The process and its surroundings: closed streams, devices as outputs, forks, lists of Windows, little memory."""
 
 from __future__ import annotations
 
