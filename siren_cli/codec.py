@@ -28,10 +28,16 @@ from siren_cli.intake import mono_16_khz
 from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import Analyser, Spoken, draw, hear, speak
+from siren_cli.model.phone_predictor import (
+    CLASSIFIER_NAME,
+    ENCODER_NAME,
+    PhonePredictor,
+    build_phone_predictor,
+)
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
 from siren_cli.rate_distortion import RateDistortion, known_prior
 from siren_cli.voice_mix import Heard
-from siren_cli.weights import find_model, read_networks, read_prior, read_tables
+from siren_cli.weights import find_model, read_encoder_file, read_networks, read_prior, read_tables
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage_groups
@@ -60,6 +66,7 @@ class Codec:
         self._tables, self._prior, self._device = tables, prior, device
         self._thrift: RateDistortion | None = None
         self._search: IndexSearch | None = None
+        self._phones: PhonePredictor | None = None
         self.rate_weight, self.effort = 0.0, 0
         self.model_id, self.config = model_id, model.config
         self.name = model.config.name
@@ -109,7 +116,8 @@ class Codec:
         other, prior = copy(self), known_prior(self._prior, rate_weight) if rate_weight else self._prior
         other.effort, other.rate_weight, other._search, other._thrift = effort, rate_weight, None, None
         if effort:
-            other._search = IndexSearch(self._model, prior, effort, rate_weight)
+            self._phones = other._phones = self._phones or load_phone_predictor(self._device)
+            other._search = IndexSearch(self._model, prior, self._phones, effort, rate_weight)
         elif rate_weight:
             other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight)
         return other
@@ -261,11 +269,12 @@ class Codec:
         Returns:
             Indices [F, stages] of the frames kept.
         """
-        mel, phonetic, latents = self._analyser(self._at_nominal_level(samples, level_db))
+        wav = self._at_nominal_level(samples, level_db)
+        mel, phonetic, latents = self._analyser(wav)
         if self._thrift is not None:
             return self._thrift.indices(latents[0, chunk.keep], stages)
         if self._search is not None:
-            indices = self._search.find(mel, phonetic, latents, self.spoken(voice), stages)
+            indices = self._search.find(wav, mel, phonetic, latents, self.spoken(voice), stages)
         else:
             indices = self._model.quantizer.latents_to_indices(latents, stages)
         return indices[0, chunk.keep].cpu().numpy().astype(np.int16)
@@ -347,3 +356,14 @@ def load_codec(
     config = ModelConfig.from_json(files.config_path)
     tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
     return Codec(build(config, read_networks(files.weights_path)), tables, files.model_id, chosen, prior)
+
+
+def load_phone_predictor(device: torch.device) -> PhonePredictor:
+    """Loads the packaged phone predictor.
+
+    Raises:
+        WeightsMissing: If the installation lacks a file of it.
+        WeightsDamaged: If a file is not what the manifest says.
+    """
+    encoder, classifier = read_encoder_file(ENCODER_NAME), read_encoder_file(CLASSIFIER_NAME)
+    return build_phone_predictor(encoder, classifier).to(device)

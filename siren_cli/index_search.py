@@ -27,6 +27,7 @@ from siren_cli.model.decoder import Speech
 from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.guide import Guide
 from siren_cli.model.hearing import Spoken
+from siren_cli.model.phone_predictor import PhonePredictor
 from siren_cli.model.quantizer import POINTS
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import point_bits
@@ -37,8 +38,8 @@ _DELTA, _PITCH, _VOICING = 0.3, 3.0, 0.1
 _CORRELATION = (10.0, 5.0)
 """What the correlation of band amplitudes counts with one stage and with two, where more of it costs phones."""
 
-_PHONES = (2.0, 2.5)
-"""What phones count with one stage and with two: one stage says more of them than of how amplitudes move."""
+_PHONES = (4.0, 5.0)
+"""Weight of the phones with one stage and with two, chosen by the word errors of development speakers."""
 
 _IN_NOISE = 0.7, 1.5
 """What both count in noise of what they count in quiet: words can be told better there than how amplitudes move."""
@@ -55,8 +56,8 @@ _BIT = 0.1
 _SAVED = (2.0, 1.0)
 """What a weight of the rate makes it count more with one stage and with two, whose bits say less each."""
 
-_NEAR = 1.0
-"""What a squared step away from the guess counts: it knows more of noise and accents than the comparison does."""
+_NEAR = 0.3
+"""Weight of a squared step away from the initial index, chosen by the word errors of development speakers."""
 
 _PROMISE_NEAR, _PROMISE_SLOPE = 1.5, 0.25
 """Which points are tried is told by distance from the guess, bits, and the slope of all else, which is too steep to be
@@ -89,6 +90,7 @@ class IndexSearch:
     Args:
         model: With a guide.
         prior: The model's prior, which says what indices cost; None if it has none, and bits then count nothing.
+        phones: Predicts the phones of a recording.
         effort: How many other indices are tried in place of those of a frame, 1 to `MAX_EFFORT`, shared between its
             stages, of each one at least: in one round, from 4 a stage on in two and from 24 on in three, in each as
             many as in the others.
@@ -98,7 +100,14 @@ class IndexSearch:
         UsageError: If the effort is out of range or the model has no guide.
     """
 
-    def __init__(self, model: SirenModel, prior: NeuralPrior | None, effort: int, rate_weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: SirenModel,
+        prior: NeuralPrior | None,
+        phones: PhonePredictor,
+        effort: int,
+        rate_weight: float = 0.0,
+    ) -> None:
         if not 1 <= effort <= MAX_EFFORT:
             raise UsageError(f"effort {effort} is out of range, expected 0 to {MAX_EFFORT}; correct it")
         if model.guide is None:
@@ -107,17 +116,18 @@ class IndexSearch:
             )
         self._model = model
         self._guide: Guide = model.guide
-        self._prior = prior
+        self._prior, self._phones = prior, phones
         self._effort, self._rate_weight = effort, rate_weight
         filterbank = model.mel.filterbank.cpu().double()
         rising_hz = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, len(filterbank), dtype=torch.float64)
         centres_hz = (filterbank * rising_hz[:, None]).sum(0) / filterbank.sum(0).clamp_min(1e-9)
         self._correlation = EnvelopeCorrelation(model.config, centres_hz.clamp_min(1.0).float())
 
-    def find(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
+    def find(self, wav: Tensor, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
         """Finds the indices of a stretch.
 
         Args:
+            wav: Samples [1, T] at the nominal level, whole frames.
             mel: Normalised log-mel [1, F100, M].
             phonetic: Phonetic features of the semantic branch [1, F50, D50].
             latents: Its latents [1, F, D].
@@ -127,7 +137,7 @@ class IndexSearch:
         Returns:
             Indices [1, F, stages].
         """
-        wanted = self._wanted(mel, phonetic, latents, voice)
+        wanted = self._wanted(wav, mel, phonetic, latents, voice)
         indices = self._model.quantizer.latents_to_indices(latents, stages)
         effort = max(1, self._effort // stages)
         rounds = 1 if effort < 4 else 2 if effort < 24 else 3
@@ -136,17 +146,17 @@ class IndexSearch:
                 indices = self._improved(indices, stage, effort // rounds, latents, wanted)
         return indices
 
-    def _wanted(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken) -> Wanted:
-        """What a stretch should come back as, by two witnesses: the guide, and the latents if they need no indices.
+    def _wanted(self, wav: Tensor, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken) -> Wanted:
+        """Target of the search.
 
-        Of spectrum, pitch and voicing it is their mean, the guide's counting less in noise, and of phones the product
-        of both posteriors (Hinton 2002, products of experts), for what the decoder can say was heard by both.
+        Spectrum, pitch and voicing are a weighted mean of the guide's prediction and of the decoder's output for
+        latents that are not quantised. Noise lowers the guide's weight. Phones are the phone predictor's posteriors.
         """
         guide, model = self._guide, self._model
         heard = guide(mel, phonetic)
         counts = torch.full((len(latents),), model.config.stages, device=latents.device)
         unrounded, _ = model.quantizer.latents_to_codes(latents, counts, rounded=False)
-        features, meant = model.decoder(unrounded, voice.vector)
+        _, meant = model.decoder(unrounded, voice.vector)
         noise = _noise_in(mel, heard.mel, model.config.mel_std)
         share = _between(_MEANT, noise)
         speech = Speech(
@@ -154,8 +164,7 @@ class IndexSearch:
             heard.pitch.lerp(meant.pitch, share),
             heard.voicing.sigmoid().lerp(meant.voicing.sigmoid(), share).logit(1e-4),
         )
-        scores = guide.phones_said(phonetic).log_softmax(-1) + guide.phones_heard(features).log_softmax(-1)
-        return Wanted(speech, scores.softmax(dim=-1), voice, noise)
+        return Wanted(speech, self._phones(wav).softmax(dim=-1), voice, noise)
 
     def _improved(self, indices: Tensor, stage: int, tried: int, latents: Tensor, wanted: Wanted) -> Tensor:
         """Indices [1, F, Q] whose `stage` has had so many others tried in place of every one."""

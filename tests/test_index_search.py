@@ -25,6 +25,8 @@ from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.index_search import IndexSearch, Wanted, _noise_in
 from siren_cli.model.build import SirenModel, build
 from siren_cli.model.hearing import speak
+from siren_cli.model.phone_predictor import PhoneClassifier, PhonePredictor
+from siren_cli.model.whisper_encoder import WhisperEncoder
 from siren_format.packet_file import file_to_packets
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "effort.md"
@@ -167,11 +169,19 @@ def test_points_of_a_lattice_are_as_far_apart_as_their_digits() -> None:
         assert apart[5, 2, 3, 1] == pytest.approx(float(beyond), rel=1e-4)
 
 
-def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Wanted]:
-    """Log-mel, phonetic features and latents of ten frames, and what they should come back as."""
-    mel = networks.mel(torch.from_numpy(talk[: 10 * 2_560])[None])
+def tiny_phones() -> PhonePredictor:
+    """A phone predictor with random weights."""
+    torch.manual_seed(4)
+    return PhonePredictor(WhisperEncoder(16, 1, 2), PhoneClassifier(16, 8)).eval()
+
+
+def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Tensor, Wanted]:
+    """Ten frames of samples, their log-mel, phonetic features and latents, and the target of a search."""
+    wav = torch.from_numpy(talk[: 10 * 2_560])[None]
+    mel = networks.mel(wav)
     phonetic, latents = networks.factorizer.semantic(mel)
-    return mel, phonetic, latents, IndexSearch(networks, None, 1)._wanted(mel, phonetic, latents, speak(networks, None))
+    search = IndexSearch(networks, None, tiny_phones(), 1)
+    return wav, mel, phonetic, latents, search._wanted(wav, mel, phonetic, latents, speak(networks, None))
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -182,11 +192,11 @@ def test_what_is_found_decodes_nearer_to_what_is_wanted(
     """Of a model that rounds four numbers and has no prior, however far from its guess."""
     monkeypatch.setattr(index_search, "_NEAR", 0.0)
     networks = siren_cli.load(other_model).networks
-    search = IndexSearch(networks, None, effort)
+    search = IndexSearch(networks, None, tiny_phones(), effort)
     with torch.inference_mode():
-        mel, phonetic, latents, wanted = begin(networks, talk)
+        wav, mel, phonetic, latents, wanted = begin(networks, talk)
         guess = networks.quantizer.latents_to_indices(latents, stages)
-        found = search.find(mel, phonetic, latents, wanted.voice, stages)
+        found = search.find(wav, mel, phonetic, latents, wanted.voice, stages)
         before, after = (float(search._costs(indices, wanted).mean()) for indices in (guess, found))
     assert found.shape == (1, 10, stages)
     assert after < before
@@ -197,9 +207,9 @@ def test_slopes_tell_what_a_small_change_would_cost(
 ) -> None:
     monkeypatch.setattr(index_search, "_bfloat16_is_faster", lambda device: False)  # too coarse for a small change
     networks = siren_cli.load(tiny_model).networks
-    search = IndexSearch(networks, None, 1)
+    search = IndexSearch(networks, None, tiny_phones(), 1)
     with torch.inference_mode():
-        _, _, latents, wanted = begin(networks, talk)
+        _, _, _, latents, wanted = begin(networks, talk)
         indices = networks.quantizer.latents_to_indices(latents, 2)
         slopes = search._slopes(indices, 1, wanted)
         other = indices.clone()
@@ -243,12 +253,12 @@ def test_noise_is_told_from_speech(packaged: Codec, short_clips: list[Path]) -> 
 def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
     networks = siren_cli.load(tiny_model).networks
     with torch.inference_mode():
-        _, _, latents, wanted = begin(networks, talk)
+        _, _, _, latents, wanted = begin(networks, talk)
         indices = networks.quantizer.latents_to_indices(latents, 1)
         misheard = replace(wanted, phones=wanted.phones.flip(-1))
         more = [
-            IndexSearch(networks, None, 1)._costs(indices, replace(misheard, noise=noise)).mean()
-            - IndexSearch(networks, None, 1)._costs(indices, replace(wanted, noise=noise)).mean()
+            IndexSearch(networks, None, tiny_phones(), 1)._costs(indices, replace(misheard, noise=noise)).mean()
+            - IndexSearch(networks, None, tiny_phones(), 1)._costs(indices, replace(wanted, noise=noise)).mean()
             for noise in (0.0, 0.5, 1.0)
         ]
     assert more[1] / more[0] == pytest.approx(1.25, rel=0.01)
@@ -263,17 +273,17 @@ def test_what_latents_decode_to_is_wanted_too(
     networks = siren_cli.load(tiny_model).networks
     assert networks.guide is not None
     with torch.inference_mode():
-        mel, phonetic, latents, wanted = begin(networks, talk)
+        wav, mel, phonetic, latents, wanted = begin(networks, talk)
         heard = networks.guide(mel, phonetic)
         unrounded, _ = networks.quantizer.latents_to_codes(latents, torch.tensor([2]), rounded=False)
-        features, meant = networks.decoder(unrounded, wanted.voice.vector)
-        both = networks.guide.phones_said(phonetic).softmax(-1) * networks.guide.phones_heard(features).softmax(-1)
+        _, meant = networks.decoder(unrounded, wanted.voice.vector)
+        phones = tiny_phones()(wav).softmax(-1)
     assert wanted.noise == noise
     for ours, theirs, found in zip((heard.mel, heard.pitch), (meant.mel, meant.pitch), wanted.speech[:2], strict=True):
         assert torch.allclose(found, (1 - share) * ours + share * theirs, atol=1e-4)
     voiced = (1 - share) * heard.voicing.sigmoid() + share * meant.voicing.sigmoid()
     assert torch.allclose(wanted.speech.voicing.sigmoid(), voiced, atol=1e-4)
-    assert torch.allclose(wanted.phones, both / both.sum(-1, keepdim=True), atol=1e-4)
+    assert torch.allclose(wanted.phones, phones, atol=1e-4)
 
 
 def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
