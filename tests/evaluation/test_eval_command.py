@@ -17,6 +17,8 @@ from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus
 from siren_cli.weights import save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, short_clips: list[Path]) -> Path:
