@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.words import (
+from siren_cli.evaluation.metrics.words import (
     edit_distance,
     letter_errors,
     normalised,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES, FSQ_LEVELS, SAMPLE_RATE_HZ
-from siren_cli.evaluation.words import normalised
+from siren_cli.evaluation.metrics.words import normalised
 
 FEWEST_PHONES = 4
 """Words of fewer phones are left out: they last hardly longer than a frame."""

@@ -1,0 +1,206 @@
+"""The judges: each makes figures of a decoded clip, some beside its original; a missing package leaves one out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.evaluation.metrics import naturalness, recogniser, signal, words
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Something that listens.
+
+    Attributes:
+        name: Short and unique.
+        identity: Changes when its figures may change.
+        hear: Decoded clip [T], original [T], alignment of the original or None, to figures by name.
+        compares: Whether it listens to the original at all.
+        needs_phones: Whether it needs the alignment.
+    """
+
+    name: str
+    identity: str
+    hear: Callable[[Samples, Samples, str | None], dict[str, Any]]
+    compares: bool = True
+    needs_phones: bool = False
+
+
+@dataclass(frozen=True)
+class _Package:
+    module: str
+    distribution: str  # what pip is to be told
+    columns: str
+
+
+JUDGES = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmos")
+"""Names for `--skip`."""
+
+_PACKAGES = (
+    _Package("pystoi", "pystoi", "STOI and ESTOI"),
+    _Package("pesq", "pesq", "PESQ"),
+    _Package("pysptk", "pysptk", "pitch and voicing"),
+    _Package("pocketsphinx", "pocketsphinx", "WER and CER"),
+    _Package("resemblyzer", "--no-deps resemblyzer", "speaker similarity"),
+    _Package("speechmos", "speechmos", "DNSMOS"),
+    _Package("onnxruntime", "onnxruntime", "DNSMOS"),
+)
+
+
+def judges(asr: str, skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
+    """The judges that this installation has.
+
+    Args:
+        asr: `pocketsphinx` or a folder (see `siren_cli.evaluation.metrics.words`).
+        skip: Names of judges that are not wanted.
+        recogniser_path: The phone recogniser's weights; None for those of the package.
+
+    Returns:
+        The judges, and one line for each missing package.
+
+    Raises:
+        UsageError: If the recogniser of words is none.
+    """
+    if "words" not in skip:
+        words.require_recogniser(asr)
+    missing = {p.module: p for p in _PACKAGES if importlib.util.find_spec(p.module) is None}
+    if asr != words.POCKETSPHINX:
+        missing.pop("pocketsphinx", None)
+    notes = [
+        f"{package.columns} left out; pip install {package.distribution} to have them" for package in missing.values()
+    ]
+    found = [_signal_judge(), _phone_judge(recogniser_path)]
+    if "pystoi" not in missing:
+        found.append(Judge("stoi", _identity("pystoi", signal.intelligibility), _stoi))
+    if "pesq" not in missing:
+        found.append(Judge("pesq", _identity("pesq", signal.pesq_wide_band), _pesq))
+    if "pysptk" not in missing:
+        found.append(Judge("pitch", _identity("pysptk", signal.pitch_likeness), _pitch))
+    if "pocketsphinx" not in missing and "words" not in skip:
+        found.append(_word_judge(asr))
+    if "resemblyzer" not in missing:
+        found.append(Judge("voice", _identity("resemblyzer", _voice), _voice, compares=False))
+    if not {"speechmos", "onnxruntime"} & missing.keys():
+        found.append(Judge("dnsmos", _identity("speechmos", naturalness), _dnsmos, compares=False))
+    return [judge for judge in found if judge.name not in skip], notes
+
+
+def _signal_judge() -> Judge:
+    def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+        del phones
+        return {
+            "si_sdr": signal.si_sdr_db(original, decoded),
+            "mel_distance": signal.mel_distance_db(original, decoded),
+        }
+
+    source = inspect.getsource(signal.si_sdr_db) + inspect.getsource(signal.mel_distance_db)
+    return Judge("signal", _digest(source + inspect.getsource(recogniser.log_mel)), hear)
+
+
+def _phone_judge(path: Path | None) -> Judge:
+    def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+        del original
+        model = recogniser_of_phones(path)
+        labels = recogniser.labels_of(phones, len(decoded))
+        narrow = signal.low_pass(decoded, 4_000)  # so that wide and narrow band are judged alike
+        return {
+            "phones": recogniser.phone_accuracy(recogniser.phones_of(model, decoded), labels),
+            "phones_4k": recogniser.phone_accuracy(recogniser.phones_of(model, narrow), labels),
+        }
+
+    weights = recogniser.weights_path(path)
+    identity = _digest(inspect.getsource(recogniser)) + (_digest(weights.read_bytes()) if weights.is_file() else "")
+    return Judge("phones", identity, hear, needs_phones=True)
+
+
+def _word_judge(asr: str) -> Judge:
+    def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+        del original, phones
+        return {"transcript": _listener(asr)(decoded)}
+
+    package = "pocketsphinx" if asr == words.POCKETSPHINX else "transformers"
+    model = "" if asr == words.POCKETSPHINX else _folder_digest(Path(asr))
+    return Judge("words", f"{_identity(package, words)} {model}", hear, compares=False)
+
+
+def _stoi(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+    del phones
+    return dict(signal.intelligibility(original, decoded))
+
+
+def _pesq(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+    del phones
+    return {"pesq": signal.pesq_wide_band(original, decoded)}
+
+
+def _pitch(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+    del phones
+    return dict(signal.pitch_likeness(original, decoded))
+
+
+def _voice(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+    """Voice as a unit vector (Resemblyzer, Wan et al. 2018); None where no voice is found."""
+    from resemblyzer import preprocess_wav
+
+    del original, phones
+    if not decoded.any():
+        return {"embedding": None}
+    trimmed = preprocess_wav(decoded, SAMPLE_RATE_HZ)
+    if len(trimmed) < SAMPLE_RATE_HZ // 4:
+        return {"embedding": None}
+    return {"embedding": [round(float(x), 6) for x in _voice_encoder().embed_utterance(trimmed)]}
+
+
+def _dnsmos(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+    del original, phones
+    return dict(_naturalness()(decoded))
+
+
+@lru_cache(maxsize=1)
+def recogniser_of_phones(path: Path | None) -> recogniser.PhoneRecogniser:
+    """The phone recogniser at a path, or the package's, loaded once in a process."""
+    return recogniser.load_recogniser(path)
+
+
+@lru_cache(maxsize=1)
+def _listener(asr: str) -> Callable[[Samples], str]:
+    return words.recogniser_of_words(asr)
+
+
+@lru_cache(maxsize=1)
+def _voice_encoder() -> Any:
+    from resemblyzer import VoiceEncoder
+
+    return VoiceEncoder("cpu", verbose=False)
+
+
+@lru_cache(maxsize=1)
+def _naturalness() -> naturalness.Dnsmos:
+    return naturalness.Dnsmos()
+
+
+def _identity(distribution: str, source: Any) -> str:
+    return f"{distribution} {importlib.metadata.version(distribution)} {_digest(inspect.getsource(source))}"
+
+
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16]
+
+
+def _folder_digest(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return _digest("".join(f"{file.relative_to(folder)} {_digest(file.read_bytes())}" for file in files))

@@ -1,0 +1,120 @@
+"""From what the judges heard to figures per clip, and from clips to rows with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from siren_cli.corpus.statistics import estimate
+from siren_cli.evaluation.metrics.words import letter_errors, normalised, word_errors
+from siren_cli.evaluation.report.columns import COLUMNS
+
+Pairs = dict[str, tuple[float, float]]
+
+_MEANS = (
+    "phones", "phones_4k", "stoi", "estoi", "mel_distance", "pesq", "si_sdr", "f0_correlation", "voicing_error",
+    "dnsmos_ovrl", "dnsmos_sig",
+)  # fmt: skip
+
+
+def clip_figures(
+    heard: dict[str, Any],
+    heard_original: dict[str, Any],
+    coded: dict[str, Any],
+    duration_s: float,
+    text: str | None,
+) -> Pairs:
+    """Figures of one decoded clip, as numerator and denominator.
+
+    Args:
+        heard: What the judges said of the decoded clip.
+        heard_original: What they said of the original.
+        coded: Facts of its file (see `siren_cli.evaluation.workers.result_cache`).
+        duration_s: Of the clip.
+        text: What is said in it; None where unknown.
+
+    Returns:
+        Column to numerator and denominator; columns that do not apply are absent.
+    """
+    pairs: Pairs = {name: (heard[name], 1.0) for name in _MEANS if heard.get(name) is not None}
+    if coded["file_bytes"]:
+        pairs["file_bps"] = (8.0 * coded["file_bytes"], duration_s)
+        pairs["payload_bps"] = (8.0 * coded["payload_bytes"], duration_s)
+        pairs["overhead_bytes"] = (coded["file_bytes"] - coded["payload_bytes"], 1.0)
+    if "transcript" in heard:
+        found, reference = heard["transcript"], heard_original["transcript"]
+        pairs["dwer"], pairs["dcer"] = word_errors(found, reference), letter_errors(found, reference)
+        if text is not None:
+            wanted = normalised(text)
+            pairs["wer"], pairs["cer"] = word_errors(found, wanted), letter_errors(found, wanted)
+    likeness = similarity(heard.get("embedding"), heard_original.get("embedding"))
+    if likeness is not None:
+        pairs["similarity"] = (likeness, 1.0)
+    return pairs
+
+
+def similarity(first: Sequence[float] | None, second: Sequence[float] | None) -> float | None:
+    """Cosine of two voices; None if either is unknown."""
+    if first is None or second is None:
+        return None
+    one, two = np.array(first), np.array(second)
+    return float(one @ two / np.sqrt((one @ one) * (two @ two)))
+
+
+def row_figures(clips: Sequence[Pairs]) -> dict[str, Any]:
+    """Figures of a system over clips.
+
+    Args:
+        clips: What `clip_figures` returned for each clip.
+
+    Returns:
+        Column to `{"value", "low", "high", "count"}`, in the order of the columns.
+    """
+    found = {}
+    for column in COLUMNS:
+        over_clips = estimate([clip[column.name] for clip in clips if column.name in clip])
+        if over_clips is not None:
+            found[column.name] = asdict(over_clips)
+    return found
+
+
+def speaker_values(clips: Sequence[tuple[str, Pairs]]) -> dict[str, dict[str, float]]:
+    """The columns of each speaker, without intervals: how much they differ from voice to voice.
+
+    Args:
+        clips: Speaker and what `clip_figures` returned, for each clip.
+
+    Returns:
+        Speaker to column to value.
+    """
+    found = {}
+    for speaker in sorted({speaker for speaker, _ in clips}):
+        own = [pairs for other, pairs in clips if other == speaker]
+        found[speaker] = {name: figure["value"] for name, figure in row_figures(own).items()}
+    return found
+
+
+def voice_scale(voices: Sequence[tuple[str, Sequence[float] | None]]) -> dict[str, Any]:
+    """The ends of the scale of speaker similarity, from the originals.
+
+    Args:
+        voices: Speaker and voice of every clip.
+
+    Returns:
+        `{"same_speaker", "other_speaker"}`: mean similarity of each clip with the next one of its speaker, and with
+        the next one of another; None where there is no such pair.
+    """
+    same: list[tuple[float, float]] = []
+    other: list[tuple[float, float]] = []
+    for number, (speaker, voice) in enumerate(voices):
+        rest = [*voices[number + 1 :], *voices[:number]]
+        for is_same, values in ((True, same), (False, other)):
+            partner = next((v for s, v in rest if (s == speaker) is is_same and v is not None), None)
+            value = similarity(voice, partner)
+            if value is not None:
+                values.append((value, 1.0))
+    scale = {"same_speaker": estimate(same), "other_speaker": estimate(other)}
+    return {name: None if found is None else asdict(found) for name, found in scale.items()}

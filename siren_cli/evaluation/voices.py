@@ -1,0 +1,346 @@
+"""`siren eval --voices`: what the voice is worth as a stream of its own. Conversion, averaging, anonymity, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siren_cli import __version__
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import read_clip
+from siren_cli.corpus.statistics import Estimate, estimate
+from siren_cli.errors import DataError, SirenError, UsageError
+from siren_cli.evaluation.codecs.systems import Recording, System, siren
+from siren_cli.evaluation.metrics import recogniser
+from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.verification import centroid_scores, classifier_scores, estimate_eer
+from siren_cli.evaluation.metrics.words import edit_distance, normalised
+from siren_cli.evaluation.report.figures import similarity
+from siren_cli.evaluation.workers.worker import Plan, Worker
+
+if TYPE_CHECKING:
+    from siren_cli.codec import Codec
+    from siren_cli.coded import Coded
+
+AVERAGED = 5
+"""Clips that a target's voice is averaged over; similarity is measured to her other clips."""
+
+SCHEMA = 1
+_FEWEST_CLIPS = 3
+_FAR_APART = 2.0 / 12.0
+"""Speakers whose median pitches are nearer, in octaves, say nothing about whether pitch moves: two semitones."""
+
+_Samples = NDArray[np.float32]
+
+
+@dataclass(eq=False)
+class _Heard:
+    """A clip of the material and what was heard in it and in what was made of it, by way of making."""
+
+    clip: Clip
+    wav: _Samples
+    coded: Coded
+    codes: Any
+    voices: dict[str, list[float] | None] = field(default_factory=dict)
+    pitch: dict[str, float | None] = field(default_factory=dict)
+    words: dict[str, tuple[int, int]] = field(default_factory=dict)
+    phones: dict[str, float] = field(default_factory=dict)
+
+
+def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], None]) -> dict[str, Any]:
+    """Measures conversion, averaging and anonymity with one stage.
+
+    Args:
+        plan: Model, cache, judges; what else it says does not matter.
+        clips: The material: at least three clips each of at least two speakers.
+        report: Called with a line of progress now and then.
+
+    Returns:
+        The record: settings, `figures` by name with intervals, pairs, what was left out and what is missing.
+
+    Raises:
+        UsageError: If the judge of voices is to be left out.
+        DataError: If there are too few clips, or resemblyzer is not installed.
+        SirenError: If the model cannot be loaded.
+    """
+    from siren_cli.voices.mixing import average
+
+    worker = Worker(plan)
+    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    if "voice" in plan.skip:
+        raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
+    if all(judge.name != "voice" for judge in worker.judges):
+        raise DataError("--voices measures with resemblyzer, which is not here; pip install --no-deps resemblyzer")
+    # A clip is coded again for every voice, and a search would take most of the time.
+    codec, weights = worker.codec.searching(0), worker.weights
+
+    material: list[_Heard] = []
+    left_out = []
+    for clip in clips:
+        try:
+            wav = read_clip(clip)
+        except SirenError as error:
+            left_out.append({"id": clip.clip_id, "left_out": str(error)})
+            continue
+        heard = codec.hear_voice(wav, SAMPLE_RATE_HZ)
+        material.append(_Heard(clip, wav, codec.encode(wav, SAMPLE_RATE_HZ), heard))
+    material, by_speaker = _enough(material)
+    own, default = siren(codec, weights, 1), _speaking(codec, weights, "default", None)
+    speakers = list(by_speaker)
+    pairs = []
+    for number, one in enumerate(material):
+        group = by_speaker[one.clip.speaker]
+        away = 1 + group.index(one) % (len(speakers) - 1)
+        target = speakers[(speakers.index(one.clip.speaker) + away) % len(speakers)]
+        voiced, held_out = _split(by_speaker[target])
+        several = average([other.codes for other in voiced])
+        single = average([voiced[number % len(voiced)].codes])
+        for name, system in (
+            ("own", own),
+            ("default", default),
+            ("converted", _speaking(codec, weights, "converted", several)),
+            ("converted by one", _speaking(codec, weights, "converted", single)),
+        ):
+            _listen(worker, system, name, one)
+        _listen(worker, None, "original", one)
+        pairs.append((one, target, held_out, [other for other in group if other is not one][-len(held_out) :]))
+        report(f"{number + 1}/{len(material)} clips  {one.clip.clip_id}, spoken by {target}")
+    return {
+        "schema": SCHEMA,
+        "siren": __version__,
+        "model": {"name": codec.name, "id": codec.model_id.hex()},
+        "material": {
+            "clips": len(material),
+            "speakers": len(speakers),
+            "duration_s": sum(len(one.wav) for one in material) / SAMPLE_RATE_HZ,
+            "averaged_clips": len(_split(by_speaker[speakers[0]])[0]),
+        },
+        "asr": Path(plan.asr).name,
+        "figures": {
+            name: asdict(value)
+            for name, value in {
+                **_conversion(pairs), **_pitch(pairs), **_anonymity(material),
+                **_cost(material, codec.config.fine_in_files),
+            }.items()
+            if value is not None
+        },
+        "pairs": [_pair_facts(*pair) for pair in pairs],
+        "left_out": left_out,
+        "missing": missing,
+    }  # fmt: skip
+
+
+def _enough(material: list[_Heard]) -> tuple[list[_Heard], dict[str, list[_Heard]]]:
+    by_speaker: dict[str, list[_Heard]] = {}
+    for one in material:
+        by_speaker.setdefault(one.clip.speaker, []).append(one)
+    by_speaker = {name: group for name, group in by_speaker.items() if len(group) >= _FEWEST_CLIPS}
+    if len(by_speaker) < 2:
+        raise DataError(
+            f"{len(by_speaker)} speakers with {_FEWEST_CLIPS} usable clips or more, --voices expects two; give more "
+            "recordings, each speaker's in a folder of its own or named in a manifest"
+        )
+    return [one for one in material if one.clip.speaker in by_speaker], by_speaker
+
+
+def _split(group: list[_Heard]) -> tuple[list[_Heard], list[_Heard]]:
+    """The clips that a voice is made from, and the others, which it is compared with; one at least."""
+    used = min(AVERAGED, len(group) - 1)
+    return group[:used], group[used:]
+
+
+def _speaking(codec: Codec, weights: str, name: str, voice: bytes | None) -> System:
+    """SIREN with one stage, heard in a given voice."""
+
+    def run(wav: _Samples, file: Path, stranger: _Samples | None) -> Recording:
+        del stranger
+        data = codec.encode(wav, SAMPLE_RATE_HZ).spoken_by(voice).to_bytes()
+        file.write_bytes(data)
+        return Recording(codec.decode(data), 0)
+
+    whose = "default" if voice is None else voice.hex()
+    return System(f"siren-1-{name}", ".srn", f"{siren(codec, weights, 1).identity} {whose}", run)
+
+
+def _listen(worker: Worker, system: System | None, name: str, one: _Heard) -> None:
+    decoded = one.wav if system is None else worker.store.coded(system, one.wav, None)[0]
+    heard = worker.hear(decoded, one.wav, one.clip.phones, _WANTED[name])
+    one.voices[name] = heard.get("embedding")
+    if any(judge.name == "pitch" for judge in worker.judges):
+        one.pitch[name] = worker.store.kept("median-pitch", _median_pitch, decoded)
+    if one.clip.text is not None and "transcript" in heard:
+        said = normalised(one.clip.text).split()
+        one.words[name] = (words_kept(heard["transcript"].split(), said), len(said))
+    if heard.get("phones") is not None:
+        one.phones[name] = heard["phones"]
+
+
+_WANTED = {
+    "original": ("voice",),
+    "own": ("voice", "words", "phones"),
+    "default": ("voice",),
+    "converted": ("voice", "words", "phones"),
+    "converted by one": ("voice",),
+}
+"""Which judges hear what; words take most of the time."""
+
+
+def words_kept(found: Sequence[str], wanted: Sequence[str]) -> int:
+    """How many of the wanted words were found in their place; words put in between count for nothing.
+
+    Args:
+        found: Words recognised.
+        wanted: Words said.
+
+    Returns:
+        Length of their longest common subsequence, which is (len + len - distance without substitution) / 2.
+    """
+    return (len(found) + len(wanted) - edit_distance(found, wanted, substitution=2)) // 2
+
+
+def _median_pitch(wav: _Samples) -> float | None:
+    """Median ln(F0 / Hz) of the voiced frames; None where too few are voiced."""
+    from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
+
+    pitch = log_pitch(wav, len(wav) // HOP_SAMPLES)
+    voiced = pitch[pitch > 0]
+    return float(np.median(voiced)) if len(voiced) >= 10 else None
+
+
+_Pair = tuple[_Heard, str, list[_Heard], list[_Heard]]
+"""A clip, whose voice it is given, the clips the voice is compared with, and as many of its own speaker."""
+
+
+def _likeness(voice: list[float] | None, clips: list[_Heard]) -> float | None:
+    """Cosine with the mean voice of clips."""
+    known = [np.array(one.voices["original"]) for one in clips if one.voices["original"] is not None]
+    return similarity(voice, np.mean(known, axis=0).tolist()) if known else None
+
+
+def _sides(pair: _Pair, name: str) -> tuple[float, float] | None:
+    """Likeness of what was made of a clip to the target and to the source."""
+    one, _, target, source = pair
+    sides = _likeness(one.voices[name], target), _likeness(one.voices[name], source)
+    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
+
+
+def _conversion(pairs: list[_Pair]) -> dict[str, Estimate | None]:
+    by_name = {name: [_sides(pair, name) for pair in pairs] for name in ("own", "converted", "converted by one")}
+    converted = [sides for sides in by_name["converted"] if sides is not None]
+    both = [
+        (several[0], single[0])
+        for several, single in zip(by_name["converted"], by_name["converted by one"], strict=True)
+        if several is not None and single is not None
+    ]
+    words = [(pair[0].words.get("converted"), pair[0].words.get("own")) for pair in pairs]
+    phones = [(pair[0].phones.get("converted"), pair[0].phones.get("own")) for pair in pairs]
+    return {
+        "nearer_target": estimate([(float(target > source), 1.0) for target, source in converted]),
+        "to_target": estimate([(target, 1.0) for target, _ in converted]),
+        "to_source": estimate([(source, 1.0) for _, source in converted]),
+        "own_to_target": estimate([(sides[0], 1.0) for sides in by_name["own"] if sides is not None]),
+        "own_to_source": estimate([(sides[1], 1.0) for sides in by_name["own"] if sides is not None]),
+        "words_own": estimate([(float(own[0]), float(own[1])) for _, own in words if own is not None]),
+        "words_converted": estimate([(float(one[0]), float(one[1])) for one, _ in words if one is not None]),
+        "words_kept": estimate([(float(a[0]), float(b[0])) for a, b in words if a is not None and b is not None]),
+        "phones_kept": estimate([(a, b) for a, b in phones if a is not None and b is not None]),
+        "to_target_by_one": estimate([(single, 1.0) for _, single in both]),
+        "averaging_gain": estimate([(several - single, 1.0) for several, single in both]),
+    }
+
+
+def _pitch(pairs: list[_Pair]) -> dict[str, Estimate | None]:
+    moved, nearer = [], []
+    for one, _, target, source in pairs:
+        own, converted = one.pitch.get("own"), one.pitch.get("converted")
+        start, goal = (_mean_pitch(group) for group in (source, target))
+        if own is None or converted is None or start is None or goal is None:
+            continue
+        if abs(goal - start) < _FAR_APART * np.log(2.0):
+            continue
+        moved.append(((converted - own) * (goal - start), (goal - start) ** 2))
+        nearer.append((float(abs(converted - goal) < abs(converted - start)), 1.0))
+    return {"pitch_moved": estimate(moved), "pitch_nearer": estimate(nearer)}
+
+
+def _mean_pitch(group: list[_Heard]) -> float | None:
+    known = [pitch for pitch in (one.pitch.get("original") for one in group) if pitch is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
+    from siren_cli.training.tools.speaker_probe import digit_statistics
+
+    speakers = [one.clip.speaker for one in material]
+    known = [
+        number for number, one in enumerate(material)
+        if all(one.voices[name] is not None for name in ("original", "own", "default"))
+    ]  # fmt: skip
+    voices = {
+        name: [_unit(material[number].voices[name]) for number in known] for name in ("original", "own", "default")
+    }
+    names = [speakers[number] for number in known]
+    found: dict[str, Estimate | None] = {}
+    for name, tested, enrolled in (
+        ("eer_original", "original", "original"),
+        ("eer_own", "own", "original"),
+        ("eer_default", "default", "original"),
+        ("eer_default_alike", "default", "default"),
+    ):
+        scores = centroid_scores(voices[tested], voices[enrolled], names)
+        found[name] = estimate_eer(scores) if scores else None
+    mels = [recogniser.log_mel(one.wav).numpy() for one in material]
+    for name, features in (
+        ("eer_indices", [digit_statistics(one.coded.indices) for one in material]),
+        ("eer_spectra", [np.concatenate([mel.mean(0), mel.std(0)]) for mel in mels]),
+    ):
+        found[name] = estimate_eer(classifier_scores(np.array(features, np.float64), speakers))
+    return found
+
+
+def _cost(material: list[_Heard], fine: int) -> dict[str, Estimate | None]:
+    from dataclasses import replace
+
+    from siren_cli.voices.mixing import likeness
+
+    sizes = []
+    for one in material:
+        bare = replace(one.coded, voice=None)
+        sizes.append([len(coded.to_bytes()) for coded in (one.coded, replace(bare, voice_id=b"\0\0"), bare)])
+    alike: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    for one, other in combinations(material, 2):
+        if one.coded.voice is not None and other.coded.voice is not None:
+            same = one.clip.speaker == other.clip.speaker
+            alike[same].append((likeness(one.coded.voice, other.coded.voice, fine), 1.0))
+    return {
+        "bytes_own": estimate([(float(size[0]), 1.0) for size in sizes]),
+        "bytes_named": estimate([(float(size[1]), 1.0) for size in sizes]),
+        "bytes_stripped": estimate([(float(size[2]), 1.0) for size in sizes]),
+        "digits_same": estimate(alike[True]),
+        "digits_other": estimate(alike[False]),
+    }
+
+
+def _unit(voice: list[float] | None) -> NDArray[np.float64]:
+    vector = np.array(voice, np.float64)
+    return vector / np.linalg.norm(vector)
+
+
+def _pair_facts(one: _Heard, target: str, _: list[_Heard], source: list[_Heard]) -> dict[str, Any]:
+    sides = _sides((one, target, _, source), "converted")
+    return {
+        "id": one.clip.clip_id,
+        "speaker": one.clip.speaker,
+        "spoken_by": target,
+        "to_target": None if sides is None else sides[0],
+        "to_source": None if sides is None else sides[1],
+        "words": {name: list(counts) for name, counts in one.words.items()},
+        "pitch": one.pitch,
+    }

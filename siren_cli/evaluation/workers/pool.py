@@ -1,0 +1,66 @@
+"""The processes that share the work of an evaluation."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from siren_cli.errors import DataError
+from siren_cli.evaluation.workers import worker
+from siren_cli.evaluation.workers.worker import Plan
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What the libraries below NumPy and torch read, once, when they are loaded."""
+
+
+@contextmanager
+def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """Processes with everything loaded, each on one thread; with one job, this process and its own choice of threads.
+
+    Args:
+        plan: What they load.
+        jobs: How many.
+
+    Yields:
+        A `map`, for functions of `siren_cli.evaluation.workers.worker`; results come in the order of the tasks.
+
+    Raises:
+        DataError: If one of them is ended from outside.
+    """
+    if jobs == 1:
+        worker.start_process(plan)
+        yield map
+        return
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # two processes on two cores must not be four threads
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, _start, (replace(plan, threads=1),))
+    try:
+        yield pool.map
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a process of the evaluation was ended from outside, perhaps for want of memory; what was done is kept: "
+            "run it again, with fewer --jobs"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _start(plan: Plan) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that was started by hand
+    worker.start_process(plan)

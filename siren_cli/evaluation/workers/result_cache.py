@@ -1,0 +1,107 @@
+"""What was coded and judged before, by content: a second run costs only what changed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clips import to_16_bits
+from siren_cli.evaluation.codecs.systems import System
+from siren_cli.files.streams import write_bytes_atomic
+
+
+def digest_of(*parts: bytes | str) -> str:
+    """Names content: equal parts, equal name."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8, "little") + data)
+    return whole.hexdigest()[:32]
+
+
+def digest_of_model(model: str | None) -> str:
+    """Names what a model decodes with: its weights, and its config, whose postfilter no weights show.
+
+    Args:
+        model: As for `siren_cli.load`.
+
+    Raises:
+        WeightsMissing: If there is no such model.
+    """
+    from siren_cli.registry.weights import find_model
+
+    files = find_model(model)
+    return digest_of(files.config_path.read_bytes(), files.weights_path.read_bytes())
+
+
+class Store:
+    """A folder of results; may be deleted at any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def coded(
+        self, system: System, wav: NDArray[np.float32], stranger: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Codes a clip with a system, or finds what it made of it before.
+
+        Args:
+            system: The system.
+            wav: The clip [T].
+            stranger: A clip of another speaker.
+
+        Returns:
+            The decoded clip [T], rounded to 16 bits, and `{"file", "decoded", "file_bytes", "payload_bytes"}`;
+            the paths are inside the store, `file` is None where there is none.
+        """
+        voice = stranger.tobytes() if system.needs_stranger and stranger is not None else b""
+        folder = self._folder("coded", digest_of(system.name, system.identity, wav.tobytes(), voice))
+        facts_file, decoded_file = folder / "facts.json", folder / "decoded.flac"
+        coded_file = folder / f"coded{system.suffix}"
+        if not facts_file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            made = system.run(wav, coded_file, stranger)
+            soundfile.write(decoded_file, to_16_bits(made.wav), SAMPLE_RATE_HZ, subtype="PCM_16")
+            facts = {
+                "file_bytes": os.path.getsize(coded_file) if system.suffix else 0,
+                "payload_bytes": made.payload_bytes,
+            }
+            write_bytes_atomic(str(facts_file), json.dumps(facts).encode())
+        decoded, _ = soundfile.read(decoded_file, dtype="float32")
+        facts = json.loads(facts_file.read_bytes())
+        return decoded, {
+            **facts, "file": str(coded_file) if system.suffix else None, "decoded": str(decoded_file),
+        }  # fmt: skip
+
+    def kept(self, kind: str, measure: Callable[[NDArray[np.float32]], Any], wav: NDArray[np.float32]) -> Any:
+        """What a function makes of a recording, or made of it before; its source is part of the key."""
+        key = digest_of(inspect.getsource(measure), wav.tobytes())
+        found = self.read(kind, key)
+        if found is None:
+            found = measure(wav)
+            self.write(kind, key, found)
+        return found
+
+    def read(self, kind: str, key: str) -> Any:
+        """What was kept under a key; None if nothing was."""
+        file = self._folder(kind, key).with_suffix(".json")
+        return json.loads(file.read_bytes()) if file.is_file() else None
+
+    def write(self, kind: str, key: str, value: Any) -> None:
+        """Keeps a value that JSON can hold."""
+        file = self._folder(kind, key).with_suffix(".json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(str(file), json.dumps(value).encode())
+
+    def _folder(self, kind: str, key: str) -> Path:
+        return self.folder / kind / key[:2] / key

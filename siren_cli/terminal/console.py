@@ -1,0 +1,168 @@
+"""What a person sees: results on standard output, talk on standard error. The only user of Rich."""
+
+from __future__ import annotations
+
+import sys
+
+from siren_cli.errors import OutputUnwritable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Importing these takes longer than the whole of `siren info`.
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+Rows = list[tuple[str, str]]
+
+
+def show_rows(rows: Rows, *, as_talk: bool = False, blank_before: bool = False) -> None:
+    """Prints aligned lines of name and value.
+
+    Args:
+        rows: Names and values.
+        as_talk: Whether to print to standard error, for when standard output carries the bytes of a file.
+        blank_before: Whether to set the lines off from what was printed before.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    width = max(len(name) for name, _ in rows)
+    text = "\n" * blank_before + "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
+    if as_talk:
+        sys.stderr.write(text)
+    else:
+        _print(text)
+
+
+def show_line(text: str) -> None:
+    """Prints one line of standard output.
+
+    Args:
+        text: The line.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    _print(f"{text}\n")
+
+
+def show_json(facts: dict[str, Any]) -> None:
+    """Prints one JSON object on one line of standard output.
+
+    Args:
+        facts: What the object holds.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    import json
+
+    _print(json.dumps(facts) + "\n")
+
+
+def show_columns(columns: tuple[tuple[str, int], ...], cells: list[str], last: str, *, with_headings: bool) -> None:
+    """Prints one line of a long table at once, without waiting for the others.
+
+    Args:
+        columns: Headings and widths.
+        cells: One for each column, set to the right.
+        last: A cell of any width at the end, such as a path.
+        with_headings: Whether to print the headings first.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    lines = [[name for name, _ in columns] + ["file"]] if with_headings else []
+    lines.append([*cells, last])
+    for line in lines:
+        aligned = [cell.rjust(width) for cell, (_, width) in zip(line[:-1], columns, strict=True)]
+        _print("  ".join([*aligned, line[-1]]) + "\n")
+
+
+def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str]) -> None:
+    """Prints a table and lines below it; columns shrink to the terminal, or take what they need in a pipe.
+
+    Args:
+        headings: Of the columns; the first one is the rows' name.
+        rows: Cells.
+        footnotes: Lines to print below.
+
+    Raises:
+        OutputUnwritable: If standard output cannot be written.
+    """
+    from io import StringIO
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 40 + 24 * len(headings)
+    text = StringIO()
+    Console(file=text, width=width, force_terminal=False, markup=False).print(table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    _print("\n".join([*lines, *footnotes]) + "\n")
+
+
+def note(text: str, *, quiet: bool) -> None:
+    """Says something worth knowing on standard error.
+
+    Args:
+        text: One line.
+        quiet: Whether to say nothing.
+    """
+    if not quiet:
+        sys.stderr.write(f"siren: note: {text}\n")
+
+
+def progress_line(text: str, *, quiet: bool) -> None:
+    """Writes one line of progress to standard error.
+
+    Args:
+        text: One line.
+        quiet: Whether to say nothing.
+    """
+    if not quiet:
+        sys.stderr.write(text + "\n")
+
+
+def error(text: str) -> None:
+    """Says on standard error, in one line, what went wrong.
+
+    Args:
+        text: What was found, what was expected, what to do; line breaks become spaces.
+    """
+    sys.stderr.write(f"siren: error: {' '.join(text.split())}\n")
+
+
+def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
+    """Shows that work is going on, if a person is watching.
+
+    Args:
+        text: What is being done.
+        quiet: Whether to show nothing.
+
+    Returns:
+        A context manager for the time of the work.
+    """
+    from contextlib import nullcontext
+
+    if quiet or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise OutputUnwritable(f"standard output cannot be written ({failure}); free its target") from failure

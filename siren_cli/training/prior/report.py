@@ -1,0 +1,98 @@
+"""What indices cost under each coder: the table that `siren train` prints when it has fitted them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.training.prior.fit import Recording, bits_of, digits_of
+from siren_cli.training.prior.network import PriorNet
+from siren_format.limits import FRAME_SAMPLES, INDEX_COUNT, MAX_STAGES
+from siren_format.prior import NeuralPrior
+from siren_format.prior_rows import prior_digit_bits
+from siren_format.tables import Tables, cross_entropy_bits
+
+_FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
+
+
+def compare_coders(
+    recordings: Sequence[Recording],
+    train: Sequence[Recording],
+    tables: Tables,
+    net: PriorNet,
+    prior: NeuralPrior,
+) -> list[str]:
+    """Computes cross-entropies of recordings, each a group of its own.
+
+    Args:
+        recordings: Indices [F, 2] of the recordings to judge by.
+        train: Those that everything was fitted to; index frequencies (order 0) are counted in them.
+        tables: The fitted tables.
+        net: The trained network, judged without rounding.
+        prior: Its integers.
+
+    Returns:
+        One line for each number of stages: bits a frame and bits a second of every coder.
+    """
+    lines = []
+    frames = sum(len(indices) for indices in recordings)
+    for stages in range(1, MAX_STAGES + 1):
+        totals = coder_bits(recordings, stages, train, tables, net, prior)
+        costs = [
+            f"{name} {bits / frames:.3f} ({bits / frames * _FRAME_RATE_HZ:.1f} bps)" for name, bits in totals.items()
+        ]
+        share = totals["integer prior"] / totals["packed"]
+        lines.append(f"bits a frame with {stages} stages: {', '.join(costs)}; {share:.3f} of packed")
+    return lines
+
+
+def coder_bits(
+    recordings: Sequence[Recording],
+    stages: int,
+    counted: Sequence[Recording],
+    tables: Tables,
+    net: PriorNet,
+    prior: NeuralPrior,
+) -> dict[str, float]:
+    """Computes what every coder makes of recordings, each a group of its own.
+
+    Args:
+        recordings: Indices [F, 2].
+        stages: How many of the stages to code.
+        counted: Recordings to count index frequencies (order 0) in; left out if there are none.
+        tables: The tables.
+        net: The network, judged without rounding.
+        prior: Its integers.
+
+    Returns:
+        Cross-entropies by coder, bits in all.
+    """
+    cut = [indices[:, :stages] for indices in recordings]
+    totals = {"packed": stages * sum(map(len, recordings)) * float(np.log2(INDEX_COUNT))}
+    if counted:
+        totals["order 0"] = sum(
+            float(_order_0_bits(counted, stage)[indices[:, stage]].sum())
+            for stage in range(stages)
+            for indices in recordings
+        )
+    totals["tables"] = sum(cross_entropy_bits(indices, tables) for indices in cut)
+    totals["float twin"] = _twin_bits(net, recordings, stages)
+    totals["integer prior"] = sum(float(prior_digit_bits(indices, prior).sum()) for indices in cut)
+    return totals
+
+
+def _order_0_bits(train: Sequence[Recording], stage: int) -> NDArray[np.float64]:
+    """Information of every index of a stage by its count, half a count added to each."""
+    counts = np.bincount(np.concatenate([indices[:, stage] for indices in train]), minlength=INDEX_COUNT) + 0.5
+    bits: NDArray[np.float64] = -np.log2(counts / counts.sum())
+    return bits
+
+
+@torch.no_grad()
+def _twin_bits(net: PriorNet, recordings: Sequence[Recording], stages: int) -> float:
+    has_second = torch.tensor([stages == MAX_STAGES])
+    return sum(float(bits_of(net, digits_of(indices)[None], has_second, rounded=False).sum()) for indices in recordings)
