@@ -27,9 +27,9 @@ from siren_cli.errors import UsageError
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
-from siren_cli.registry.weights import find_model, read_encoder_file, read_networks, read_prior, read_tables
-from siren_cli.search.analysis_by_synthesis import IndexSearch
-from siren_cli.search.phone_predictor import CLASSIFIER_NAME, ENCODER_NAME, PhonePredictor, build_phone_predictor
+from siren_cli.registry.weights import find_model, read_networks, read_prior, read_tables
+from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis
+from siren_cli.search.phone_predictor import PhonePredictor, load_phone_predictor
 from siren_cli.search.rate_distortion import RateDistortion, known_prior
 from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.streaming.decoder import decode_stream
@@ -61,7 +61,7 @@ class Codec:
         self._analyser = Analyser(self._model)
         self._tables, self._prior, self._device = tables, prior, device
         self._thrift: RateDistortion | None = None
-        self._search: IndexSearch | None = None
+        self._search: AnalysisBySynthesis | None = None
         self._phones: PhonePredictor | None = None
         self.rate_weight, self.effort = 0.0, 0
         self.model_id, self.config = model_id, model.config
@@ -113,7 +113,7 @@ class Codec:
         other.effort, other.rate_weight, other._search, other._thrift = effort, rate_weight, None, None
         if effort:
             self._phones = other._phones = self._phones or load_phone_predictor(self._device)
-            other._search = IndexSearch(self._model, prior, self._phones, effort, rate_weight)
+            other._search = AnalysisBySynthesis(self._model, prior, self._phones, effort, rate_weight)
         elif rate_weight:
             other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight)
         return other
@@ -348,14 +348,3 @@ def load_codec(
     config = ModelConfig.from_json(files.config_path)
     tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
     return Codec(build(config, read_networks(files.weights_path)), tables, files.model_id, chosen, prior)
-
-
-def load_phone_predictor(device: torch.device) -> PhonePredictor:
-    """Loads the packaged phone predictor.
-
-    Raises:
-        WeightsMissing: If the installation lacks a file of it.
-        WeightsDamaged: If a file is not what the manifest says.
-    """
-    encoder, classifier = read_encoder_file(ENCODER_NAME), read_encoder_file(CLASSIFIER_NAME)
-    return build_phone_predictor(encoder, classifier).to(device)

@@ -100,8 +100,8 @@ class EncoderLayer(nn.Module):
         )
         attended = F.scaled_dot_product_attention(query, key, value)
         x = x + self.out(attended.transpose(1, 2).flatten(2))
-        y: Tensor = self.contract(F.gelu(self.expand(self.mlp_norm(x))))
-        return x + y
+        x = x + self.contract(F.gelu(self.expand(self.mlp_norm(x))))
+        return x
 
 
 def log_mel(wav: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from siren_cli.errors import WeightsDamaged
 from siren_cli.model.int8 import widen
 from siren_cli.model.whisper_encoder import WhisperEncoder
 from siren_cli.phones import PHONES
+from siren_cli.registry.weights import read_encoder_file
 
 ENCODER_NAME, CLASSIFIER_NAME = "whisper-base/encoder.safetensors", "phone_classifier.safetensors"
 """Files of the package with the weights of the two networks."""
@@ -82,3 +83,14 @@ def build_phone_predictor(encoder: dict[str, Tensor], classifier: dict[str, Tens
         reason = " ".join(str(error).split())[:200]
         raise WeightsDamaged(f"{ENCODER_NAME} or {CLASSIFIER_NAME} does not fit ({reason}); reinstall SIREN") from error
     return model.eval()
+
+
+def load_phone_predictor(device: torch.device) -> PhonePredictor:
+    """Loads the packaged phone predictor.
+
+    Raises:
+        WeightsMissing: If the installation lacks a file of it.
+        WeightsDamaged: If a file is not what the manifest says.
+    """
+    encoder, classifier = read_encoder_file(ENCODER_NAME), read_encoder_file(CLASSIFIER_NAME)
+    return build_phone_predictor(encoder, classifier).to(device)

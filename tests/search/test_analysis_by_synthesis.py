@@ -13,7 +13,6 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
-from siren_cli.search.phone_predictor import PhoneClassifier, PhonePredictor
 from torch import Tensor
 
 import siren_cli
@@ -26,7 +25,8 @@ from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import speak
 from siren_cli.model.whisper_encoder import WhisperEncoder
 from siren_cli.search import analysis_by_synthesis
-from siren_cli.search.analysis_by_synthesis import IndexSearch, Wanted, _noise_in
+from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis, SearchTarget, noise_estimate
+from siren_cli.search.phone_predictor import PhoneClassifier, PhonePredictor
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 
@@ -181,13 +181,13 @@ def tiny_phones() -> PhonePredictor:
     return PhonePredictor(WhisperEncoder(16, 1, 2), PhoneClassifier(16, 8)).eval()
 
 
-def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Tensor, Wanted]:
+def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Tensor, SearchTarget]:
     """Ten frames of samples, their log-mel, phonetic features and latents, and the target of a search."""
     wav = torch.from_numpy(talk[: 10 * 2_560])[None]
     mel = networks.mel(wav)
     phonetic, latents = networks.factorizer.semantic(mel)
-    search = IndexSearch(networks, None, tiny_phones(), 1)
-    return wav, mel, phonetic, latents, search._wanted(wav, mel, phonetic, latents, speak(networks, None))
+    search = AnalysisBySynthesis(networks, None, tiny_phones(), 1)
+    return wav, mel, phonetic, latents, search._target(wav, mel, phonetic, latents, speak(networks, None))
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -196,9 +196,9 @@ def test_what_is_found_decodes_nearer_to_what_is_wanted(
     effort: int, stages: int, other_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a model that rounds four numbers and has no prior, however far from its guess."""
-    monkeypatch.setattr(analysis_by_synthesis, "_NEAR", 0.0)
+    monkeypatch.setattr(analysis_by_synthesis, "DISTANCE_WEIGHT", 0.0)
     networks = siren_cli.load(other_model).networks
-    search = IndexSearch(networks, None, tiny_phones(), effort)
+    search = AnalysisBySynthesis(networks, None, tiny_phones(), effort)
     with torch.inference_mode():
         wav, mel, phonetic, latents, wanted = begin(networks, talk)
         guess = networks.quantizer.latents_to_indices(latents, stages)
@@ -212,10 +212,10 @@ def test_slopes_tell_what_a_small_change_would_cost(
     tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        analysis_by_synthesis, "_bfloat16_is_faster", lambda device: False
+        analysis_by_synthesis, "bfloat16_is_faster", lambda device: False
     )  # too coarse for a small change
     networks = siren_cli.load(tiny_model).networks
-    search = IndexSearch(networks, None, tiny_phones(), 1)
+    search = AnalysisBySynthesis(networks, None, tiny_phones(), 1)
     with torch.inference_mode():
         _, _, _, latents, wanted = begin(networks, talk)
         indices = networks.quantizer.latents_to_indices(latents, 2)
@@ -255,7 +255,7 @@ def test_noise_is_told_from_speech(packaged: Codec, short_clips: list[Path]) -> 
             with torch.inference_mode():
                 mel = packaged.networks.mel(torch.from_numpy((talk + share * hiss)[: len(talk) // 2_560 * 2_560])[None])
                 phonetic, _ = packaged.networks.factorizer.semantic(mel)
-                found.append(_noise_in(mel, packaged.networks.guide(mel, phonetic).mel, packaged.config.mel_std))
+                found.append(noise_estimate(mel, packaged.networks.guide(mel, phonetic).mel, packaged.config.mel_std))
         assert found == [0.0, 1.0, 1.0]
 
 
@@ -266,8 +266,8 @@ def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
         indices = networks.quantizer.latents_to_indices(latents, 1)
         misheard = replace(wanted, phones=wanted.phones.flip(-1))
         more = [
-            IndexSearch(networks, None, tiny_phones(), 1)._costs(indices, replace(misheard, noise=noise)).mean()
-            - IndexSearch(networks, None, tiny_phones(), 1)._costs(indices, replace(wanted, noise=noise)).mean()
+            AnalysisBySynthesis(networks, None, tiny_phones(), 1)._costs(indices, replace(misheard, noise=noise)).mean()
+            - AnalysisBySynthesis(networks, None, tiny_phones(), 1)._costs(indices, replace(wanted, noise=noise)).mean()
             for noise in (0.0, 0.5, 1.0)
         ]
     assert more[1] / more[0] == pytest.approx(1.25, rel=0.01)
@@ -278,7 +278,7 @@ def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
 def test_what_latents_decode_to_is_wanted_too(
     noise: float, share: float, tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(analysis_by_synthesis, "_noise_in", lambda *heard: noise)
+    monkeypatch.setattr(analysis_by_synthesis, "noise_estimate", lambda *heard: noise)
     networks = siren_cli.load(tiny_model).networks
     assert networks.guide is not None
     with torch.inference_mode():
