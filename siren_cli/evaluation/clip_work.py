@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import SirenError
 from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
@@ -64,13 +67,14 @@ class Worker:
     def __init__(self, plan: Plan) -> None:
         from siren_cli.codec import load_codec
 
+        self.store = Store(plan.cache)
         self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads).searching()
         self.weights = weights = digest_of_model(plan.model)
         self.systems: list[System] = [original()]
         efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]
         self.own = [siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages]
         self.systems += self.own
-        self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
+        self.systems += [wrong_voice(codec, weights, self._own_bytes)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())
         for damage in plan.damages:
@@ -82,7 +86,11 @@ class Worker:
                 damaged_codec2(name, damage, plan.packet_bytes) for name in plan.baselines if name.startswith("codec2")
             ]
         self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
-        self.store = Store(plan.cache)
+
+    def _own_bytes(self, wav: NDArray[np.float32]) -> bytes:
+        """The file of a clip [T] with one stage, as `siren encode` writes it."""
+        _, coded = self.store.coded(siren(self.codec, self.weights, 1), wav, None)
+        return Path(coded["file"]).read_bytes()
 
     def work(self, clip: Clip, stranger: Clip | None) -> dict[str, Any]:
         """Measures one clip.
