@@ -198,10 +198,14 @@ RULES = (
         "siren_cli.evaluation.*",
         ("numpy", "soundfile", *_JUDGED),
         (
+            "jiwer",
+            "matplotlib",
             "onnxruntime",
             "pesq",
             "pocketsphinx",
+            "pyppmd",
             "pystoi",
+            "rapidfuzz",
             "resemblyzer",
             "siren_cli.codec",
             "siren_cli.coded",
@@ -214,6 +218,8 @@ RULES = (
             "speechmos",
             "torch",
             "transformers",
+            "whisper_normalizer",
+            "zstandard",
         ),
     ),
     # Commands know both only through the codec, and each other not at all.

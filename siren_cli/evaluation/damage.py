@@ -190,4 +190,3 @@ def _flipped(packet: bytes, where: NDArray[np.bool_]) -> bytes:
 
 def _seed_of(wav: Samples) -> int:
     return zlib.crc32(wav.tobytes())
-

@@ -43,6 +43,8 @@ _LABELS = {
     "original": "Original, 16-bit PCM",
     "siren-1-wrong-voice": "SIREN, 1 stage, wrong voice",
     "floor": "Noise (floor)",
+    "transcript-zstd": "Transcript alone, zstd",
+    "transcript-PPM": "Transcript alone, PPM",
 }
 
 

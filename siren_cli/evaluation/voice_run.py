@@ -15,14 +15,15 @@ from siren_cli import __version__
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import DataError, SirenError, UsageError
 from siren_cli.evaluation import recogniser
+from siren_cli.evaluation.asr import judge_name
 from siren_cli.evaluation.clip_work import Plan, Worker
 from siren_cli.evaluation.figures import similarity
 from siren_cli.evaluation.intervals import Estimate, estimate
 from siren_cli.evaluation.judges import judges
 from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.run import recognisers_for
 from siren_cli.evaluation.systems import Recording, System, siren
 from siren_cli.evaluation.verification import centroid_scores, classifier_scores, estimate_eer
-from siren_cli.evaluation.words import edit_distance, normalised
 from siren_cli.training.sources import Clip
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ AVERAGED = 5
 
 SCHEMA = 1
 _FEWEST_CLIPS = 3
+_PITCH_VERSION = 1
+"""Raise it whenever a change here or in `siren_cli.pitch` may change median pitches."""
+
 _FAR_APART = 2.0 / 12.0
 """Speakers whose median pitches are nearer, in octaves, say nothing about whether pitch moves: two semitones."""
 
@@ -73,7 +77,8 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
     from siren_cli.voice_mix import average
 
     worker = Worker(plan)
-    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    sources, words_missing = recognisers_for(plan, clips)
+    missing = [*judges(plan.skip, plan.recogniser)[1], *words_missing]
     if "voice" in plan.skip:
         raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
     if all(judge.name != "voice" for judge in worker.judges):
@@ -122,7 +127,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
             "duration_s": sum(len(one.wav) for one in material) / SAMPLE_RATE_HZ,
             "averaged_clips": len(_split(by_speaker[speakers[0]])[0]),
         },
-        "asr": Path(plan.asr).name,
+        "recogniser": judge_name(sources[0]) if sources else None,
         "figures": {
             name: asdict(value)
             for name, value in {
@@ -174,10 +179,13 @@ def _listen(worker: Worker, system: System | None, name: str, one: _Heard) -> No
     heard = worker.hear(decoded, one.wav, one.clip.phones, _WANTED[name])
     one.voices[name] = heard.get("embedding")
     if any(judge.name == "pitch" for judge in worker.judges):
-        one.pitch[name] = worker.store.kept("median-pitch", _median_pitch, decoded)
-    if one.clip.text is not None and "transcript" in heard:
-        said = normalised(one.clip.text).split()
-        one.words[name] = (words_kept(heard["transcript"].split(), said), len(said))
+        one.pitch[name] = worker.store.kept("median-pitch", _PITCH_VERSION, _median_pitch, decoded)
+    references = worker.references(one.clip) if "words" in _WANTED[name] else {}
+    if references:
+        (texts,) = worker.transcripts([decoded], worker.plan.language_of(one.clip))
+        recogniser, reference = next(iter(references.items()))
+        said = reference.split()
+        one.words[name] = (words_kept(texts[recogniser].split(), said), len(said))
     if heard.get("phones") is not None:
         one.phones[name] = heard["phones"]
 
@@ -189,20 +197,22 @@ _WANTED = {
     "converted": ("voice", "words", "phones"),
     "converted by one": ("voice",),
 }
-"""Which judges hear what; words take most of the time."""
+"""The metrics of each; words, by the first recogniser, take most of the time."""
 
 
 def words_kept(found: Sequence[str], wanted: Sequence[str]) -> int:
-    """How many of the wanted words were found in their place; words put in between count for nothing.
+    """Count the wanted words that were found in their place; words put in between count for nothing.
 
     Args:
         found: Words recognised.
         wanted: Words said.
 
     Returns:
-        Length of their longest common subsequence, which is (len + len - distance without substitution) / 2.
+        Length of their longest common subsequence.
     """
-    return (len(found) + len(wanted) - edit_distance(found, wanted, substitution=2)) // 2
+    from rapidfuzz.distance import LCSseq
+
+    return int(LCSseq.similarity(found, wanted))
 
 
 def _median_pitch(wav: _Samples) -> float | None:
