@@ -24,6 +24,7 @@ from siren_cli.evaluation.material import read_clip
 from siren_cli.evaluation.run import recognisers_for
 from siren_cli.evaluation.systems import Recording, System, siren
 from siren_cli.evaluation.verification import centroid_scores, classifier_scores, estimate_eer
+from siren_cli.evaluation.words import words_kept
 from siren_cli.training.sources import Clip
 
 if TYPE_CHECKING:
@@ -198,21 +199,6 @@ _WANTED = {
     "converted by one": ("voice",),
 }
 """The metrics of each; words, by the first recogniser, take most of the time."""
-
-
-def words_kept(found: Sequence[str], wanted: Sequence[str]) -> int:
-    """Count the wanted words that were found in their place; words put in between count for nothing.
-
-    Args:
-        found: Words recognised.
-        wanted: Words said.
-
-    Returns:
-        Length of their longest common subsequence.
-    """
-    from rapidfuzz.distance import LCSseq
-
-    return int(LCSseq.similarity(found, wanted))
 
 
 def _median_pitch(wav: _Samples) -> float | None:

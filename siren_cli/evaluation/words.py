@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,6 +62,21 @@ def character_errors(found: str, reference: str) -> ErrorCounts:
 
     counted = jiwer.process_characters(reference=reference, hypothesis=found)
     return ErrorCounts(counted.substitutions, counted.deletions, counted.insertions, len(reference))
+
+
+def words_kept(found: Sequence[str], wanted: Sequence[str]) -> int:
+    """Count the wanted words that were found in their place; words put in between count for nothing.
+
+    Args:
+        found: Words recognised.
+        wanted: Words said.
+
+    Returns:
+        Length of their longest common subsequence.
+    """
+    from rapidfuzz.distance import LCSseq
+
+    return int(LCSseq.similarity(found, wanted))
 
 
 @lru_cache(maxsize=2)

@@ -6,8 +6,14 @@ import itertools
 
 import pytest
 
-from siren_cli.evaluation.voice_run import words_kept
-from siren_cli.evaluation.words import ErrorCounts, base_language, character_errors, normalised, word_errors
+from siren_cli.evaluation.words import (
+    ErrorCounts,
+    base_language,
+    character_errors,
+    normalised,
+    word_errors,
+    words_kept,
+)
 
 
 @pytest.mark.parametrize(
