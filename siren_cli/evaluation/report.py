@@ -91,8 +91,8 @@ def notes_of(record: dict[str, Any]) -> list[str]:
         )
     if record["recognisers"]:
         lines.append(
-            f"WER and dWER by {', '.join(record['recognisers'])}: greedy, language given, texts normalised as in "
-            "Whisper's evaluation; dWER against the recogniser's own transcript of the original"
+            f"WER and dWER by {', '.join(record['recognisers'])}; dWER against the recogniser's own transcript of the "
+            "original"
         )
     if any(row["system"].startswith("transcript-") for row in record["rows"]):
         lines.append(
