@@ -107,7 +107,7 @@ def load_recogniser(source: str) -> Recogniser:
     from siren_cli.evaluation.asr_transformers import load_transformers
 
     _require_source(source)
-    return load_transformers(source, judge_name(source))
+    return Recogniser(judge_name(source), *load_transformers(source))
 
 
 def require_languages(sources: Iterable[str], clips: Iterable[tuple[str, str]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.asr import Recogniser
 
 Samples = NDArray[np.float32]
+
+Transcribe = Callable[[Sequence[Samples], str], list[str]]
+"""Recordings, each [T] at 16 kHz, and the code of their language to one text each."""
 
 LONGEST_S = 30.0
 """Longest piece that a recogniser is given: Whisper's window."""
@@ -70,15 +72,15 @@ def is_multilingual(source: str) -> bool:
     return bool(_languages(settings)[1:])
 
 
-def load_transformers(source: str, name: str) -> Recogniser:
+def load_transformers(source: str) -> tuple[str, tuple[str, ...], Transcribe]:
     """Load a CTC model, a Whisper model or another sequence-to-sequence recogniser.
 
     Args:
         source: Its folder, or its name on a hub, which transformers downloads from unless its cache has the model.
-        name: For headings.
 
     Returns:
-        The recogniser, in float32 whatever the weights are stored as.
+        Identity, codes of the languages that it transcribes (empty where it does not tell), and the transcription; in
+        float32 whatever the weights are stored as.
 
     Raises:
         UsageError: If transformers cannot load a recogniser from there.
@@ -132,7 +134,7 @@ def load_transformers(source: str, name: str) -> Recogniser:
         ]
 
     identity = f"transformers {importlib.metadata.version('transformers')} {_content(source, config)}"
-    return Recogniser(name, f"{identity} version {_VERSION}", languages, transcribe)
+    return f"{identity} version {_VERSION}", languages, transcribe
 
 
 def _batches(lengths: Sequence[int], *, needs_equal: bool) -> Iterator[list[int]]:

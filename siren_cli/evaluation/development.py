@@ -14,7 +14,7 @@ from typing import Any
 
 from siren_cli.files import write_bytes_atomic
 
-HELD_OUT = (("librispeech_mini", 24, None), ("cv_en_delta13", 8, 3))
+HELD_OUT: tuple[tuple[str, int, int | None], ...] = (("librispeech_mini", 24, None), ("cv_en_delta13", 8, 3))
 """Source, number of its speakers that are held out, and most clips of each to list; None for all."""
 
 _FIELDS = ("id", "speaker", "language", "text")

@@ -75,7 +75,8 @@ def word_figures(recogniser: str, found: str, original: str, references: Mapping
             "deletions": words.deletions,
             "insertions": words.insertions,
         }
-        pairs |= {word_column(name, recogniser): (count, words.reference) for name, count in counts.items()}
+        for name, count in counts.items():
+            pairs[word_column(name, recogniser)] = (count, words.reference)
         pairs[word_column("cer", recogniser)] = (characters.errors, characters.reference)
     return pairs
 

@@ -50,7 +50,7 @@ def transcript_bytes(text: str, language: str) -> dict[str, int]:
     if language not in ("", "en"):
         return {}
     data = text.encode() + b"\n"  # the end is coded as well
-    found = {}
+    found: dict[str, int] = {}
     if importlib.util.find_spec("zstandard") is not None:
         found["zstd"] = len(_zstd().compress(data))
     if importlib.util.find_spec("pyppmd") is not None:
