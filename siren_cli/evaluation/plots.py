@@ -156,8 +156,9 @@ def draw(
     texts = [(one.points[-1], one.label, _SIREN[theme] if one.is_siren else _OTHERS[theme]) for one in series]
     if level is not None:
         axes.axhline(level[1], color=_INK[theme], linestyle="--", linewidth=1, alpha=0.6)
-        right = axes.get_xlim()[1]
-        texts.append((Point(right, level[1], level[1], level[1]), level[0], _INK[theme]))
+        right = (axes.get_xlim()[1], level[1])
+        place = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
+        axes.annotate(level[0], right, (-2, 2), color=_INK[theme], fontsize=9, **place)
     figure.draw_without_rendering()  # fixes the layout, so that boxes of labels are known
     _label(axes, [point for one in series for point in one.points], texts)
     return figure
@@ -168,8 +169,9 @@ def _label(axes: Axes, points: Iterable[Point], texts: Sequence[tuple[Point, str
     from matplotlib.transforms import Bbox
 
     renderer = axes.figure.canvas.get_renderer()
-    spots = [axes.transData.transform((point.x, point.y)) for point in points]
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in spots]
+    ends = [axes.transData.transform([(point.x, point.low), (point.x, point.high)]) for point in points]
+    taken = [Bbox([low - 4, high + 4]) for low, high in ends]
+    taken += [_box(label, renderer) for label in axes.texts]
     room = axes.get_window_extent(renderer)
     around = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
     for point, text, colour in texts:

@@ -96,7 +96,7 @@ def test_two_processes_find_what_one_finds(record: dict[str, Any], plan: Plan, c
 
 def test_texts_and_plots_are_made_of_the_record(record: dict[str, Any]) -> None:
     headings, rows = table_of(record)
-    assert headings[:3] == ["codec", "file bps", "phones"]
+    assert headings[:3] == ["codec", "file bps", "speaker"]
     assert len(rows) == len(record["rows"])
     assert all(len(row) == len(headings) for row in rows)
     assert notes_of(record)[0].startswith("2 clips of 2 speakers")
