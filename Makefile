@@ -5,10 +5,13 @@ CLIP := 4446-2271-0016
 DATA := tests/data/manifest.jsonl
 DEMO_READY := .venv/.demo-ready
 DEV_READY := .venv/.dev-ready
+# One process a core, one thread each, and the tests of a file in one process, since they share what is dear to make.
+# At most four: each holds networks of its own.
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser voices spectrograms vectors wheel-check clean
+.PHONY: help setup programs demo test test-all check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser voices spectrograms vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +25,7 @@ programs: ## Install Opus, Codec 2 and Chromium, for evaluation and its tests, o
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
 			$$missing > /dev/null; \
-	elif [ -n "$$missing" ]; then echo "Not installed, and used by 'make test' and 'make eval':$$missing"; fi
+	elif [ -n "$$missing" ]; then echo "Not installed, and used by 'make test-all' and 'make eval':$$missing"; fi
 
 demo: $(DEMO_READY) ## Encode and decode a bundled recording; leaves demo/*.srn and demo/*.wav
 	@mkdir -p demo
@@ -30,13 +33,17 @@ demo: $(DEMO_READY) ## Encode and decode a bundled recording; leaves demo/*.srn 
 	$(BIN)/siren decode demo/$(CLIP).srn -o demo/$(CLIP).wav --force
 	@echo "Listen to demo/$(CLIP).wav beside tests/data/$(CLIP).flac."
 
-test: $(DEV_READY) ## Run all tests (pass ARGS="-k word" to choose)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV_READY) ## Run the fast tests, for everyday work (ARGS="-k word" chooses)
+	$(PYTEST) -m "not slow" $(ARGS)
 
-check: lint types test ## Everything a change must pass
+test-all: $(DEV_READY) ## Run all tests (ARGS="-k word" chooses)
+	$(PYTEST) $(ARGS)
 
-lint: $(DEV_READY) ## Check style, docstrings and import rules
+check: lint types test ## What a change must pass before a commit; then make test-all
+
+lint: $(DEV_READY) ## Check style, layout, docstrings and import rules
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(DEV_READY) ## Check types
 	$(BIN)/mypy

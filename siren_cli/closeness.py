@@ -11,19 +11,19 @@ from siren_cli.model.build import SirenModel
 
 
 @torch.inference_mode()
-def mel_distance_db(networks: SirenModel, decoded: NDArray[np.float32], original: NDArray[np.float32]) -> float:
-    """Mean absolute difference of two recordings' log-mel spectra.
+def model_mel_distance_db(networks: SirenModel, original: NDArray[np.float32], decoded: NDArray[np.float32]) -> float:
+    """Mean absolute difference of two recordings' log-mel spectra, the model's own.
 
     Args:
         networks: The model, whose mel it is.
-        decoded: Samples [T] at 16 kHz.
-        original: Samples [T] at 16 kHz, as many.
+        original: Samples [T] at 16 kHz.
+        decoded: Samples [T] at 16 kHz, as many.
 
     Returns:
         Distance in dB, over all bins and frames.
     """
     padding, device = (0, -len(original) % FRAME_SAMPLES), next(networks.parameters()).device
-    mels = [networks.mel(torch.from_numpy(np.pad(wav, padding))[None].to(device)) for wav in (decoded, original)]
+    mels = [networks.mel(torch.from_numpy(np.pad(wav, padding))[None].to(device)) for wav in (original, decoded)]
     nats = float((mels[0] - mels[1]).abs().mean()) * networks.config.mel_std
     return nats * 20.0 / float(np.log(10.0))
 

@@ -132,7 +132,7 @@ class Codec:
         return StreamReader(self.model_id, self._tables, self._prior)
 
     def salvage(self, data: bytes) -> Salvage:
-        """What is left of a damaged file; `siren_cli.streaming.speak_salvage` turns it into sound.
+        """What is left of a damaged file; `siren_cli.salvaging.speak_salvage` turns it into sound.
 
         Args:
             data: The bytes.

@@ -27,7 +27,7 @@ class ModelConfig:
     is free to differ between models.
     """
 
-    name: str = "siren-v1"
+    name: str = "unnamed"
 
     # Front end: "mel", or "hubert" for a self-supervised model read through transformers.
     front_end: str = "mel"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -15,6 +16,26 @@ from siren_cli.weights import save_model
 from siren_format import fit_tables
 
 ROOT = Path(__file__).resolve().parent.parent
+
+HUNG_AFTER_S = 900
+"""Time after which a process that a test waits for counts as hung, however busy the machine is."""
+
+# No test depends on the clock: neither one example nor the making of examples has a time limit.
+hypothesis.settings.register_profile(
+    "siren", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("siren")
+
+
+DEAR_FIXTURES = frozenset({"trained", "recordings", "plan", "record", "ctc_folder", "whisper_folder"})
+"""Fixtures that train, evaluate or make a recogniser: a test that asks for one of them is slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests that ask for a dear fixture as slow."""
+    for item in items:
+        if DEAR_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_sessionstart() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HUNG_AFTER_S
 from tests.layering import RULES, modules, packages, rule_for, violations
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,7 +107,7 @@ def run_python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
 

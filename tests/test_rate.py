@@ -173,6 +173,7 @@ def test_the_least_weight_that_fits_is_found_by_halving(least: float, own_weight
     assert fitted(cast(Codec, Model(own_weight)), encode, size_of, 9, "bytes") == own_weight == tried[-1]
 
 
+@pytest.mark.slow
 def test_what_is_searched_for_is_fitted_too(packaged: Codec, talk: Wav) -> None:
     note, searching = talk[:64_000], packaged.searching(4)
     usual = len(searching.encode(note, 16_000).to_bytes())
@@ -181,6 +182,7 @@ def test_what_is_searched_for_is_fitted_too(packaged: Codec, talk: Wav) -> None:
     assert data in [searching.thrifty(weight).encode(note, 16_000).to_bytes() for weight in WEIGHTS]
 
 
+@pytest.mark.slow
 def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav) -> None:
     long = np.tile(talk, 6)
 
@@ -203,13 +205,15 @@ def test_packets_are_fitted_into_as_many_as_asked_for(packaged: Codec, talk: Wav
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(
-    words: list[str], status: int, message: str, demo_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["encode", str(demo_clip), "-o", str(tmp_path / "out.srn"), *words]) == status
+    words: list[str], status: int, message: str, short_clips: list[Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert main(["encode", str(short_clips[0]), "-o", str(tmp_path / "out.srn"), *words]) == status
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_document_work(
     tmp_path: Path, demo_clip: Path, talk: Wav, packaged: Codec, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -219,12 +223,13 @@ def test_the_commands_of_the_document_work(
     monkeypatch.setattr("siren_cli.batch.encoding.codec_of", lambda model, device, threads: packaged)
     soundfile.write("note.wav", talk[:89_600], 16_000)
     Path("notes").mkdir()
-    soundfile.write("notes/talk.wav", talk, 16_000)
+    soundfile.write("notes/talk.wav", talk[:48_000], 16_000)
     found = re.search(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
     assert found
     for line in found[1].splitlines():
         assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capfd.readouterr().err)
     assert Path("note.srn").stat().st_size <= 51
     assert len(file_to_packets(Path("note.srp").read_bytes())[1]) == 1
-    plain = len(packaged.searching().encode(talk, 16_000).to_bytes())
-    assert Path("coded/talk.srn").stat().st_size < plain
+    # What the weight saves is tested over many recordings; what a search finds depends on the processor.
+    same = packaged.searching().thrifty(0.2).encode(soundfile.read("notes/talk.wav", dtype="float32")[0], 16_000)
+    assert Path("coded/talk.srn").read_bytes() == same.to_bytes()

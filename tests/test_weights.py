@@ -16,6 +16,7 @@ from siren_cli.manifest import model_for, model_release_of, read_manifest
 from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
 from siren_format import Tables, fit_tables
 from siren_format.prior_rows import largest_sum
+from tests.conftest import HUNG_AFTER_S
 from tests.formats.vector_material import vector_prior
 
 
@@ -235,5 +236,7 @@ def test_needs_no_torch(root: Path, tmp_path: Path) -> None:
         "sys.modules['torch'] = None; from siren_cli.weights import find_model, read_tables; "
         f"print(read_tables(find_model({str(tmp_path)!r}).weights_path) is not None)"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HUNG_AFTER_S, check=False
+    )
     assert outcome.stdout == "True\n", outcome.stderr

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HUNG_AFTER_S
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"siren_cli": ".", "siren_format": "formats", "siren_weights": "weights"}
 """Installed package -> the folder in the project that holds it."""
@@ -23,7 +27,7 @@ def run(command: Sequence[str], cwd: Path, **environment: str) -> subprocess.Com
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
 

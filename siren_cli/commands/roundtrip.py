@@ -66,7 +66,7 @@ def roundtrip(
         resample,
         write_audio,
     )
-    from siren_cli.closeness import mel_distance_db, short_time_intelligibility
+    from siren_cli.closeness import model_mel_distance_db, short_time_intelligibility
     from siren_cli.files import require_writable, write_bytes
     from siren_cli.loudness import speech_level_db
     from siren_cli.srn_file import cost_rows, facts_of, voice_text
@@ -92,7 +92,7 @@ def roundtrip(
         reference = resample(mix_down(wav), rate_hz, codec.sample_rate_hz)
         stoi, why_no_stoi = short_time_intelligibility(reference, decoded, codec.sample_rate_hz)
         closeness = {
-            "mel_distance_db": mel_distance_db(codec.networks, decoded, reference),
+            "mel_distance_db": model_mel_distance_db(codec.networks, reference, decoded),
             "level_change_db": speech_level_db(decoded) - speech_level_db(reference),
             "stoi": stoi,
         }
@@ -125,9 +125,10 @@ def roundtrip(
         ("voice", voice_text(facts)),
         ("encoding", speed(duration_s, encode_s)),
         ("decoding", speed(duration_s, decode_s)),
-        ("mel distance", f"{closeness['mel_distance_db']:.2f} dB"),
-        ("level change", f"{closeness['level_change_db']:+.2f} dB"),
     ]
+    if not judged:  # `siren eval` has a mel distance of its own, which no model decides
+        rows.append(("mel distance", f"{closeness['mel_distance_db']:.2f} dB"))
+    rows.append(("level change", f"{closeness['level_change_db']:+.2f} dB"))
     if metrics:
         from siren_cli.evaluation.single import single_rows
 

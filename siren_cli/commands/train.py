@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from siren_cli.training.pipeline import Order
 
 train_app = typer.Typer(
-    help="Train a model on recordings; RUN/model is then what --model loads. Needs the extra 'train'.",
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -87,8 +86,9 @@ def train(
 ) -> None:
     """Train a model on recordings; RUN/model is then what --model loads. Needs the extra 'train'.
 
-    Stages: prepare (a cache of the recordings), factorizer (indices), vocoder (waveform), joint (waveform from
-    decoded spectra), prior (probability tables and export). Several GPUs: accelerate launch -m siren_cli train ...
+    Stages: prepare (a cache of the recordings), semantic (the branch that codebooks are fitted to, where a model has
+    them), factorizer (indices), vocoder (waveform), joint (waveform from decoded spectra), guide (the targets of the
+    search for indices), prior (entropy model and export). Several GPUs: accelerate launch -m siren_cli train ...
     """
     if context.invoked_subcommand is not None:
         return

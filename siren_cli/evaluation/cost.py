@@ -25,7 +25,6 @@ from siren_cli.evaluation.systems import siren_name
 
 THREADS = (1, 2)
 REPEATS = 3
-CLIP_S = 10.0
 
 
 def conditions() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fourth stage of training: what the search for indices is guided by; all else stays as it is."""
+"""Stage `guide` of training: targets of the search for indices; all else stays as it is."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def shifted_indices(
 
     Nothing aligns speech to frames of 160 ms, so all of them are what the recording might have been. They share what
     comes before the last two halvings of the rate; each of these takes every second step, and is done twice, from the
-    first step and from the second. (A recording that really began late would differ a little in its first frame and in
-    the mean that is taken away.)
+    first step and from the second. Blocks at 50 Hz that run a second time run for each beginning. (A recording that
+    really began late would differ a little in its first frame and in the mean that is taken away.)
 
     Args:
         model: On the device, in evaluation mode.
@@ -60,7 +60,9 @@ def shifted_indices(
         features = _features(model, wav, device)
         if branch.remove_mean:
             features = features - features.mean(dim=1, keepdim=True)
-        phonetic = steps = branch.stacks[0](branch.stem(features))
+        first_stack = branch.stacks[0]
+        early = first_stack(branch.stem(features), blocks=slice(branch.again.start))
+        phonetic = steps = first_stack(early, blocks=branch.again)
         late_by = [0]
         levels = list(zip(branch.downs, list(branch.stacks)[1:], strict=True))
         for level, (down, stack) in enumerate(levels, 1):
@@ -69,11 +71,11 @@ def shifted_indices(
                 late_by += [frames + 2 ** (level - 1) for frames in late_by]
             steps = stack(down(steps))
         if branch.head is not None:
-            seen, said = (
-                torch.cat([_begun_late(x, rate * late) for late in late_by])
-                for x, rate in ((features, 2), (phonetic, 1))
-            )
-            _, steps = branch.head(seen, said, steps)
+            if branch.told is not None:
+                phonetic = first_stack(_each_begun_late(early, late_by) + branch.told(steps), blocks=branch.again)
+            else:
+                phonetic = _each_begun_late(phonetic, late_by)
+            _, steps = branch.head(_each_begun_late(features, [2 * late for late in late_by]), phonetic, steps)
     first, *others = (_quantised(model, latents[None]) for latents in steps.float())
     return [first, *(indices[:-1] for indices in others if len(indices) > 1)]
 
@@ -81,6 +83,11 @@ def shifted_indices(
 def _begun_late(x: Tensor, steps: int) -> Tensor:
     """All but the first steps of [1, F, D]; the last one again and again keeps the length."""
     return torch.cat([x[:, steps:], x[:, -1:].expand(-1, steps, -1)], dim=1)
+
+
+def _each_begun_late(x: Tensor, late_by: list[int]) -> Tensor:
+    """`_begun_late` by each number of steps: [1, F, D] to [B, F, D]."""
+    return torch.cat([_begun_late(x, late) for late in late_by])
 
 
 def _features(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""First stage of training with codebooks: what a frame of 160 ms says and sounds like, as latents, in noise as well."""
+"""Stage `semantic` of training: features → latents of what a frame of 160 ms says and sounds like, in noise as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second and third stage of training: mel, pitch and voicing → wav, first from true mels, then from decoded ones."""
+"""Stages `vocoder` and `joint` of training: mel, pitch and voicing → wav, from true mels, then from decoded ones."""
 
 from __future__ import annotations
 

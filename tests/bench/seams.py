@@ -23,7 +23,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from siren_cli.chunks import CHUNK_FRAMES, Chunking
-from siren_cli.closeness import mel_distance_db
+from siren_cli.closeness import model_mel_distance_db
 from siren_cli.codec import Codec, load_codec
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from tests.bench.__main__ import CLIP
@@ -70,7 +70,7 @@ def compare(codec: Codec, found: Any, whole: Any, places: Iterable[int], shift_s
         differ = np.nan if shift_samples else np.mean((found[0][frames] != whole[0][frames]).any(axis=1))
         rows.append((
             10 * np.log10(max(np.mean((ours - theirs) ** 2), 1e-20) / np.mean(theirs**2)),
-            mel_distance_db(codec.networks, ours, theirs),
+            model_mel_distance_db(codec.networks, ours, theirs),
             differ,
             100 * steps[middle - 16 : middle + 16].max() / steps.max(),
         ))  # fmt: skip

@@ -17,6 +17,7 @@ import soundfile
 
 from siren_cli.__main__ import main
 from siren_cli.codec import Codec
+from tests.conftest import HUNG_AFTER_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -101,7 +102,7 @@ def siren_process(tiny_model: Path) -> Callable[..., subprocess.CompletedProcess
     def run(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "siren_cli", *map(str, words)]
         return subprocess.run(
-            command, input=stdin, capture_output=True, env=environment(tiny_model), timeout=120, check=False
+            command, input=stdin, capture_output=True, env=environment(tiny_model), timeout=HUNG_AFTER_S, check=False
         )
 
     return run

@@ -120,6 +120,7 @@ def test_existing_output_is_kept_unless_forced(siren: Siren, one_codec: Codec, s
     assert soundfile.info(out).frames == 20_001
 
 
+@pytest.mark.slow
 def test_every_truncation_and_every_flipped_bit_is_refused(
     siren: Siren, one_codec: Codec, demo_clip: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from siren_cli.main import run_command_line
 from siren_cli.weights import find_model
 from siren_format import parse_header, voice_level_db
 from tests.cli.conftest import ROOT, Siren, environment
+from tests.conftest import HUNG_AFTER_S
 
 VALID = ROOT / "formats" / "vectors" / "valid"
 INVALID = ROOT / "formats" / "vectors" / "invalid"
@@ -152,7 +153,7 @@ def test_needs_neither_torch_nor_numpy_nor_typer(words: tuple[str, ...]) -> None
         text=True,
         env=environment(),
         cwd=VALID,
-        timeout=60,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stderr
@@ -171,7 +172,7 @@ def test_imports_nothing_that_takes_as_long_as_the_rest() -> None:
         text=True,
         env=environment(),
         cwd=VALID,
-        timeout=60,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
     assert outcome.stdout.splitlines()[-1] == "[]", outcome.stderr

@@ -12,6 +12,7 @@ from siren_cli import __version__
 from siren_cli.errors import ExitStatus
 from siren_format.errors import CheckFailed, OtherModel
 from tests.cli.conftest import ROOT, Siren, environment
+from tests.conftest import HUNG_AFTER_S
 
 
 def test_version(siren: Siren) -> None:
@@ -99,7 +100,7 @@ def test_help_needs_no_torch(words: list[str]) -> None:
         capture_output=True,
         text=True,
         env=environment(),
-        timeout=60,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stderr
@@ -119,5 +120,5 @@ def test_nobody_reads_standard_output(words: list[str]) -> None:
         assert process.stderr is not None
         process.stdout.close()
         err = process.stderr.read()
-        assert process.wait(timeout=60) == 7
+        assert process.wait(timeout=HUNG_AFTER_S) == 7
     assert err == b""

@@ -15,6 +15,8 @@ from siren_format.packet_file import file_to_packets
 from siren_format.packet_head import HEAD_BYTES, parse_head
 from tests.cli.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (ROOT / "formats" / "PACKET1.md").read_text(encoding="utf-8")
 
 

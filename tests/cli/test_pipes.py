@@ -21,6 +21,7 @@ import soundfile
 
 from siren_format import parse_layout
 from tests.cli.conftest import environment, voice_like
+from tests.conftest import HUNG_AFTER_S
 
 Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -53,7 +54,7 @@ def test_bytes_are_not_written_to_a_terminal(recording: Path) -> None:
         stdout=theirs,
         stderr=subprocess.PIPE,
         env=environment(),
-        timeout=60,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
     os.close(theirs)
@@ -71,7 +72,7 @@ def test_bytes_are_not_read_from_a_terminal() -> None:
         stdin=theirs,
         capture_output=True,
         env=environment(),
-        timeout=60,
+        timeout=HUNG_AFTER_S,
         check=False,
     )
     os.close(theirs)
@@ -95,7 +96,7 @@ def test_interrupted_while_it_reads(tmp_path: Path, signal_number: int) -> None:
         process.stdin.flush()
         _wait_until_read(process.stdin.fileno())
         process.send_signal(signal_number)
-        status, err = process.wait(timeout=60), process.stderr.read()
+        status, err = process.wait(timeout=HUNG_AFTER_S), process.stderr.read()
     assert status == 130
     assert err == b"siren: error: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
@@ -103,10 +104,10 @@ def test_interrupted_while_it_reads(tmp_path: Path, signal_number: int) -> None:
 
 def _wait_until_read(pipe: int) -> None:
     """Waits until the other side has taken every byte of the pipe: it is then past its start."""
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + HUNG_AFTER_S
     while struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0] > 0:
         if time.monotonic() > deadline_s:
-            raise TimeoutError("the program did not read its standard input within 60 s")
+            raise TimeoutError(f"the program did not read its standard input within {HUNG_AFTER_S} s")
         time.sleep(0.01)
 
 

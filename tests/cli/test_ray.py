@@ -17,6 +17,8 @@ import soundfile
 from tests.cli.conftest import Siren, environment
 from tests.crash.killing import results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cluster(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from siren_cli.closeness import mel_distance_db
+from siren_cli.closeness import model_mel_distance_db
 from siren_cli.codec import Codec
 from siren_cli.loudness import speech_level_db
 from siren_format import parse_layout, voice_level_db
@@ -40,7 +40,7 @@ def test_whole_output(siren: Siren, one_codec: Codec, stoi: None, recording: Pat
         f"voice         inline, level {voice_level_db(layout.header.voice):.1f} dBFS\n"
         "encoding      . s, . times real time\n"
         "decoding      . s, . times real time\n"
-        f"mel distance  {mel_distance_db(one_codec.networks, original, decoded):.2f} dB\n"
+        f"mel distance  {model_mel_distance_db(one_codec.networks, original, decoded):.2f} dB\n"
         f"level change  {speech_level_db(decoded) - speech_level_db(original):+.2f} dB\n"
         "STOI          0.500\n"
     )

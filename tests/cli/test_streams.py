@@ -80,6 +80,7 @@ def test_a_long_file_is_what_the_codec_makes_of_it(
     assert soundfile.info(tmp_path / "long.wav").frames == SECONDS * 16_000
 
 
+@pytest.mark.slow
 def test_a_redirected_file_is_read_as_a_file(
     siren: Siren, one_codec: Codec, long_wav: NDArray[np.float32], long_srn: bytes, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -94,6 +95,7 @@ def test_a_redirected_file_is_read_as_a_file(
     assert (tmp_path / "redirected.srn").read_bytes() == (tmp_path / "named.srn").read_bytes()
 
 
+@pytest.mark.slow
 def test_output_begins_while_the_input_stalls(tiny_model: Path, long_wav: NDArray[np.float32], codec: Codec) -> None:
     data = samples_to_bytes(long_wav, FORMATS["s16le"])
     threads = torch.get_num_threads()

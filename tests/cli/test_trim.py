@@ -17,6 +17,7 @@ from siren_cli.codec import Codec
 from siren_cli.weights import save_model
 from siren_format import Coder, Stream, parse_layout, stream_to_bytes
 from tests.cli.conftest import Siren, environment
+from tests.conftest import HUNG_AFTER_S
 from tests.formats.vector_material import VOICE, likely_to_prior, vector_prior
 
 
@@ -131,6 +132,10 @@ def test_neither_needs_torch(words: list[str], both: Path, tiny_model: Path) -> 
         f"from siren_cli.__main__ import main\nsys.exit(main({[*words, str(both)]!r}))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, env=environment(tiny_model), timeout=60, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env=environment(tiny_model),
+        timeout=HUNG_AFTER_S,
+        check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -18,6 +18,7 @@ from siren_format.layout import parse_layout
 from siren_format.voice import voice_to_bytes
 from siren_format.voice_file import VoiceFile, bytes_to_voice
 from tests.cli.conftest import Siren, environment
+from tests.conftest import HUNG_AFTER_S
 
 ALPHA, BETA = voice_to_bytes(-26.0, [0, 3] * 14), voice_to_bytes(-26.0, [3, 0] * 14)
 
@@ -185,7 +186,11 @@ def test_only_recordings_need_torch(words: list[str], talk: Path, voiced_model: 
         f"from siren_cli.__main__ import main\nsys.exit(main({['voice', *words]!r}))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, env=environment(voiced_model), timeout=60, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env=environment(voiced_model),
+        timeout=HUNG_AFTER_S,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
 

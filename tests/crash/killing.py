@@ -48,6 +48,8 @@ def kill_at_random(
 ) -> Figures:
     """Starts a batch that goes on where it was, and kills it with SIGKILL, until it has been killed so many times.
 
+    It goes on until at least one result has been looked at, however busy the machine is.
+
     Half of the time its workers are killed with it, else the main process alone. Whenever the batch is complete, its
     output is emptied and it starts anew.
 
@@ -66,7 +68,7 @@ def kill_at_random(
     moments = random.Random(seed)
     figures = Figures()
     whole: set[str] = set()
-    while figures.kills < kills:
+    while figures.kills < kills or not figures.files:
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
         )

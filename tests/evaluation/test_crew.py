@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
 
 import pytest
 
 from siren_cli.errors import DataError
 from siren_cli.evaluation.clip_work import Plan
 from siren_cli.evaluation.crew import crew
+from tests.conftest import HUNG_AFTER_S
 
 
 def no_child_is_left() -> bool:
-    for _ in range(100):
-        if not multiprocessing.active_children():
-            return True
-        time.sleep(0.05)
-    return False
+    for child in multiprocessing.active_children():
+        child.join(HUNG_AFTER_S)
+    return not multiprocessing.active_children()
 
 
 def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

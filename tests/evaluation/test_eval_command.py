@@ -18,6 +18,8 @@ from siren_cli.errors import ExitStatus
 from siren_cli.evaluation import asr
 from siren_cli.weights import save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, short_clips: list[Path]) -> Path:

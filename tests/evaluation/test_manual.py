@@ -20,6 +20,7 @@ MANUAL = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", MANUAL, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_its_commands_work(
     tmp_path: Path, short_clips: list[Path], ctc_folder: Path, tiny_model: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],

@@ -17,6 +17,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from siren_cli.evaluation.page import write_page
 from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
+from tests.conftest import HUNG_AFTER_S
+
+pytestmark = pytest.mark.slow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -43,6 +46,7 @@ def page(folder: Path, browser_path: str) -> Iterator[Page]:
             executable_path=browser_path, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
         )
         page = browser.new_page()
+        page.set_default_timeout(1_000 * HUNG_AFTER_S)
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -68,6 +72,7 @@ def test_it_works_from_a_static_server_and_asks_no_other(folder: Path, browser_p
             executable_path=browser_path, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
         )
         page = browser.new_page()
+        page.set_default_timeout(1_000 * HUNG_AFTER_S)
         page.on("request", lambda request: requested.append(request.url))
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         page.keyboard.press("Space")

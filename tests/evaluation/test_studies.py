@@ -32,6 +32,7 @@ from siren_cli.training.sources import Clip
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.jsonl"
 
 
+@pytest.mark.slow
 def test_the_command_answers_and_prints_what_it_records(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +101,7 @@ def test_spoilt_recordings_are_as_spoilt_as_they_say(speech: np.ndarray, short_c
     assert np.array_equal(spoilt(speech, "clean", []), speech)
 
 
+@pytest.mark.slow
 def test_robustness_compares_each_system_with_itself(
     plan: Plan, clips: list[Clip], ctc_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +223,7 @@ def test_the_vocoder_alone_gives_sound_of_the_same_length(codec: Codec, speech: 
     assert np.array_equal(made, vocoded(codec, speech))
 
 
+@pytest.mark.slow
 def test_mels_tell_what_the_vocoder_loses(clips: list[Clip], tmp_path: Path) -> None:
     plan = Plan(None, (1,), (), False, "pocketsphinx", tmp_path, threads=1)
     found = mels.measure(plan, clips[:1], 1)
@@ -249,15 +252,16 @@ def test_mels_of_another_shape_are_refused(codec: Codec, speech: np.ndarray, mon
         decoded_log_mel(codec, data)
 
 
+@pytest.mark.slow
 def test_thrift_tells_what_bits_and_words_a_weight_costs(clips: list[Clip], tmp_path: Path) -> None:
     plan = Plan(None, (1,), (), False, "pocketsphinx", tmp_path, threads=1)
     found = thrift.measure(plan, clips[:1], 1)
     rows = found["stages"]["1"]
     bps = [row["payload_bps"]["value"] for row in rows]
     assert [row["weight"] for row in rows] == list(thrift.WEIGHTS)
-    # Each digit is chosen by itself, and what it makes of the next is not foreseen: a clip can come out a byte larger.
+    # A search does not find the cheapest, and rounds otherwise on another processor: a clip can come out larger by two.
     byte_bps = 8 / soundfile.info(clips[0].file).duration
-    assert all(after < before + 1.01 * byte_bps for before, after in pairwise(bps)) and bps[-1] < 0.97 * bps[0]
+    assert all(after < before + 2.01 * byte_bps for before, after in pairwise(bps)) and bps[-1] < 0.97 * bps[0]
     assert all(0.0 < row["phones"]["value"] < 1.0 for row in rows)
     headings, cells, notes = thrift.table(found)
     assert headings[:5] == ["stages", "weight", "payload bps", "of unweighted", "file bps"] and "phones" in headings

@@ -19,6 +19,8 @@ from siren_cli.evaluation.voice_report import FIGURES, voice_markdown, voice_tab
 from siren_cli.evaluation.voice_run import words_kept
 from siren_cli.manifest import read_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("same", "other", "rate"),

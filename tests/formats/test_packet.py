@@ -59,7 +59,7 @@ def test_example_of_the_document_is_the_vector() -> None:
     assert bytes.fromhex(hex_bytes) == (VECTORS / "packets" / "worked-example.srp").read_bytes()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     frames=st.integers(1, 150), stages=st.integers(1, 2), max_bytes=st.integers(16, 255),
     source=st.sampled_from(SOURCES), voice=st.sampled_from([None, VOICE, UNLIKELY_VOICE]), in_each=st.booleans(),

@@ -125,14 +125,14 @@ def test_a_number_changed_anywhere_in_the_weights_never_gives_other_indices() ->
     assert found["OTHER"] == 0 and found["refused"] > 20
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(head=st.sampled_from([bytes((0xD3, flags)) + MODEL_ID for flags in range(128)]), rest=st.binary())
 def test_random_bytes_raise_nothing_but_format_errors(head: bytes, rest: bytes) -> None:
     with pytest.raises(FormatError):
         bytes_to_stream(head + rest, TABLES, MODEL_ID)
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(payload=st.one_of(st.binary(max_size=26), st.binary(max_size=48)), stages=st.integers(1, 2))
 def test_random_payloads_decode_to_one_form_or_are_refused(payload: bytes, stages: int) -> None:
     try:

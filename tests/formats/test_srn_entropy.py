@@ -38,7 +38,7 @@ def index_arrays(draw: st.DrawFn) -> NDArray[np.int16]:
     return likely_indices(TABLES, frames, stages, noise_every=1 + seed % 9)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(indices=index_arrays())
 def test_both_implementations_agree_both_ways(indices: NDArray[np.int16]) -> None:
     payload = encode_indices(indices, TABLES)
@@ -47,7 +47,7 @@ def test_both_implementations_agree_both_ways(indices: NDArray[np.int16]) -> Non
     np.testing.assert_array_equal(decode_indices(payload, len(indices), indices.shape[1], TABLES, offset=0), indices)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(indices=index_arrays())
 def test_payload_is_as_short_as_can_be(indices: NDArray[np.int16]) -> None:
     payload = encode_indices(indices, TABLES)

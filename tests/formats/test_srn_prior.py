@@ -23,6 +23,7 @@ from siren_format.prior import DIGIT_LEVELS, NeuralPrior
 from siren_format.prior_rows import PriorWalk, largest_sum, point_bits, prior_digit_bits, prior_rows
 from siren_format.prior_voice import voice_bits
 from siren_format.stream import Stream, bytes_to_stream, encode_payload, stream_to_bytes
+from tests.conftest import HUNG_AFTER_S
 from tests.formats import reference_prior
 from tests.formats.vector_material import (
     MODEL_ID,
@@ -49,7 +50,7 @@ def index_arrays(draw: st.DrawFn, most_frames: int = 40) -> NDArray[np.int16]:
     return likely_to_prior(PRIOR, frames, stages, noise_every=1 + seed % 9)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(indices=index_arrays(most_frames=7))
 def test_both_implementations_agree(indices: NDArray[np.int16]) -> None:
     columns = prior_rows(indices, PRIOR)
@@ -58,7 +59,7 @@ def test_both_implementations_agree(indices: NDArray[np.int16]) -> None:
     assert encode_indices(indices, PRIOR) == reference_prior.encode(indices.tolist(), ARRAYS)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(indices=index_arrays())
 def test_rows_are_the_same_with_every_type_that_is_exact(indices: NDArray[np.int16]) -> None:
     for kind in (np.float32, np.float64):
@@ -76,7 +77,8 @@ def test_float32_is_taken_only_where_no_sum_can_leave_its_integers() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(indices=index_arrays())
 def test_rows_are_frequencies_and_the_same_with_int64_and_digit_by_digit(indices: NDArray[np.int16]) -> None:
     for prior in (PRIOR, wide_prior(PRIOR)):
@@ -92,7 +94,7 @@ def test_rows_are_frequencies_and_the_same_with_int64_and_digit_by_digit(indices
                 walk.take(value)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(indices=index_arrays())
 def test_round_trip_and_length(indices: NDArray[np.int16]) -> None:
     payload = encode_indices(indices, PRIOR)
@@ -103,7 +105,7 @@ def test_round_trip_and_length(indices: NDArray[np.int16]) -> None:
     assert 8 * len(payload) <= 1.02 * bits.sum() + 8
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(indices=index_arrays(most_frames=4), data=st.data())
 def test_bits_of_every_point_are_those_of_the_coder(indices: NDArray[np.int16], data: st.DataObject) -> None:
     for stage in range(indices.shape[1]):
@@ -117,7 +119,7 @@ def test_bits_of_every_point_are_those_of_the_coder(indices: NDArray[np.int16], 
         assert every[frame, point] == pytest.approx(own, rel=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(indices=index_arrays(most_frames=4), voice=st.binary(min_size=8, max_size=8))
 def test_a_voice_is_coded_before_the_frames(indices: NDArray[np.int16], voice: bytes) -> None:
     payload = encode_indices(indices, PRIOR, voice)
@@ -187,6 +189,7 @@ def test_noise_is_refused_or_has_one_form() -> None:
     assert refused >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [{"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_NUM_THREADS": "4"},
@@ -202,7 +205,7 @@ def test_threads_and_kinds_of_processor_do_not_matter(variables: dict[str, str])
     )
     paths = os.pathsep.join((str(ROOT), str(ROOT / "formats")))
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HUNG_AFTER_S, check=False,
         env={**os.environ, "PYTHONPATH": paths, **variables},
     )  # fmt: skip
     indices = noise_indices(9, 375, 2)

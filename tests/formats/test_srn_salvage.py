@@ -136,7 +136,7 @@ def test_what_cannot_be_helped_is_refused() -> None:
         salvage_groups(one, TABLES, MODEL_ID)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     wounds=st.lists(
         st.tuples(st.integers(0, len(DATA) - 1), st.integers(0, 40), st.binary(max_size=40)), min_size=1, max_size=4

@@ -21,6 +21,7 @@ RUNS = {
 """A few seconds; `make fuzz` goes on for ten million."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_is_found_in_a_short_run(name: str, tmp_path: Path) -> None:
     figures = fuzz(name, tmp_path, [f"-runs={RUNS[name]}", "-seed=1"])
@@ -49,6 +50,7 @@ def test_a_reader_that_overlooks_parity_would_be_found(monkeypatch: pytest.Monke
     assert found > 25
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_finding(tmp_path: Path) -> None:
     code = (
         "import siren_format.layout as layout\n"

@@ -12,6 +12,8 @@ from siren_cli.model.layers import FrameStack
 from siren_cli.training.compiled import compile_stacks, uncompiled
 from tests.training.test_options import few
 
+pytestmark = pytest.mark.slow
+
 
 def test_compiled_stacks_give_the_same_and_learn_the_same() -> None:
     torch.manual_seed(0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.training.config import run_config, stage_config
+from siren_cli.training.config import STAGES, run_config, stage_config
 from siren_cli.training.settings import presets, read_config, settings_of_run
 from siren_cli.weights import find_model
 
@@ -30,6 +31,8 @@ def test_the_presets_are_those_that_the_command_names(capsys: pytest.CaptureFixt
     assert all(name in said for name in presets())
     named = {"siren-v1", "fsq", "tiny", "distilhubert", "hifigan", "ljspeech", "multispeaker", "finetune"}
     assert named == set(presets())
+    stages = said[said.index("Stages: ") : said.index("Several GPUs")]
+    assert re.findall(r"(\w+) \(", stages) == list(STAGES)
 
 
 @pytest.mark.parametrize("name", presets())

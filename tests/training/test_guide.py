@@ -20,6 +20,8 @@ from siren_cli.training.settings import settings_of_run
 from siren_cli.training.start import assemble
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 Trained = tuple[Path, list[str]]
 
 

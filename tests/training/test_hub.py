@@ -14,7 +14,10 @@ import pyarrow.parquet
 import pytest
 
 from siren_cli.errors import ExitStatus
+from tests.conftest import HUNG_AFTER_S
 from tests.training.stand_in_hub import stand_in_hub
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
@@ -45,7 +48,7 @@ def prepare(hub: str, source: str, folder: Path) -> subprocess.CompletedProcess[
     }  # fmt: skip
     command = [sys.executable, "-m", "siren_cli", "train", "--stage", "prepare", "--data", source,
                "--out", str(folder / "run")]  # fmt: skip
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HUNG_AFTER_S, check=False)
 
 
 def test_a_data_set_is_streamed_from_the_hub(hub: str, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from siren_cli.training.vocoder_stage import JointStage
 from siren_format.voice import voice_codes
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:

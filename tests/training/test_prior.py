@@ -18,6 +18,8 @@ from siren_format.prior_voice import voice_bits
 from siren_format.tables import cross_entropy_bits
 from siren_format.voice import coarse_level_db, voice_to_bytes
 
+pytestmark = pytest.mark.slow
+
 SMALL = PriorSize(width=24, block_width=24, head_width=16, dilations=(1, 2, 4))
 STAGES = (1, 2)
 VOICES = fit_voice(np.empty((0, 28), np.int64))

@@ -14,7 +14,10 @@ import torch
 from siren_cli.training.checkpoint import load_checkpoint
 from siren_cli.training.data import Cache, Crops
 from siren_cli.training.pipeline import Order, train
+from tests.conftest import HUNG_AFTER_S
 from tests.training.conftest import FEW, said_nothing
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLAIN = ("perturb=0.0", "other_speakers=0.0", "voice_absent=0.0", "stage_dropout=0.0", "bf16=False", "batch=4",
@@ -35,7 +38,7 @@ def test_two_processes_equal_one(trained: tuple[Path, list[str]], tmp_path: Path
     words = "--dynamo_backend no -m siren_cli train --config tiny --stage factorizer --device cpu"
     command = [sys.executable, *launch.split(), *words.split(), "--out", str(two), "--cache", str(cache)]
     command += [word for text in settings for word in ("--set", text)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HUNG_AFTER_S, check=False)
     assert result.returncode == 0, result.stderr
     expected, found = (load_checkpoint(run / "factorizer.safetensors")[0] for run in (one, two))
     for name, tensor in expected["trained"].items():

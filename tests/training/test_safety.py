@@ -23,6 +23,8 @@ from siren_cli.training.loop import TrainingInterrupted
 from siren_cli.training.pipeline import Order, train
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 Trained = tuple[Path, list[str]]
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -29,6 +29,8 @@ from siren_cli.training.start import adopt, assemble, first_model, semantic_mode
 from siren_cli.weights import read_networks
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (*FEW, "model.codebook_width=20", "model.voice_fine=4", "model.voice_tone=True", "voice_rate_weight=0.01")
 
 

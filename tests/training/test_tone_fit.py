@@ -22,6 +22,8 @@ from siren_cli.weights import find_model
 from siren_format.voice import voice_codes, voice_digits
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 TONE = ("model.voice_fine=8", "model.timbre=True", "model.voice_tone=True")
 
 

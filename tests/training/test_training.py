@@ -20,6 +20,8 @@ from siren_cli.training.pipeline import Order, train
 from siren_cli.weights import read_prior
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 
 def test_broken_recordings_are_named_and_left_out(trained: tuple[Path, list[str]]) -> None:
     run, said = trained

@@ -16,6 +16,8 @@ from siren_cli.training.voice_levels import _merged, with_levels_used
 from siren_format.voice import digits_to_numbers, voice_codes
 from tests.training.conftest import FEW, said_nothing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("most", [2, 7])
 @pytest.mark.parametrize("seed", range(6))
