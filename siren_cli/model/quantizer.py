@@ -1,8 +1,9 @@
-"""latents ⇄ indices: residual finite scalar quantisation (FSQ, Mentzer et al. 2023).
+"""latents ⇄ indices: what is coded is the point of the FSQ lattice whose place among the latents is nearest.
 
-A stage projects the latent to as many numbers as FSQ has dimensions, bounds each to its number of levels, rounds,
-and projects back to the latent's width; the next stage codes what is left over, with projections of its own. The
-map from digits to an index, d0 + 8 d1 + 40 d2 + 200 d3, is the format's (formats/SRN1.md).
+Four numbers read off a latent are too few for what is said in 160 ms, however finely they are rounded (weights/LOG.md,
+fourteenth session). Here each of the 1000 points of a stage's FSQ lattice has a place in the whole space of latents,
+and compressing, rounding and expanding (multidimensional companding, Gersho 1979) are one look-up: multi-stage vector
+quantisation (Juang & Gray 1982) with FSQ's digits, format and prior.
 """
 
 from __future__ import annotations
@@ -15,134 +16,115 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
+from siren_cli.model.quantizer import POINTS, FiniteScalar, on_lattice
 
-POINTS = math.prod(FSQ_LEVELS)
-"""Of a stage's lattice."""
+_NEARNESS = 3.0
+"""Squared steps of `digit_distances` in one of `point_distances`: places lie nearer to each other than levels, and what
+bits are weighed against would hardly count (weights/LOG.md, fifteenth session; nineteenth for how much).
+"""
 
 
-class FiniteScalar(nn.Module):
-    """Rounds every dimension to one of its levels, with the gradient passed straight through.
+class ResidualCodebooks(nn.Module):
+    """Latents [B, F, K] ⇄ indices [B, F, Q]; quantised, they are D wide.
 
-    For L levels, dimension i is bounded to (-L/2, L/2) by a hyperbolic tangent (shifted by half a step for even
-    L) and rounded to the integers floor(-(L-1)/2) ... floor((L-1)/2); codes are these divided by floor(L/2), and
-    digits are these counted from 0.
+    A stage codes what the stages before left over of the latents. It takes the point that minimises
+
+        Σ (weight · (latent - place))² + price,
+
+    the price of a point being what its frequency costs (entropy-constrained vector quantisation, Chou, Lookabaugh &
+    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.codebook_fit`), not trained.
+
+    Args:
+        numbers: K.
+        width: D.
+        stages: Q.
     """
 
-    levels: Tensor
-    span: Tensor
-    offset: Tensor
-    shift: Tensor
-
-    def __init__(self, levels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.register_buffer("levels", torch.tensor(levels, device="cpu"), persistent=False)
-        span = [(level - 1) * (1 - 1e-3) / 2 for level in levels]
-        offset = [0.5 if level % 2 == 0 else 0.0 for level in levels]
-        shift = [math.atanh(o / s) for o, s in zip(offset, span, strict=True)]
-        self.register_buffer("span", torch.tensor(span, device="cpu"), persistent=False)
-        self.register_buffer("offset", torch.tensor(offset, device="cpu"), persistent=False)
-        self.register_buffer("shift", torch.tensor(shift, device="cpu"), persistent=False)
-
-    def forward(self, x: Tensor, *, rounded: bool = True) -> Tensor:
-        """Quantises [..., d] to codes [..., d] in [-1, 1]; bounds them only if not `rounded`."""
-        bounded = torch.tanh(x.float() + self.shift) * self.span - self.offset
-        if rounded:
-            bounded = bounded + (bounded.round() - bounded).detach()
-        return bounded / (self.levels // 2)
-
-    def codes_to_digits(self, codes: Tensor) -> Tensor:
-        """Codes [..., d] → digits [..., d], integers from 0 to L - 1."""
-        return (codes * (self.levels // 2)).round().long() + self.levels // 2
-
-    def digits_to_codes(self, digits: Tensor) -> Tensor:
-        """The inverse of `codes_to_digits`."""
-        half = self.levels // 2
-        return (digits - half).float() / half
-
-
-class ResidualFSQ(nn.Module):
-    """Latents [B, F, D] ⇄ indices [B, F, Q].
-
-    Every stage has its own projections D → 4 → D and codes what the stages before left over in the wide space, so
-    no stage needs rescaling by hand and the first works alone.
-    """
-
+    places: Tensor
+    prices: Tensor
+    weights: Tensor
+    steps: Tensor
     radix: Tensor
 
-    def __init__(self, width: int, stages: int) -> None:
+    def __init__(self, numbers: int, width: int, stages: int) -> None:
         super().__init__()
         self.fsq = FiniteScalar(FSQ_LEVELS)
-        self.norm = nn.LayerNorm(width)
-        self.narrow = nn.ModuleList(nn.Linear(width, len(FSQ_LEVELS)) for _ in range(stages))
-        self.widen = nn.ModuleList(nn.Linear(len(FSQ_LEVELS), width) for _ in range(stages))
+        self.register_buffer("places", torch.randn(stages, POINTS, numbers, device="cpu"))
+        self.register_buffer("prices", torch.zeros(stages, POINTS))
+        self.register_buffer("weights", torch.ones(stages, numbers))
+        self.register_buffer("steps", torch.ones(stages))
+        self.widen = nn.Linear(numbers, width)
         radix = [math.prod(FSQ_LEVELS[:i]) for i in range(len(FSQ_LEVELS))]
         self.register_buffer("radix", torch.tensor(radix, device="cpu"), persistent=False)
 
     def forward(self, latents: Tensor, stage_counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Quantises for training.
-
-        Args:
-            latents: [B, F, D].
-            stage_counts: Stages to use per item [B], for stage dropout.
-
-        Returns:
-            Quantised latents [B, F, D], and digits [B, F, Q, 4] of all stages.
-        """
+        """Quantises for training: as `ResidualFSQ.forward` does."""
         quantised, codes = self.latents_to_codes(latents, stage_counts)
-        return quantised, self.fsq.codes_to_digits(codes.detach())
+        return quantised, self.fsq.codes_to_digits(codes)
 
     def latents_to_codes(self, latents: Tensor, stage_counts: Tensor, *, rounded: bool = True) -> tuple[Tensor, Tensor]:
-        """Like `forward`, but with the codes [B, F, Q, 4], which carry a gradient, and perhaps not `rounded`."""
-        residual = self.first_left(latents)
-        quantised = torch.zeros_like(residual)
+        """Like `forward`, but with the codes [B, F, Q, 4], and perhaps not `rounded`.
+
+        The quantised latents carry the gradient of the latents, straight through the choice; the codes carry none.
+        """
+        latents = latents.float()
+        said = torch.zeros_like(latents)
         codes = []
-        for stage in range(len(self.narrow)):
-            codes.append(self.fsq(self.narrow[stage](residual), rounded=rounded))
-            part = self.widen[stage](codes[-1]).float() * (stage_counts > stage)[:, None, None]
-            quantised = quantised + part
-            residual = residual - part
-        return quantised, torch.stack(codes, dim=2)
+        for stage in range(len(self.places)):
+            points = self.nearest((latents - said).detach(), stage)
+            codes.append(self.fsq.digits_to_codes(points[..., None] // self.radix % self.fsq.levels))
+            said = said + self.said(points, stage) * (stage_counts > stage)[:, None, None]
+        through = said + (latents - latents.detach()) if rounded else latents
+        return self.widen(through).float(), torch.stack(codes, dim=2)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether places are of any latents at all; new ones are random."""
+        return bool((self.weights != 1).any())
+
+    def distances(self, left: Tensor, stage: int) -> Tensor:
+        """How far the points of a stage [..., 1000] are from what is left to say [..., K], prices included.
+
+        What is the same for all points is left out.
+        """
+        with torch.autocast(left.device.type, enabled=False):
+            weights = self.weights[stage].float()
+            places = self.places[stage].float() * weights
+            priced: Tensor = places.square().sum(-1) + self.prices[stage].float()
+            return priced - 2 * (left.float() * weights) @ places.T
 
     def first_left(self, latents: Tensor) -> Tensor:
-        """What the first stage has to say of latents [..., D]."""
-        left: Tensor = self.norm(latents).float()
-        return left
+        """What the first stage has to say of latents [..., K]: all of them."""
+        return latents.float()
 
     def point_distances(self, left: Tensor, stage: int) -> Tensor:
-        """Distances [..., 1000] of a stage's points from what is left to say [..., D], in squared steps of a level."""
-        half = self.fsq.levels // 2
-        positions = self.fsq(self.narrow[stage](left), rounded=False) * half + half
-        points = torch.arange(POINTS, device=positions.device)
-        apart: Tensor = (positions[..., None, :] - points[:, None] // self.radix % self.fsq.levels).square().sum(-1)
-        return apart
+        """Distances [..., 1000] of a stage's points from what is left to say [..., K], without prices, in steps."""
+        own = (left.float() * self.weights[stage].float()).square().sum(-1, keepdim=True)
+        distances: Tensor = (self.distances(left, stage) - self.prices[stage].float() + own) / self.steps[stage].float()
+        return distances
 
     def digit_distances(self, left: Tensor, stage: int) -> NDArray[np.float64]:
-        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [D]."""
-        return on_lattice(self.point_distances(left, stage))
+        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [K]."""
+        return on_lattice(self.distances(left, stage) / (self.steps[stage].float() / _NEARNESS))
 
     def nearest(self, left: Tensor, stage: int) -> Tensor:
-        """Indices [...] of what a stage takes for what is left to say [..., D]."""
-        digits = self.fsq.codes_to_digits(self.fsq(self.narrow[stage](left)))
-        indices: Tensor = (digits * self.radix).sum(-1)
-        return indices
+        """Indices [...] of what a stage takes for what is left to say [..., K]."""
+        return self.distances(left, stage).argmin(-1)
 
     def said(self, indices: Tensor, stage: int) -> Tensor:
-        """What a stage's indices [...] say, [..., D]."""
-        codes = self.fsq.digits_to_codes(indices[..., None] // self.radix % self.fsq.levels)
-        part: Tensor = self.widen[stage](codes).float()
-        return part
+        """What a stage's indices [...] say of the latents, [..., K]."""
+        return self.places[stage].float()[indices]
 
     def latents_to_indices(self, latents: Tensor, stages: int) -> Tensor:
-        """Latents [B, F, D] → indices [B, F, stages], integers 0..999."""
-        counts = torch.full((len(latents),), stages, device=latents.device)
-        _, codes = self.latents_to_codes(latents, counts)
-        return (self.fsq.codes_to_digits(codes) * self.radix).sum(-1)[..., :stages]
+        """Latents [B, F, K] → indices [B, F, stages], integers 0..999."""
+        left, found = self.first_left(latents), []
+        for stage in range(stages):
+            found.append(self.nearest(left, stage))
+            left = left - self.said(found[-1], stage)
+        return torch.stack(found, dim=-1)
 
     def indices_to_latents(self, indices: Tensor) -> Tensor:
         """Indices [B, F, Q] → quantised latents [B, F, D]; Q may be less than the number of stages."""
-        return torch.stack([self.said(indices[..., stage], stage) for stage in range(indices.shape[-1])]).sum(0)
-
-
-def on_lattice(values: Tensor) -> NDArray[np.float64]:
-    """Values of a stage's points [1000], in the order of indices → [8, 5, 5, 5], a dimension for each digit."""
-    return values.double().cpu().numpy().reshape(FSQ_LEVELS[::-1]).transpose()
+        said = [self.said(indices[..., stage], stage) for stage in range(indices.shape[-1])]
+        quantised: Tensor = self.widen(torch.stack(said).sum(0))
+        return quantised
