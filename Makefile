@@ -49,34 +49,34 @@ types: $(DEV_READY) ## Check types
 	$(BIN)/mypy
 
 bench: $(DEV_READY) ## Measure speed and start-up beside other codecs (ARGS="--json" for machines)
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.tools.bench $(ARGS)
 
 seams: $(DEV_READY) ## Measure what a boundary of groups does to the sound, beside a shift of the frames
-	$(BIN)/python -m tests.bench.seams $(ARGS)
+	$(BIN)/python -m tests.tools.bench.seams $(ARGS)
 
 endurance: $(DEV_READY) ## Measure memory and speed of three hours beside ten minutes; takes ten minutes
-	$(BIN)/python -m tests.bench.endurance $(ARGS)
+	$(BIN)/python -m tests.tools.bench.endurance $(ARGS)
 
 limits: $(DEV_READY) ## Measure what the largest and the most deceitful files cost before they are refused
-	$(BIN)/python -m tests.bench.limits $(ARGS)
+	$(BIN)/python -m tests.tools.bench.limits $(ARGS)
 
 bench-train: $(DEV_READY) ## Measure how fast each stage of training goes, and where its time goes
-	$(BIN)/python -m tests.bench.training $(ARGS)
+	$(BIN)/python -m tests.tools.bench.training $(ARGS)
 
 bench-batch: $(DEV_READY) ## Measure many files at once beside a shell loop, and how fast trees are looked through
-	$(BIN)/python -m tests.bench.batch $(ARGS)
+	$(BIN)/python -m tests.tools.bench.batch $(ARGS)
 
 crash: $(DEV_READY) ## Kill batches at random, fill a disk, and report what was left (ARGS="--kills 200")
-	$(BIN)/python -m tests.crash $(ARGS)
+	$(BIN)/python -m tests.tools.crash $(ARGS)
 
 fuzz: $(DEV_READY) ## Fuzz the format's readers up to ten million executions; goes on where it left off, in cache/fuzz
-	$(BIN)/python -m tests.fuzz $(ARGS)
+	$(BIN)/python -m tests.tools.fuzz $(ARGS)
 
 bench-coding: $(DEV_READY) ## Compare the coders of the indices: rate, silence, time (DATA, ARGS="--audio DIR --cache RUN/cache")
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench.coding $(DATA) $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.tools.bench.coding $(DATA) $(ARGS)
 
 determinism: $(DEV_READY) ## Code golden material with other threads, processors, NumPys and Pythons (pip fetches them)
-	$(BIN)/python -m tests.determinism $(ARGS)
+	$(BIN)/python -m tests.tools.determinism $(ARGS)
 
 eval: $(DEV_READY) ## Measure SIREN beside other codecs (DATA=DIR or manifest.jsonl, ARGS="--limit 8"); leaves eval/
 	@mkdir -p eval
@@ -93,19 +93,19 @@ eval-voices: $(DEV_READY) ## Measure voices: conversion, averaging, anonymity (D
 	$(BIN)/siren eval $(DATA) --voices --cache cache/eval --json eval/voices.json --force $(ARGS)
 
 readme-voices: $(DEV_READY) ## Paste the figures of the last make eval-voices into README.md, and record them
-	$(BIN)/python -m siren_cli.evaluation.readme eval/voices.json
+	$(BIN)/python -m siren_cli.evaluation.report.readme eval/voices.json
 
 readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
-	$(BIN)/python -m siren_cli.evaluation.readme eval/evaluation.json
+	$(BIN)/python -m siren_cli.evaluation.report.readme eval/evaluation.json
 
 recogniser: $(DEV_READY) ## Train the phone recogniser anew (CACHE=what siren train prepared), ten minutes
-	$(BIN)/python -m siren_cli.evaluation.recogniser_training $(CACHE) weights/siren_weights/recogniser.safetensors
+	$(BIN)/python -m siren_cli.evaluation.metrics.recogniser_training $(CACHE) weights/siren_weights/recogniser.safetensors
 
 voices: $(DEV_READY) ## Make the packaged voices anew, after new weights (DATA=LibriSpeech, or a manifest of it)
-	$(BIN)/python -m siren_cli.training.packaged_voices $(DATA)
+	$(BIN)/python -m siren_cli.training.tools.packaged_voices $(DATA)
 
 spectrograms: $(DEV_READY) ## Draw the model card's pictures anew, after new weights
-	$(BIN)/python -m tests.bench.spectrograms
+	$(BIN)/python -m tests.tools.bench.spectrograms
 
 vectors: $(DEV_READY) ## Write formats/vectors anew (the tests compare them with the committed ones)
 	$(BIN)/python -m tests.formats.make_vectors

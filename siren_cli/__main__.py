@@ -54,7 +54,7 @@ def _run(arguments: list[str]) -> int:
 
     import signal
 
-    from siren_cli.main import run_command_line
+    from siren_cli.commands.app import run_command_line
 
     signal.signal(signal.SIGTERM, _interrupt)
     return run_command_line(arguments)
@@ -85,7 +85,7 @@ def _fail_unforeseen(error: Exception) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    from siren_cli.console import error
+    from siren_cli.terminal.console import error
 
     if os.environ.get(_DEBUG_VARIABLE) == "1":
         import traceback

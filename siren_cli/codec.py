@@ -19,19 +19,20 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from siren_cli.chunks import CHUNK_FRAMES, Chunk, Chunking
-from siren_cli.coded import Coded
+from siren_cli.audio.level import NOMINAL_LEVEL_DB, gain_to, speech_level_db
+from siren_cli.audio.resampling import mono_16_khz
+from siren_cli.coded import Coded, Heard
 from siren_cli.config import DEFAULT_EFFORT, FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import UsageError
-from siren_cli.index_search import IndexSearch
-from siren_cli.intake import mono_16_khz
-from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
-from siren_cli.model.build import SirenModel, build
-from siren_cli.model.hearing import Analyser, Spoken, draw, hear, speak
+from siren_cli.model.siren import SirenModel, build
+from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
-from siren_cli.rate_distortion import RateDistortion, known_prior
-from siren_cli.voice_mix import Heard
-from siren_cli.weights import find_model, read_networks, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_networks, read_prior, read_tables
+from siren_cli.search.analysis_by_synthesis import IndexSearch
+from siren_cli.search.rate_distortion import RateDistortion, known_prior
+from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Chunking
+from siren_cli.streaming.decoder import decode_stream
+from siren_cli.streaming.encoder import encode_stream
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage_groups
@@ -83,7 +84,7 @@ class Codec:
         return self._tables if self._prior is None else self._prior
 
     def thrifty(self, weight: float) -> Codec:
-        """The same model, choosing cheaper indices where they are almost as good (`siren_cli.rate_distortion`).
+        """The same model, choosing cheaper indices where they are almost as good (`siren_cli.search.rate_distortion`).
 
         Args:
             weight: What a bit is worth, 0 (nothing) to 1; in squared steps of a level if there is no search.
@@ -94,7 +95,7 @@ class Codec:
         return self._choosing(self.effort, weight)
 
     def searching(self, effort: int | None = None) -> Codec:
-        """The same model, trying `effort` others, 0 to 100, in place of a frame's indices (`siren_cli.index_search`).
+        """The same model, trying `effort` others, 0 to 100, in place of a frame's indices (`siren_cli.search`).
 
         If it is not given, as many as `siren encode` tries (`DEFAULT_EFFORT`), or none if the model has no guide.
 
@@ -132,7 +133,7 @@ class Codec:
         return StreamReader(self.model_id, self._tables, self._prior)
 
     def salvage(self, data: bytes) -> Salvage:
-        """What is left of a damaged file; `siren_cli.salvaging.speak_salvage` turns it into sound.
+        """What is left of a damaged file; `siren_cli.streaming.salvage.speak_salvage` turns it into sound.
 
         Args:
             data: The bytes.
@@ -181,9 +182,7 @@ class Codec:
         self, blocks: Iterable[ArrayLike], sample_rate_hz: int, *, stages: int = 1, level_db: float | None = None,
         has_voice: bool = True, voice_id: bytes | None = None,
     ) -> Iterator[bytes]:  # fmt: skip
-        """Encodes a recording of any length in little memory: see `siren_cli.streaming.encode_stream`."""
-        from siren_cli.streaming import encode_stream  # which knows this class
-
+        """Encodes a recording of any length in little memory: see `siren_cli.streaming.encoder.encode_stream`."""
         return encode_stream(
             self, blocks, sample_rate_hz, stages=stages, level_db=level_db, has_voice=has_voice, voice_id=voice_id
         )
@@ -240,9 +239,7 @@ class Codec:
     def decode_stream(
         self, pieces: Iterable[bytes], *, spoken_by: Callable[[Coded], Coded] | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """Decodes a file of any length in little memory: see `siren_cli.streaming.decode_stream`."""
-        from siren_cli.streaming import decode_stream  # which knows this class
-
+        """Decodes a file of any length in little memory: see `siren_cli.streaming.decoder.decode_stream`."""
         return decode_stream(self, pieces, spoken_by=spoken_by)
 
     @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -72,3 +73,17 @@ class Coded:
         if voice is not None and self.voice is not None:
             voice = voice_to_bytes(voice_level_db(self.voice), voice_digits(voice))
         return replace(self, voice=voice, voice_id=None)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one recording says of a speaker.
+
+    `codes` are not rounded, `level_db` is in dBFS, `samples` how many it rests on at 16 kHz; `digits` are what a file
+    of this recording alone carries, for which some levels may stand for others.
+    """
+
+    codes: Sequence[float]
+    level_db: float
+    samples: int
+    digits: Sequence[int]

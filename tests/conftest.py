@@ -11,8 +11,8 @@ import pytest
 
 from siren_cli.codec import Codec, load_codec
 from siren_cli.config import ModelConfig
-from siren_cli.model.build import build, weights_of
-from siren_cli.weights import save_model
+from siren_cli.model.siren import build, weights_of
+from siren_cli.registry.weights import save_model
 from siren_format import fit_tables
 
 ROOT = Path(__file__).resolve().parent.parent

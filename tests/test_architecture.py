@@ -6,18 +6,21 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import HUNG_AFTER_S
-from tests.layering import RULES, modules, packages, rule_for, violations
+from tests.layering import RULES, imports, modules, packages, rule_for, violations
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = modules(ROOT)
 PACKAGES = packages(ROOT)
 LARGEST_FILE_LINES = 350
-TALKERS = {"siren_cli.console", "siren_cli.files", "siren_cli.__main__"}
+MOST_MODULES, MOST_TOP_MODULES = 15, 8
+TALKERS = {"siren_cli.terminal.console", "siren_cli.terminal.progress", "siren_cli.files.streams", "siren_cli.__main__"}
 """Modules that may touch standard output: text, bytes, and letting go of it at the end."""
 
 
@@ -41,7 +44,7 @@ def test_every_rule_governs_a_module(rule: object) -> None:
         ("siren_format.entropy", "import torch.nn"),
         ("siren_format.stream", "from siren_cli.config import FSQ_LEVELS"),
         ("siren_cli.config", "import numpy as np"),
-        ("siren_cli.audio", "import torch"),
+        ("siren_cli.audio.reading", "import torch"),
         ("siren_cli.model.features", "import transformers"),
         ("siren_cli.model.features", "from siren_format.header import Header"),
         ("siren_cli.model.features", "import urllib.request"),
@@ -98,6 +101,32 @@ def test_files_stay_small(module: str) -> None:
     assert lines <= LARGEST_FILE_LINES
 
 
+def rooms() -> dict[str, set[str]]:
+    """The folders and modules of `siren_cli`, and which of the others each imports, inside of functions too."""
+    found: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        top, _, below = module.partition(".")
+        if top != "siren_cli" or not below:
+            continue
+        room = below.split(".")[0]
+        names = {found.name for found in imports(path.read_text(encoding="utf-8"), module, PACKAGES)}
+        others = {name.split(".")[1] for name in names if name.startswith("siren_cli.")}
+        found.setdefault(room, set()).update(others - {room, "__version__", "load"})
+    return found
+
+
+def test_rooms_form_no_circle() -> None:
+    assert len(list(TopologicalSorter(rooms()).static_order())) >= len(rooms())
+
+
+def test_folders_stay_small() -> None:
+    modules_in = Counter(path.parent for path in MODULES.values() if path.name != "__init__.py")
+    top = modules_in.pop(ROOT / "siren_cli")
+    program = {folder: count for folder, count in modules_in.items() if ROOT / "siren_cli" in folder.parents}
+    assert top <= MOST_TOP_MODULES
+    assert {folder: count for folder, count in program.items() if count > MOST_MODULES} == {}
+
+
 def run_python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter that finds the packages as the tests do."""
     paths = os.pathsep.join(str(ROOT / folder) for folder in (".", "formats", "weights"))
@@ -121,8 +150,8 @@ HEAVY = ("torch", "torchaudio", "transformers", "scipy", "constriction", "soundf
         "siren_cli",
         "siren_cli.errors",
         "siren_cli.config",
-        "siren_cli.main",
-        "siren_cli.weights",
+        "siren_cli.commands.app",
+        "siren_cli.registry.weights",
         "siren_weights",
         "siren_cli.commands.encode",
         "siren_cli.commands.decode",

@@ -12,12 +12,12 @@ import torch
 from safetensors.numpy import load_file
 
 import siren_cli
-from siren_cli.chunks import Chunking, Cutter
+from siren_cli.audio.level import speech_level_db
 from siren_cli.codec import Codec
 from siren_cli.config import FRAME_SAMPLES, ModelConfig
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError
-from siren_cli.loudness import speech_level_db
-from siren_cli.weights import find_model, save_model
+from siren_cli.registry.weights import find_model, save_model
+from siren_cli.streaming.chunking import Chunking, Cutter
 from siren_format.errors import OtherModel
 from siren_format.layout import parse_layout
 from siren_format.limits import Coder

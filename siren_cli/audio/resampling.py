@@ -1,13 +1,18 @@
-"""Samples of any shape and rate, at once or block by block, to mono at 16 kHz."""
+"""Samples of any shape and rate to mono at 16 kHz, and to any other rate; whole or block by block."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
-from siren_cli.audio import MAX_DURATION_S, Resampler, mix_down, resample
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import AudioEmpty, AudioInvalid
+
+MAX_DURATION_S = 20_000 * 60
+"""What the format can say in one file: 20,000 groups of 60 s."""
 
 
 def mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
@@ -80,3 +85,121 @@ class Intake:
         if self.sample_count > MAX_DURATION_S * SAMPLE_RATE_HZ:
             raise AudioInvalid(f"longer than the {MAX_DURATION_S} s that a file can hold; split the recording")
         return wav
+
+
+def mix_down(wav: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels.
+
+    Args:
+        wav: Samples [T] or [T, C].
+
+    Returns:
+        Samples [T].
+    """
+    if wav.ndim == 1:
+        return wav
+    if wav.shape[1] == 1:
+        return wav[:, 0]
+    mean: NDArray[np.float32] = wav.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return mean
+
+
+def resampled_count(sample_count: int, from_hz: int, to_hz: int) -> int:
+    """How many samples the same duration has at another rate.
+
+    Args:
+        sample_count: Samples at `from_hz`.
+        from_hz: Rate the samples have, Hz.
+        to_hz: Rate they are to have, Hz.
+
+    Returns:
+        The nearest whole number, at least 1.
+    """
+    return max(1, (2 * sample_count * to_hz + from_hz) // (2 * from_hz))
+
+
+class Resampler:
+    """Brings a recording that arrives piece by piece to another rate (soxr, high quality), of the same duration.
+
+    How it is cut into pieces makes no difference.
+
+    Args:
+        from_hz: Rate it has, Hz.
+        to_hz: Rate it is to have, Hz.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._from_hz, self._to_hz = from_hz, to_hz
+        self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, "float32", "HQ")
+        self._taken = self._given = 0
+
+    def push(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Takes samples [T], gives those [T'] that are certain.
+
+        Raises:
+            AudioInvalid: If the samples are so large that the filter overflows.
+        """
+        self._taken += len(wav)
+        if self._stream is None or not len(wav):
+            return wav
+        found = _require_no_overflow(self._stream.resample_chunk(np.ascontiguousarray(wav, np.float32)))
+        self._given += len(found)
+        return found
+
+    def finish(self) -> NDArray[np.float32]:
+        """Gives the rest [T'], so that `resampled_count` samples come out in all, none if none were taken.
+
+        Raises:
+            AudioInvalid: If the samples are so large that the filter overflows.
+        """
+        if self._stream is None or not self._taken:
+            return np.zeros(0, np.float32)
+        wanted = resampled_count(self._taken, self._from_hz, self._to_hz) - self._given
+        found = _require_no_overflow(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))[:wanted]
+        return np.pad(found, (0, wanted - len(found)))
+
+
+def resample(wav: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
+    """Brings samples to another rate, as `Resampler` does.
+
+    Args:
+        wav: Samples [T], full scale at 1.
+        from_hz: Rate they have, Hz.
+        to_hz: Rate they are to have, Hz.
+
+    Returns:
+        `resampled_count(T, from_hz, to_hz)` samples.
+
+    Raises:
+        AudioInvalid: If the samples are so large that the filter overflows.
+    """
+    if from_hz == to_hz:
+        return wav
+    resampler = Resampler(from_hz, to_hz)
+    return np.concatenate([resampler.push(wav), resampler.finish()])
+
+
+def _require_no_overflow(wav: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(wav).all():
+        raise AudioInvalid("the samples overflow when resampled, expected about -1..1; scale them down")
+    return wav
+
+
+def resampled(pieces: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Brings a recording that arrives piece by piece to another rate, as `resample` does.
+
+    Args:
+        pieces: Samples [T].
+        from_hz: Rate they have, Hz.
+        to_hz: Rate they are to have, Hz.
+
+    Yields:
+        Samples [T] at the other rate.
+
+    Raises:
+        AudioInvalid: If the samples are so large that the filter overflows.
+    """
+    resampler = Resampler(from_hz, to_hz)
+    for piece in pieces:
+        yield resampler.push(piece)
+    yield resampler.finish()

@@ -1,4 +1,4 @@
-"""Where samples come from: a file that soundfile reads, or bare samples. `siren_cli.audio` is the way in."""
+"""Sources of samples: files that soundfile reads, and bare samples. `siren_cli.audio.reading` opens them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from siren_cli.audio.pcm import RawAudio, bytes_to_samples
+from siren_cli.audio.wav_header import read_wav_header
 from siren_cli.errors import AudioEmpty, AudioUnreadable
-from siren_cli.files import STREAM, is_file_from_its_start, open_input, read_some, reason_of
-from siren_cli.pcm import RawAudio, bytes_to_samples
-from siren_cli.wav_stream import read_wav_header
+from siren_cli.files.streams import STREAM, is_file_from_its_start, open_input, read_some, reason_of
 
 _BLOCK_FRAMES = 2**17
 _PIPE_BYTES = 2**16

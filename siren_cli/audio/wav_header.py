@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from siren_cli.pcm import FORMATS, RawAudio
+from siren_cli.audio.pcm import FORMATS, RawAudio
 
 HEADER_BYTES = 44
 
@@ -66,7 +66,7 @@ def read_wav_header(read: Callable[[int], bytes]) -> WavStream | None:
         read: Gives that many of the next bytes, fewer only at the end.
 
     Returns:
-        What it says; None if this is no WAV header, or one of samples that `siren_cli.pcm` does not know.
+        What it says; None if this is no WAV header, or one of samples that `siren_cli.audio.pcm` does not know.
     """
     riff = read(12)
     if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":

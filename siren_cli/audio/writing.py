@@ -1,17 +1,24 @@
-"""Where samples go: WAV, bare samples, or a file that soundfile writes. The way in is `siren_cli.audio`."""
+"""Samples to audio files: WAV, FLAC, Ogg Vorbis or bare samples, to files and pipes."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from siren_cli.errors import OutputUnwritable
-from siren_cli.files import Output
-from siren_cli.pcm import S16LE, PcmFormat, samples_to_bytes
-from siren_cli.wav_stream import HEADER_BYTES, MAX_DATA_BYTES, wav_header
+from siren_cli.audio.pcm import S16LE, PcmFormat, samples_to_bytes
+from siren_cli.audio.wav_header import HEADER_BYTES, MAX_DATA_BYTES, wav_header
+from siren_cli.errors import OutputUnwritable, UsageError
+from siren_cli.files.streams import STREAM, Output, require_writable
+
+DEFAULT_SUFFIX = ".wav"
+
+_FORMAT_OF_SUFFIX = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 
 _BLOCK_SAMPLES = 2**18
 
@@ -165,3 +172,89 @@ class _Sink:
     def require_success(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def write_audio(destination: str, wav: NDArray[np.float32], sample_rate_hz: int, *, force: bool = False) -> None:
+    """Writes a mono recording as a whole or not at all; the suffix names the format, WAV on standard output.
+
+    Args:
+        destination: Path that ends in `.wav`, `.flac` or `.ogg`, or `-` for standard output.
+        wav: Samples [T], clipped to -1..1.
+        sample_rate_hz: Their rate, Hz.
+        force: Whether an existing file may be replaced.
+
+    Raises:
+        UsageError: If the suffix names no format that can be written, or standard output is a terminal.
+        OutputExists: If the file exists and `force` is false.
+        OutputUnwritable: If the file cannot be written or its format cannot hold the samples.
+    """
+    with open_audio_output(destination, sample_rate_hz, len(wav), force=force) as output:
+        output.write(wav)
+
+
+@contextmanager
+def open_audio_output(
+    destination: str,
+    sample_rate_hz: int,
+    sample_count: int | None,
+    *,
+    raw: PcmFormat | None = None,
+    force: bool = False,
+) -> Iterator[AudioWriter]:
+    """Opens a mono recording to be written block by block; see `siren_cli.files.streams.Output` for when it appears.
+
+    Args:
+        destination: Path that ends in `.wav`, `.flac` or `.ogg`, or `-` for standard output.
+        sample_rate_hz: Sample rate.
+        sample_count: Samples that will come; None if that is not known yet.
+        raw: How to write bare samples, without a header, whatever the suffix; None to write a file of its format.
+        force: Whether an existing file may be replaced.
+
+    Yields:
+        The writer.
+
+    Raises:
+        UsageError: If the suffix names no format that can be written, or standard output is a terminal.
+        OutputExists: If the file exists and `force` is false.
+        OutputUnwritable: If the file cannot be written or its format cannot hold the samples.
+    """
+    require_audio_destination(destination, force=force, raw=raw)
+    suffix = DEFAULT_SUFFIX if raw is not None else _suffix_of(destination)
+    with Output(destination, replace=force) as output:
+        if raw is not None:
+            yield PcmWriter(output, raw)
+        elif suffix == DEFAULT_SUFFIX:
+            with WavWriter(output, destination, sample_rate_hz, sample_count) as wav_writer:
+                yield wav_writer
+        else:
+            with SoundFileWriter(output, destination, sample_rate_hz, *_FORMAT_OF_SUFFIX[suffix]) as writer:
+                yield writer
+
+
+def require_audio_destination(
+    destination: str, *, force: bool, source: str = STREAM, raw: PcmFormat | None = None
+) -> None:
+    """Refuses, before any work is done, what `write_audio` would refuse after it.
+
+    Args:
+        destination: Path, or `-`.
+        force: Whether an existing file may be replaced.
+        source: The input, which must not be the output.
+        raw: How bare samples are written, to a file of any suffix; None if none are.
+
+    Raises:
+        UsageError: If the suffix names no format that can be written, the output is the input, or standard
+            output is a terminal.
+        OutputExists: If the output exists and `force` is false.
+        OutputUnwritable: If the output cannot be written.
+    """
+    if raw is None and _suffix_of(destination) not in _FORMAT_OF_SUFFIX:
+        known = ", ".join(_FORMAT_OF_SUFFIX)
+        raise UsageError(f"{destination}: the output's suffix names no known format; give one of {known}")
+    require_writable(destination, force=force, source=source)
+
+
+def _suffix_of(destination: str) -> str:
+    if destination == STREAM or os.path.exists(destination) and not os.path.isfile(destination):
+        return DEFAULT_SUFFIX
+    return os.path.splitext(destination)[1].lower()

@@ -12,8 +12,8 @@ from siren_cli.batch.plan import Task
 from siren_cli.batch.work import PARTLY_LOST, codec_of, voices_of
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import SirenError
-from siren_cli.manifest import model_for
-from siren_cli.srn_file import facts_of, header_facts, read_srn
+from siren_cli.registry.manifest import model_for
+from siren_cli.srn.file import facts_of, header_facts, read_srn
 from siren_format.errors import FormatError, OtherModel
 from siren_format.header import parse_header
 from siren_format.packet_file import MODEL_ID_OFFSET, PACKET_FILE_MAGIC, file_to_packets
@@ -47,7 +47,7 @@ class DecodeWork:
         """
         import soundfile
 
-        from siren_cli.audio import resampled_count
+        from siren_cli.audio.resampling import resampled_count
 
         try:
             found = soundfile.info(task.destination if os.name == "nt" else os.fsencode(task.destination))
@@ -86,8 +86,8 @@ class DecodeWork:
     def _file(
         self, data: bytes, source: str, destination: str, *, force: bool
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
-        from siren_cli.audio import resampled_count
-        from siren_cli.salvaging import loss_facts, speak_salvage
+        from siren_cli.audio.resampling import resampled_count
+        from siren_cli.streaming.salvage import loss_facts, speak_salvage
 
         facts = header_facts(parse_header(data)[0]) if self.ignore_damage else facts_of(data)
         codec = codec_of(model_for(facts["model_id"], self.model), self.device, self.threads)
@@ -109,8 +109,8 @@ class DecodeWork:
     def _packets(
         self, data: bytes, source: str, destination: str, *, force: bool
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
-        from siren_cli.audio import resampled_count
-        from siren_cli.packet_speech import decode_packets, speech_facts
+        from siren_cli.audio.resampling import resampled_count
+        from siren_cli.packets.conceal import decode_packets, speech_facts
 
         model_id, packets = file_to_packets(data)
         codec = codec_of(model_for(model_id.hex(), self.model), self.device, self.threads)
@@ -129,7 +129,7 @@ class DecodeWork:
         return lambda coded: voices.speak(coded, self.voice, source)
 
     def _rate_hz(self, source_rate_hz: int) -> int:
-        from siren_cli.audio import MAX_RATE_HZ, MIN_RATE_HZ
+        from siren_cli.audio.reading import MAX_RATE_HZ, MIN_RATE_HZ
 
         # As in `siren decode`: a header can say what no recording has.
         return min(max(source_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ) if self.rate_hz is None else self.rate_hz
@@ -137,8 +137,8 @@ class DecodeWork:
 
 def _write(destination: str, pieces: Iterable[NDArray[np.float32]], rate_hz: int, wanted: int, *, force: bool) -> int:
     """Writes samples at 16 kHz at another rate, and returns how many that were."""
-    from siren_cli.audio import open_audio_output
-    from siren_cli.streaming import resampled
+    from siren_cli.audio.resampling import resampled
+    from siren_cli.audio.writing import open_audio_output
 
     written = 0
     with open_audio_output(destination, rate_hz, wanted, force=force) as writer:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from siren_cli.batch.plan import Task
 from siren_cli.batch.work import codec_of
 from siren_cli.errors import OutputExists, SirenError
-from siren_cli.files import write_bytes, write_pieces
-from siren_cli.srn_file import facts_of, read_srn
+from siren_cli.files.streams import write_bytes, write_pieces
+from siren_cli.srn.file import facts_of, read_srn
 from siren_format.errors import FormatError
 from siren_format.packet_file import file_to_packets, packets_to_file
 
 if TYPE_CHECKING:
-    from siren_cli.audio import Recording
+    from siren_cli.audio.reading import Recording
     from siren_cli.codec import Codec
 
 
@@ -81,7 +81,7 @@ class EncodeWork:
         Raises:
             SirenError: If it cannot be encoded or written.
         """
-        from siren_cli.audio import open_audio
+        from siren_cli.audio.reading import open_audio
 
         with open_audio(task.source) as recording:
             started_s = perf_counter()
@@ -95,8 +95,8 @@ class EncodeWork:
         return {**facts, **timing}, notes
 
     def _file(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
-        from siren_cli.rate_control import fit_file
-        from siren_cli.streaming import level_db_of
+        from siren_cli.streaming.encoder import level_db_of
+        from siren_cli.streaming.rate_control import fit_file
 
         rate_hz = recording.rate_hz
         if self.max_bytes is not None:
@@ -114,7 +114,7 @@ class EncodeWork:
         return facts_of(write_pieces(destination, coded, force=force))
 
     def _packets(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
-        from siren_cli.packets import encode_packets, packet_facts
+        from siren_cli.packets.packetize import encode_packets, packet_facts
 
         wav, rate_hz = recording.whole(), recording.rate_hz
         packets = encode_packets(

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from siren_cli.batch.work import Outcome
-from siren_cli.console import Rows
+from siren_cli.terminal.console import Rows
 
 
 class Totals:

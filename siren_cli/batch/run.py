@@ -7,23 +7,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from siren_cli.batch.plan import (
-    AUDIO_SUFFIXES,
-    CODED_SUFFIXES,
-    Found,
-    Plan,
-    Task,
-    make_plan,
-    name_of_listed,
-    named,
-    read_list,
-)
+from siren_cli.batch.plan import Plan, Task, make_plan
 from siren_cli.batch.report import Totals, outcome_facts, summary_rows
 from siren_cli.batch.work import Outcome, Work, failure, look_at, make_folder
-from siren_cli.console import BatchDisplay, note, show_json, show_rows
 from siren_cli.errors import ExitStatus, OutputUnwritable, SirenError, UsageError
-from siren_cli.files import STREAM
-from siren_cli.temporary import remove_leftovers
+from siren_cli.files.atomic import remove_leftovers
+from siren_cli.files.finding import AUDIO_SUFFIXES, CODED_SUFFIXES, Found, name_of_listed, named, read_list
+from siren_cli.files.streams import STREAM
+from siren_cli.terminal.console import note, show_json, show_rows
+from siren_cli.terminal.progress import BatchDisplay
 
 _FILE_SUFFIXES = AUDIO_SUFFIXES | CODED_SUFFIXES
 

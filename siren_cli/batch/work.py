@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from siren_cli.batch.plan import Task
 from siren_cli.errors import ExitStatus, OutputExists, OutputUnwritable, SirenError
-from siren_cli.files import reason_of, require_writable
-from siren_cli.srn_file import refusal
+from siren_cli.files.streams import reason_of, require_writable
+from siren_cli.srn.file import refusal
 from siren_format.errors import FormatError
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
-    from siren_cli.voices import Voices
+    from siren_cli.voices.library import Voices
 
 _OLDER = "the output is older than the input and was kept; give --force to renew it"
 
@@ -182,7 +182,7 @@ def codec_of(model: str | None, device: str, threads: int | None) -> Codec:
 @lru_cache(maxsize=4)
 def voices_of(model: str | None, device: str, threads: int | None) -> Voices:
     """The voices that the codec of this process can speak with; those found are kept. Arguments as for `codec_of`."""
-    from siren_cli.voices import voices_for
+    from siren_cli.voices.library import voices_for
 
     return voices_for(codec_of(model, device, threads), model, lambda text: None)
 

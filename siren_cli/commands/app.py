@@ -17,7 +17,7 @@ from siren_cli.commands.trim import trim
 from siren_cli.commands.verify import verify
 from siren_cli.commands.voice import voice_app
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.options import ModelOption
+from siren_cli.terminal.options import ModelOption
 
 _EPILOG = (
     "Exit statuses: 0 done; 1 unexpected error; 2 wrong usage; 3 not a readable .srn file (damaged or "

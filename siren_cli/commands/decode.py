@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from siren_cli.console import note, show_json, show_rows, working
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.options import (
+from siren_cli.terminal.console import note, show_json, show_rows, working
+from siren_cli.terminal.options import (
     Device,
     DeviceOption,
     FilesFromOption,
@@ -25,9 +25,9 @@ from siren_cli.options import (
 )
 
 if TYPE_CHECKING:
+    from siren_cli.audio.pcm import PcmFormat
     from siren_cli.coded import Coded
-    from siren_cli.pcm import PcmFormat
-    from siren_cli.srn_source import SrnSource
+    from siren_cli.srn.source import SrnSource
 
 
 def decode(
@@ -95,13 +95,13 @@ def decode(
     """
     import os
 
-    from siren_cli.batch.plan import CODED_SUFFIXES, holds_coded_files
+    from siren_cli.audio.pcm import parse_pcm
     from siren_cli.batch.run import BatchOptions, is_batch, run_batch
     from siren_cli.errors import SrnUnreadable
-    from siren_cli.files import STREAM
-    from siren_cli.packet_files import is_packets
-    from siren_cli.pcm import parse_pcm
-    from siren_cli.srn_source import open_srn
+    from siren_cli.files.finding import CODED_SUFFIXES, holds_coded_files
+    from siren_cli.files.streams import STREAM
+    from siren_cli.packets.files import is_packets
+    from siren_cli.srn.source import open_srn
 
     batch = BatchOptions(output, files_from, jobs, as_json=as_json, quiet=quiet)
     # One folder is a recording in packets, unless there are .srn or .srp files in it.
@@ -109,7 +109,7 @@ def decode(
     if is_batch(sources or [], batch, resume=resume, folder_is_one=bool(packets)):
         if raw is not None:
             raise UsageError("--raw is about one file, many were given; leave it out or decode them one by one")
-        from siren_cli.batch.decoding import DecodeWork
+        from siren_cli.batch.decode import DecodeWork
 
         rate_hz = None if sample_rate == "source" else _rate_hz(sample_rate, source_rate_hz=0)
         work = DecodeWork(model, device.value, threads, rate_hz, ignore_damage, voice, force=force, resume=resume)
@@ -159,8 +159,8 @@ def _decode_file(
     """Decodes a `.srn` file group by group; tells whether part of it is lost."""
     from time import perf_counter
 
-    from siren_cli.manifest import model_for
-    from siren_cli.srn_file import facts_of, header_facts, refusal, voice_text
+    from siren_cli.registry.manifest import model_for
+    from siren_cli.srn.file import facts_of, header_facts, refusal, voice_text
     from siren_format.errors import FormatError
     from siren_format.header import parse_header
 
@@ -170,17 +170,18 @@ def _decode_file(
     except FormatError as error:
         raise refusal(source, error) from error
 
-    from siren_cli.audio import open_audio_output, require_audio_destination, resampled_count
+    from siren_cli.audio.resampling import resampled_count
+    from siren_cli.audio.writing import open_audio_output, require_audio_destination
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=int(facts["source_rate_hz"]))
     require_audio_destination(destination, force=force, source=source, raw=pcm)
     if facts["voice"] == "none" and voice is None:
         note("the file carries no voice; decoding with the default voice", quiet=quiet)
 
+    from siren_cli.audio.resampling import resampled
     from siren_cli.codec import load_codec
-    from siren_cli.salvaging import loss_facts, loss_rows, speak_salvage
-    from siren_cli.streaming import resampled
-    from siren_cli.voices import voices_for
+    from siren_cli.streaming.salvage import loss_facts, loss_rows, speak_salvage
+    from siren_cli.voices.library import voices_for
 
     with working("decoding", quiet=quiet):
         chosen = model_for(str(facts["model_id"]), model)
@@ -247,19 +248,20 @@ def _decode_packets(
     quiet: bool,
 ) -> None:
     """Decodes a packet file, a packet, or the packets of a folder, which has no data."""
-    from siren_cli.audio import open_audio_output, require_audio_destination, resample
+    from siren_cli.audio.resampling import resample
+    from siren_cli.audio.writing import open_audio_output, require_audio_destination
     from siren_cli.config import SAMPLE_RATE_HZ
-    from siren_cli.files import STREAM
+    from siren_cli.files.streams import STREAM
 
     rate_hz = _rate_hz(sample_rate, source_rate_hz=SAMPLE_RATE_HZ)
     require_audio_destination(destination, force=force, source=source if data else STREAM, raw=pcm)
 
     from siren_cli.codec import load_codec
-    from siren_cli.manifest import model_for
-    from siren_cli.packet_files import read_packets
-    from siren_cli.packet_speech import decode_packets, decoded_packet_rows, speech_facts
-    from siren_cli.srn_file import refusal
-    from siren_cli.voices import voices_for
+    from siren_cli.packets.conceal import decode_packets, decoded_packet_rows, speech_facts
+    from siren_cli.packets.files import read_packets
+    from siren_cli.registry.manifest import model_for
+    from siren_cli.srn.file import refusal
+    from siren_cli.voices.library import voices_for
     from siren_format.errors import FormatError, OtherModel
     from siren_format.packet_file import MODEL_ID_OFFSET
 
@@ -289,7 +291,7 @@ def _decode_packets(
 
 
 def _rate_hz(wanted: str, *, source_rate_hz: int) -> int:
-    from siren_cli.audio import MAX_RATE_HZ, MIN_RATE_HZ
+    from siren_cli.audio.reading import MAX_RATE_HZ, MIN_RATE_HZ
     from siren_cli.config import SAMPLE_RATE_HZ
 
     if wanted == "model":

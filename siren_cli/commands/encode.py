@@ -6,9 +6,9 @@ from typing import Annotated, Optional
 
 import typer
 
-from siren_cli.console import note, show_json, show_rows, working
 from siren_cli.errors import UsageError
-from siren_cli.options import (
+from siren_cli.terminal.console import note, show_json, show_rows, working
+from siren_cli.terminal.options import (
     Device,
     DeviceOption,
     EffortOption,
@@ -111,9 +111,9 @@ def encode(
     from time import perf_counter
 
     from siren_cli.batch.run import BatchOptions, is_batch
-    from siren_cli.files import STREAM, require_writable, write_bytes, write_pieces
-    from siren_cli.packet_files import require_packet_folder, write_packet_folder
-    from siren_cli.voices import name_of_voice
+    from siren_cli.files.streams import STREAM, require_writable, write_bytes, write_pieces
+    from siren_cli.packets.files import require_packet_folder, write_packet_folder
+    from siren_cli.voices.library import name_of_voice
 
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_packets is not None or voice is not None or packet_folder is not None):
@@ -128,11 +128,11 @@ def encode(
         for name, value in (("--raw", raw), ("--packet-folder", packet_folder)):
             if value is not None:
                 raise UsageError(f"{name} is about one recording, many were given; leave it out")
-        from siren_cli.batch.encoding import EncodeWork
-        from siren_cli.batch.plan import AUDIO_SUFFIXES
+        from siren_cli.batch.encode import EncodeWork
         from siren_cli.batch.run import run_batch
         from siren_cli.errors import AudioUnreadable
-        from siren_cli.weights import find_model
+        from siren_cli.files.finding import AUDIO_SUFFIXES
+        from siren_cli.registry.weights import find_model
 
         work = EncodeWork(
             model, find_model(model).model_id, device.value, threads, stages,
@@ -149,9 +149,9 @@ def encode(
             raise UsageError(f"{destination}: lies in the packet folder, which holds packets alone; write it elsewhere")
         require_packet_folder(packet_folder, force=force)
 
-    from siren_cli.audio import open_audio
-    from siren_cli.pcm import parse_raw
-    from siren_cli.srn_file import cost_rows, facts_of
+    from siren_cli.audio.pcm import parse_raw
+    from siren_cli.audio.reading import open_audio
+    from siren_cli.srn.file import cost_rows, facts_of
 
     raw_audio = None if raw is None else parse_raw(raw)
     with open_audio(source, raw_audio) as recording:
@@ -159,7 +159,7 @@ def encode(
         if is_packets or max_bytes is not None:
             wav = recording.whole()
         else:
-            from siren_cli.streaming import level_db_of
+            from siren_cli.streaming.encoder import level_db_of
 
             # A file is heard once for its level, and for what may be wrong with it, before anything is done.
             level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
@@ -167,8 +167,8 @@ def encode(
             note(text, quiet=quiet)
 
         from siren_cli.codec import load_codec
-        from siren_cli.packets import encode_packets, packet_facts, packet_rows
-        from siren_cli.rate_control import fit_file
+        from siren_cli.packets.packetize import encode_packets, packet_facts, packet_rows
+        from siren_cli.streaming.rate_control import fit_file
         from siren_format.packet_file import packets_to_file
 
         with working("encoding", quiet=quiet):

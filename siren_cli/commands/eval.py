@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from siren_cli.config import DEFAULT_EFFORT, MAX_EFFORT
-from siren_cli.console import note, progress_line, show_json, show_table
 from siren_cli.errors import AudioUnreadable, OutputExists, OutputUnwritable, UsageError
-from siren_cli.files import STREAM, require_writable, write_bytes
-from siren_cli.options import Device, DeviceOption, ForceOption, ModelOption, QuietOption, ThreadsOption
+from siren_cli.files.streams import STREAM, require_writable, write_bytes
+from siren_cli.terminal.console import note, progress_line, show_json, show_table
+from siren_cli.terminal.options import Device, DeviceOption, ForceOption, ModelOption, QuietOption, ThreadsOption
 
 if TYPE_CHECKING:
-    from siren_cli.evaluation.clip_work import Plan
-    from siren_cli.training.sources import Clip
+    from siren_cli.corpus.clip import Clip
+    from siren_cli.evaluation.workers.worker import Plan
 
 
 def evaluate(
@@ -126,16 +126,16 @@ def evaluate(
     """Measure the codec on recordings beside Opus and Codec 2. Needs the extra 'eval' for most figures."""
     import json
 
-    from siren_cli.evaluation.asr import POCKETSPHINX
-    from siren_cli.evaluation.clip_work import Plan
-    from siren_cli.evaluation.damage import Damage
-    from siren_cli.evaluation.material import list_material
+    from siren_cli.corpus.clips import list_material
+    from siren_cli.evaluation.codecs.damage import Damage
+    from siren_cli.evaluation.metrics.asr import POCKETSPHINX
     from siren_cli.evaluation.page import require_page_folder, write_page
-    from siren_cli.evaluation.plots import damage_plots, rate_plots
-    from siren_cli.evaluation.report import cost_note_of, cost_table_of, csv_of, notes_of, table_of
+    from siren_cli.evaluation.report.plots import damage_plots, rate_plots
+    from siren_cli.evaluation.report.tables import cost_note_of, cost_table_of, csv_of, notes_of, table_of
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed, require_guide
     from siren_cli.evaluation.studies.catalogue import STUDIES, run_studies
+    from siren_cli.evaluation.workers.worker import Plan
 
     for path in (json_file, csv_file):
         if path is not None and path != STREAM:
@@ -218,8 +218,8 @@ def _evaluate_voices(plan: Plan, clips: list[Clip], json_file: str | None, *, fo
     import json
     from dataclasses import replace
 
-    from siren_cli.evaluation.voice_report import voice_notes, voice_table
-    from siren_cli.evaluation.voice_run import measure_voices
+    from siren_cli.evaluation.report.voices import voice_notes, voice_table
+    from siren_cli.evaluation.voices import measure_voices
 
     plan = replace(plan, stages=(), baselines=(), has_strangers=False, damages=())
     record = measure_voices(plan, clips, lambda text: progress_line(text, quiet=quiet))
@@ -261,7 +261,7 @@ def _shares(kind: str, text: str) -> list[float]:
 
 
 def _judges(text: str) -> tuple[str, ...]:
-    from siren_cli.evaluation.judges import JUDGES
+    from siren_cli.evaluation.metrics.judges import JUDGES
     from siren_cli.evaluation.run import COST
 
     known = (*JUDGES, COST)
@@ -299,7 +299,7 @@ def _require_matplotlib() -> None:
 
 
 def _write_plots(folder: Path, plots: dict[str, str], *, force: bool) -> None:
-    from siren_cli.files import reason_of
+    from siren_cli.files.streams import reason_of
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

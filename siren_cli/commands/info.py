@@ -1,6 +1,6 @@
 """`siren info`: what a `.srn` file says of itself and what it costs. Needs no torch, and NumPy for `--bits` alone.
 
-Imports no Typer either, which alone would take three times as long (`siren_cli.main` declares the options).
+Imports no Typer either, which alone would take three times as long (`siren_cli.commands.app` declares the options).
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from os.path import isdir
 
 from siren_cli import __version__
-from siren_cli.console import Rows, error, note, show_json, show_rows
 from siren_cli.errors import ExitStatus, SirenError
-from siren_cli.srn_file import facts_of, read_srn, refusal, rows_of
+from siren_cli.srn.file import facts_of, read_srn, refusal, rows_of
+from siren_cli.terminal.console import Rows, error, note, show_json, show_rows
 from siren_format.errors import FormatError
 from siren_format.packet_file import PACKET_FILE_MAGIC, PACKET_SUFFIX
 
@@ -38,7 +38,7 @@ def run_info(
         The exit status: that of the first file that was refused.
     """
     if recursive:
-        from siren_cli.listing import list_files
+        from siren_cli.srn.listing import list_files
 
         return list_files(files, as_json=as_json)
     status = int(ExitStatus.OK)
@@ -76,7 +76,7 @@ def _packets(source: str, data: bytes, *, bits: bool) -> tuple[dict[str, object]
     """What packets say of themselves; None if it is something else."""
     if data and not data.startswith(PACKET_FILE_MAGIC) and not source.endswith(PACKET_SUFFIX):
         return None
-    from siren_cli.packet_files import is_packets, packet_file_facts, packet_file_rows, refuse_bits
+    from siren_cli.packets.files import is_packets, packet_file_facts, packet_file_rows, refuse_bits
 
     if not is_packets(source, data):
         return None
@@ -91,7 +91,7 @@ def _packets(source: str, data: bytes, *, bits: bool) -> tuple[dict[str, object]
 
 def _bits(source: str, data: bytes, model: str | None) -> tuple[dict[str, object], Rows]:
     """The bits as facts and as lines."""
-    from siren_cli.bit_report import bit_facts, bit_rows
+    from siren_cli.srn.bits import bit_facts, bit_rows
 
     try:
         facts = bit_facts(data, model)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from siren_cli.console import note, show_json, show_rows, working
-from siren_cli.options import (
+from siren_cli.terminal.console import note, show_json, show_rows, working
+from siren_cli.terminal.options import (
     AudioInput,
     Device,
     DeviceOption,
@@ -58,18 +58,13 @@ def roundtrip(
     """Encode a recording, decode those bytes, and tell what it cost and how close it came."""
     from time import perf_counter
 
-    from siren_cli.audio import (
-        conversion_notes,
-        mix_down,
-        read_audio,
-        require_audio_destination,
-        resample,
-        write_audio,
-    )
-    from siren_cli.closeness import model_mel_distance_db, short_time_intelligibility
-    from siren_cli.files import require_writable, write_bytes
-    from siren_cli.loudness import speech_level_db
-    from siren_cli.srn_file import cost_rows, facts_of, voice_text
+    from siren_cli.audio.level import speech_level_db
+    from siren_cli.audio.reading import conversion_notes, read_audio
+    from siren_cli.audio.resampling import mix_down, resample
+    from siren_cli.audio.writing import require_audio_destination, write_audio
+    from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
+    from siren_cli.files.streams import require_writable, write_bytes
+    from siren_cli.srn.file import cost_rows, facts_of, voice_text
 
     as_talk = is_report_talk([path for path in (output, keep) if path is not None], as_json=as_json)
     if output is not None:

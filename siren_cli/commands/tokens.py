@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from siren_cli.console import error, note, show_json, show_rows
 from siren_cli.errors import OutputExists, SirenError, SrnUnreadable, UsageError, WeightsMissing
-from siren_cli.options import (
+from siren_cli.terminal.console import error, note, show_json, show_rows
+from siren_cli.terminal.options import (
     Device,
     DeviceOption,
     FilesFromOption,
@@ -21,8 +21,8 @@ from siren_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from siren_cli.shelf import Shelf
-    from siren_cli.tokens.row import TokenRow
+    from siren_cli.registry.entropy_model import Shelf
+    from siren_cli.srn.token_row import TokenRow
 
 
 class Target(str, Enum):
@@ -58,8 +58,8 @@ def tokens(
     model: ModelOption = None,
 ) -> None:
     """Turn .srn files into a table of their indices, or such a table back into .srn files or sound."""
-    from siren_cli.shelf import Shelf
-    from siren_cli.tokens.table import suffix_of
+    from siren_cli.registry.entropy_model import Shelf
+    from siren_cli.srn.token_table import suffix_of
 
     given = sources or []
     if output is None:
@@ -80,11 +80,11 @@ def _to_table(
 ) -> int:
     import os
 
-    from siren_cli.batch.plan import coded_files
-    from siren_cli.files import STREAM, require_writable, write_bytes
-    from siren_cli.options import is_report_talk
-    from siren_cli.tokens.row import row_of
-    from siren_cli.tokens.table import SUFFIXES, rows_to_bytes, suffix_of
+    from siren_cli.files.finding import coded_files
+    from siren_cli.files.streams import STREAM, require_writable, write_bytes
+    from siren_cli.srn.token_row import row_of
+    from siren_cli.srn.token_table import SUFFIXES, rows_to_bytes, suffix_of
+    from siren_cli.terminal.options import is_report_talk
 
     suffix = suffix_of(output)
     if suffix is None:
@@ -114,7 +114,7 @@ def _to_table(
 
 
 def _stream(source: str, shelf: Shelf) -> Any:
-    from siren_cli.srn_file import read_srn, refusal
+    from siren_cli.srn.file import read_srn, refusal
     from siren_format.errors import FormatError
     from siren_format.header import parse_header
     from siren_format.stream import bytes_to_stream
@@ -143,8 +143,8 @@ def _from_table(
     import os
 
     from siren_cli.batch.work import make_folder
-    from siren_cli.files import STREAM, write_bytes
-    from siren_cli.tokens.table import read_rows
+    from siren_cli.files.streams import STREAM, write_bytes
+    from siren_cli.srn.token_table import read_rows
     from siren_format.stream import stream_to_bytes
 
     if output == STREAM or (os.path.lexists(output) and not os.path.isdir(output)):
@@ -174,9 +174,9 @@ def _from_table(
 
 
 def _write_sound(destination: str, stream: Any, settings: tuple[str | None, str, int | None], *, force: bool) -> None:
-    from siren_cli.audio import write_audio
+    from siren_cli.audio.writing import write_audio
     from siren_cli.batch.work import codec_of
-    from siren_cli.manifest import model_for
+    from siren_cli.registry.manifest import model_for
 
     model, device, threads = settings
     codec = codec_of(model_for(stream.model_id.hex(), model), device, threads)

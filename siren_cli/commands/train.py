@@ -7,9 +7,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from siren_cli.console import TrainingDisplay, note, show_json, show_rows
 from siren_cli.errors import UsageError
-from siren_cli.options import Device, DeviceOption, JsonOption, QuietOption, ThreadsOption
+from siren_cli.terminal.console import note, show_json, show_rows
+from siren_cli.terminal.options import Device, DeviceOption, JsonOption, QuietOption, ThreadsOption
+from siren_cli.terminal.progress import TrainingDisplay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Show the last development figures of runs side by side."""
-    from siren_cli.training.compare import compare as compare_runs
+    from siren_cli.training.tools.compare import compare as compare_runs
 
     figures = compare_runs(runs)
     if as_json:
@@ -175,7 +176,7 @@ def average(
 ) -> None:
     """Average the weights of checkpoints that went on from the same ones."""
     _need_training(None)
-    from siren_cli.training.average import average as average_checkpoints
+    from siren_cli.training.tools.average import average as average_checkpoints
 
     _show(average_checkpoints(checkpoints, share or [], target), as_json=as_json)
 
@@ -191,10 +192,10 @@ def probe(
     """Measure how much of the speaker is left in a run's indices: the accuracy of a classifier that hears them."""
     _need_training(threads)
     from siren_cli.config import ModelConfig
-    from siren_cli.training.data import Cache
-    from siren_cli.training.probe import speaker_leakage
-    from siren_cli.training.processes import Processes
+    from siren_cli.training.data.batches import Cache
+    from siren_cli.training.loop.distributed import Processes
     from siren_cli.training.start import assemble
+    from siren_cli.training.tools.speaker_probe import speaker_leakage
 
     config = ModelConfig.from_json(run / "config.json")
     torch_device = Processes(device.value).device
@@ -213,7 +214,7 @@ def pack(
     as_json: JsonOption = False,
 ) -> None:
     """Write a run's state, or a cache, as files below 14 MiB each, to carry to another machine."""
-    from siren_cli.training.packing import pack as pack_folder
+    from siren_cli.training.tools.packing import pack as pack_folder
 
     facts = pack_folder(folder, target)
     _show(facts, as_json=as_json)
@@ -226,7 +227,7 @@ def unpack(
     as_json: JsonOption = False,
 ) -> None:
     """Put together again what pack took apart; every file is checked."""
-    from siren_cli.training.packing import unpack as unpack_folder
+    from siren_cli.training.tools.packing import unpack as unpack_folder
 
     facts = unpack_folder(source, folder)
     _show(facts, as_json=as_json)

@@ -6,9 +6,9 @@ from typing import Annotated, Optional
 
 import typer
 
-from siren_cli.console import show_json, show_rows
 from siren_cli.errors import UsageError
-from siren_cli.options import ForceOption, JsonOption, ModelOption, QuietOption, is_report_talk
+from siren_cli.terminal.console import show_json, show_rows
+from siren_cli.terminal.options import ForceOption, JsonOption, ModelOption, QuietOption, is_report_talk
 
 
 def trim(
@@ -26,9 +26,9 @@ def trim(
     """Drop stage 2 of a .srn file, without decoding it to sound. Needs no torch."""
     from dataclasses import replace
 
-    from siren_cli.files import require_writable, write_bytes
-    from siren_cli.srn_file import cost_rows, facts_of
-    from siren_cli.srn_rewrite import take_apart
+    from siren_cli.files.streams import require_writable, write_bytes
+    from siren_cli.srn.file import cost_rows, facts_of
+    from siren_cli.srn.rewrite import take_apart
 
     if output is None:
         raise UsageError("trim writes a file beside the one it reads; name it with -o OUT.srn, or give -o -")

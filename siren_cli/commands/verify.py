@@ -7,9 +7,9 @@ from typing import Annotated, Optional
 
 import typer
 
-from siren_cli.console import error, note, show_json, show_rows
 from siren_cli.errors import SrnUnreadable
-from siren_cli.options import FilesFromOption, JsonOption, ModelOption, QuietOption
+from siren_cli.terminal.console import error, note, show_json, show_rows
+from siren_cli.terminal.options import FilesFromOption, JsonOption, ModelOption, QuietOption
 
 
 def verify(
@@ -28,8 +28,8 @@ def verify(
     """Check .srn files: structure and parity, and the check over their indices where their model is at hand."""
     from time import perf_counter
 
-    from siren_cli.batch.plan import coded_files
-    from siren_cli.checking import Checker
+    from siren_cli.files.finding import coded_files
+    from siren_cli.srn.verify import Checker
 
     started_s = perf_counter()
     checker = Checker(model, fast=fast)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from siren_cli.console import Rows, note, show_json, show_line, show_rows, working
 from siren_cli.errors import UsageError
-from siren_cli.files import STREAM, require_writable, write_bytes
-from siren_cli.options import (
+from siren_cli.files.streams import STREAM, require_writable, write_bytes
+from siren_cli.terminal.console import Rows, note, show_json, show_line, show_rows, working
+from siren_cli.terminal.options import (
     Device,
     DeviceOption,
     ForceOption,
@@ -24,8 +24,8 @@ from siren_cli.options import (
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
-    from siren_cli.voices import Voices
-    from siren_cli.weights import ModelFiles
+    from siren_cli.registry.weights import ModelFiles
+    from siren_cli.voices.library import Voices
 
 voice_app = typer.Typer(
     help="Make, look at and mix voices: files of one line that say who speaks.",
@@ -63,7 +63,7 @@ def extract(
     for source in sources if destination != STREAM else []:
         require_writable(destination, force=True, source=source)
 
-    from siren_cli.voice_mix import average, heard_s
+    from siren_cli.voices.mixing import average, heard_s
 
     with working("listening", quiet=quiet):
         voices = _voices(model, device.value, threads, quiet=quiet)
@@ -84,7 +84,7 @@ def show(
     model: ModelOption = None,
 ) -> None:
     """Tell what a voice says: its bits, its name, and which packaged voices it is like."""
-    from siren_cli.voice_mix import likeness
+    from siren_cli.voices.mixing import likeness
 
     voices = _voices(model, device.value, threads, quiet=quiet)
     voice = voices.find(source)
@@ -117,7 +117,7 @@ def show(
 @voice_app.command("list")
 def list_voices(as_json: JsonOption = False, model: ModelOption = None) -> None:
     """List the voices that come with the model."""
-    from siren_cli.voices import packaged_notes
+    from siren_cli.voices.library import packaged_notes
 
     voices = _voices(model, Device.CPU.value, None, quiet=True)
     notes = packaged_notes()
@@ -153,7 +153,7 @@ def blend_voices(
         raise UsageError("blend makes a new voice; name its file with -o OUT.voice, or give -o -")
     as_talk = _require_output(output, force=force, as_json=as_json)
 
-    from siren_cli.voice_mix import blend, likeness
+    from siren_cli.voices.mixing import blend, likeness
 
     voices = _voices(model, device.value, threads, quiet=quiet)
     pair = [voices.find(source) for source in (first, second)]
@@ -189,8 +189,8 @@ def strip(
     """Take the voice out of a .srn file: it will be heard in the default voice. Needs no torch."""
     from dataclasses import replace
 
-    from siren_cli.srn_file import cost_rows, facts_of, voice_text
-    from siren_cli.srn_rewrite import take_apart
+    from siren_cli.srn.file import cost_rows, facts_of, voice_text
+    from siren_cli.srn.rewrite import take_apart
 
     if output is None:
         raise UsageError("strip writes a file beside the one it reads; name it with -o OUT.srn, or give -o -")
@@ -210,7 +210,7 @@ def strip(
 
 
 def _voices(model: str | None, device: str, threads: int | None, *, quiet: bool) -> Voices:
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     def codec() -> Codec:
         from siren_cli.codec import load_codec
@@ -223,7 +223,7 @@ def _voices(model: str | None, device: str, threads: int | None, *, quiet: bool)
 def _voices_of(files: ModelFiles, codec: Callable[[], Codec], *, quiet: bool) -> Voices:
     from functools import lru_cache
 
-    from siren_cli.voices import Voices
+    from siren_cli.voices.library import Voices
 
     return Voices(files, lru_cache(maxsize=1)(codec), lambda text: note(text, quiet=quiet))
 

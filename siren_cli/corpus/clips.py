@@ -1,20 +1,23 @@
-"""What is measured on: recordings with, where known, their words and the forced alignment of their phones."""
+"""Clips of a data set: their samples, words and forced alignments."""
 
 from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from siren_cli.audio import mix_down, resample
+from siren_cli.audio.resampling import mix_down, resample
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.sources import list_clips
 from siren_cli.errors import AudioEmpty, AudioInvalid, AudioUnreadable, DataError, SirenError
-from siren_cli.training.sources import Clip, list_clips
 
 SHORTEST_S = 0.3
 """Anything shorter is left out: most measures need as much."""
@@ -29,7 +32,7 @@ def list_material(data: Path, split: str | None, limit: int | None, audio: Path 
     `*.trans.txt`. Alignments come from the manifest or from `phones.tsv` beside it or in the folder.
 
     Args:
-        data: Folder of recordings or manifest (see `siren_cli.training.sources`).
+        data: Folder of recordings or manifest (see `siren_cli.corpus.sources`).
         split: The manifest's split to take; None for all.
         limit: Most clips to take, evenly spread over the list; None for all.
         audio: Folder that a manifest's files lie in; None for the manifest's own.
@@ -159,3 +162,58 @@ def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
             text = beside.read_text(encoding="utf-8").strip()
         found.append(replace(clip, text=text, phones=clip.phones or phones.get(clip.file.stem)))
     return found
+
+
+def readable(clips: Sequence[Clip]) -> tuple[list[Clip], list[dict[str, str]]]:
+    """Sorts out what cannot be measured.
+
+    Args:
+        clips: The material.
+
+    Returns:
+        The clips that are audio, long enough and not silent; `{"id", "left_out"}`, with the reason, for the others.
+
+    Raises:
+        DataError: If none can be used.
+    """
+    found, left_out = [], []
+    for clip in clips:
+        try:
+            read_clip(clip)
+            found.append(clip)
+        except SirenError as error:
+            left_out.append({"id": clip.clip_id, "left_out": str(error)})
+    if not found:
+        raise DataError(f"none of {len(clips)} clips can be used ({left_out[0]['left_out']}); give others")
+    return found, left_out
+
+
+def with_alignments(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips whose phones are known.
+
+    Raises:
+        DataError: If there are none.
+    """
+    found = [clip for clip in clips if clip.phones]
+    if not found:
+        raise DataError(
+            f"none of {len(clips)} clips has an alignment of its phones, this study needs them; give a manifest with "
+            "'phones', or phones.tsv"
+        )
+    return found
+
+
+def by_speaker(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    """Speaker to clips, both in the order of the list."""
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        found.setdefault(clip.speaker, []).append(clip)
+    return found
+
+
+def as_text(figure: dict[str, Any] | None, decimals: int) -> str:
+    """A value with its interval; a dash for none."""
+    if figure is None:
+        return "–"
+    value, low, high = (f"{figure[key]:.{decimals}f}" for key in ("value", "low", "high"))
+    return value if low == high else f"{value} [{low}, {high}]"

@@ -1,6 +1,6 @@
 """The development split: speakers held out of training, whose clips every choice is made on.
 
-`python -m siren_cli.evaluation.development MANIFEST tests/data/development.jsonl` makes the list anew from a corpus
+`python -m siren_cli.corpus.development MANIFEST tests/data/development.jsonl` makes the list anew from a corpus
 manifest. The rule is fixed, so that training and evaluation agree on it without the list.
 """
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from siren_cli.files import write_bytes_atomic
+from siren_cli.files.streams import write_bytes_atomic
 
 HELD_OUT: tuple[tuple[str, int, int | None], ...] = (("librispeech_mini", 24, None), ("cv_en_delta13", 8, 3))
 """Source, number of its speakers that are held out, and most clips of each to list; None for all."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from siren_cli.corpus.clip import Audio, Clip, clip_of
 from siren_cli.errors import DataError
-from siren_cli.training.sources import Audio, Clip, clip_of
 
 _COLUMNS = {
     "id": ("id", "clip_id", "utterance_id", "segment_id"),

@@ -13,12 +13,12 @@ from typing import Any
 import soundfile
 
 from siren_cli.errors import OutputExists, OutputUnwritable
-from siren_cli.evaluation.plots import damage_plots, rate_plots
-from siren_cli.evaluation.report import all_columns_in, cost_note_of, cost_table_of, notes_of, table_of
-from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
-from siren_cli.evaluation.store import digest_of
-from siren_cli.evaluation.systems import label_of
-from siren_cli.files import reason_of, write_bytes_atomic
+from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.report.plots import damage_plots, rate_plots
+from siren_cli.evaluation.report.spectrogram import peak_of, spectrogram_png
+from siren_cli.evaluation.report.tables import all_columns_in, cost_note_of, cost_table_of, notes_of, table_of
+from siren_cli.evaluation.workers.result_cache import digest_of
+from siren_cli.files.streams import reason_of, write_bytes_atomic
 
 _ASSETS = Path(__file__).parent / "assets"
 

@@ -9,20 +9,20 @@ from typing import Any
 
 from siren_cli import __version__
 from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import first_readable, read_joined
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation import clip_work
-from siren_cli.evaluation.asr import judge_name, require_languages
-from siren_cli.evaluation.clip_work import RATE_S, Plan
-from siren_cli.evaluation.columns import COST_COLUMNS, column_of, in_order
-from siren_cli.evaluation.cost import conditions, cost_of
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.figures import Pairs, row_figures, speaker_values, voice_scale
-from siren_cli.evaluation.judges import judges
-from siren_cli.evaluation.material import first_readable, read_joined
-from siren_cli.evaluation.store import Store, digest_of, digest_of_model
-from siren_cli.evaluation.systems import baseline
-from siren_cli.evaluation.utilisation import utilisation_of
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.codecs.systems import baseline
+from siren_cli.evaluation.cost.measure import conditions, cost_of
+from siren_cli.evaluation.metrics.asr import judge_name, require_languages
+from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.utilisation import utilisation_of
+from siren_cli.evaluation.report.columns import COST_COLUMNS, column_of, in_order
+from siren_cli.evaluation.report.figures import Pairs, row_figures, speaker_values, voice_scale
+from siren_cli.evaluation.workers import worker
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
+from siren_cli.evaluation.workers.worker import RATE_S, Plan
 
 SCHEMA = 3
 
@@ -59,7 +59,7 @@ def require_guide(plan: Plan) -> None:
         UsageError: If all are above 0 and it has no guide for them.
         SirenError: If the model cannot be found.
     """
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     found = find_model(plan.model)
     if not _efforts(plan):
@@ -70,7 +70,7 @@ def require_guide(plan: Plan) -> None:
 
 def _efforts(plan: Plan) -> tuple[int, ...]:
     """Those of the efforts asked for that the model can be measured with."""
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     has_guide = ModelConfig.from_json(find_model(plan.model).config_path).guide_width
     return tuple(effort for effort in plan.efforts if has_guide or not effort)
@@ -99,7 +99,7 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
     missing = [*judges(plan.skip, plan.recogniser)[1], *missing]
     found = []
     with crew(plan, jobs) as each:
-        for number, result in enumerate(each(clip_work.work_on, tasks), 1):
+        for number, result in enumerate(each(worker.work_on, tasks), 1):
             found.append(result)
             report(f"{number}/{len(tasks)} clips  {result['id']}" + "  left out" * ("left_out" in result))
         left_out = [result for result in found if "left_out" in result]
@@ -111,7 +111,7 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
         for clip in clips:
             if clip.clip_id in usable:
                 by_speaker.setdefault(clip.speaker, []).append(clip)
-        rates = list(each(clip_work.rates_on, by_speaker.values()))
+        rates = list(each(worker.rates_on, by_speaker.values()))
     cost = None
     if COST not in plan.skip:
         report("speed, start-up and memory")
@@ -136,7 +136,7 @@ def recognisers_for(plan: Plan, clips: Sequence[Clip]) -> tuple[tuple[str, ...],
 def model_facts(model: str | None) -> dict[str, Any]:
     """What a record says of the model: name, id, parameters, and the size of its weights in bytes."""
     from siren_cli.codec import load_codec
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     codec = load_codec(model, device="cpu")
     return {
@@ -149,7 +149,7 @@ def model_facts(model: str | None) -> dict[str, Any]:
 
 def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
     """What coding costs, or what was measured before of the same codecs on the same machine."""
-    from siren_cli.evaluation.systems import siren_identity
+    from siren_cli.evaluation.codecs.systems import siren_identity
 
     wav = read_joined(clips, RATE_S)
     around = conditions()

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_cli.evaluation.asr import POCKETSPHINX, available, load_recogniser
-from siren_cli.evaluation.columns import column_of, in_order
-from siren_cli.evaluation.figures import clip_figures
-from siren_cli.evaluation.judges import judges
-from siren_cli.evaluation.material import SHORTEST_S, to_16_bits
-from siren_cli.evaluation.words import normalised
+from siren_cli.corpus.clips import SHORTEST_S, to_16_bits
+from siren_cli.evaluation.metrics.asr import POCKETSPHINX, available, load_recogniser
+from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.words import normalised
+from siren_cli.evaluation.report.columns import column_of, in_order
+from siren_cli.evaluation.report.figures import clip_figures
 
 _NOT_CODED = {"file_bytes": 0, "payload_bytes": 0}
 

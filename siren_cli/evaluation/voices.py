@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from siren_cli import __version__
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import read_clip
+from siren_cli.corpus.statistics import Estimate, estimate
 from siren_cli.errors import DataError, SirenError, UsageError
-from siren_cli.evaluation import recogniser
-from siren_cli.evaluation.asr import judge_name
-from siren_cli.evaluation.clip_work import Plan, Worker
-from siren_cli.evaluation.figures import similarity
-from siren_cli.evaluation.intervals import Estimate, estimate
-from siren_cli.evaluation.judges import judges
-from siren_cli.evaluation.material import read_clip
+from siren_cli.evaluation.codecs.systems import Recording, System, siren
+from siren_cli.evaluation.metrics import recogniser
+from siren_cli.evaluation.metrics.asr import judge_name
+from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.verification import centroid_scores, classifier_scores, estimate_eer
+from siren_cli.evaluation.metrics.words import words_kept
+from siren_cli.evaluation.report.figures import similarity
 from siren_cli.evaluation.run import recognisers_for
-from siren_cli.evaluation.systems import Recording, System, siren
-from siren_cli.evaluation.verification import centroid_scores, classifier_scores, estimate_eer
-from siren_cli.evaluation.words import words_kept
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.worker import Plan, Worker
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
@@ -37,7 +37,7 @@ AVERAGED = 5
 SCHEMA = 1
 _FEWEST_CLIPS = 3
 _PITCH_VERSION = 1
-"""Raise it whenever a change here or in `siren_cli.pitch` may change median pitches."""
+"""Raise it whenever a change here or in `siren_cli.audio.pitch` may change median pitches."""
 
 _FAR_APART = 2.0 / 12.0
 """Speakers whose median pitches are nearer, in octaves, say nothing about whether pitch moves: two semitones."""
@@ -75,7 +75,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         DataError: If there are too few clips, or resemblyzer is not installed.
         SirenError: If the model cannot be loaded.
     """
-    from siren_cli.voice_mix import average
+    from siren_cli.voices.mixing import average
 
     worker = Worker(plan)
     sources, words_missing = recognisers_for(plan, clips)
@@ -203,7 +203,7 @@ _WANTED = {
 
 def _median_pitch(wav: _Samples) -> float | None:
     """Median ln(F0 / Hz) of the voiced frames; None where too few are voiced."""
-    from siren_cli.pitch import HOP_SAMPLES, log_pitch
+    from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
 
     pitch = log_pitch(wav, len(wav) // HOP_SAMPLES)
     voiced = pitch[pitch > 0]
@@ -272,7 +272,7 @@ def _mean_pitch(group: list[_Heard]) -> float | None:
 
 
 def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
-    from siren_cli.training.probe import digit_statistics
+    from siren_cli.training.tools.speaker_probe import digit_statistics
 
     speakers = [one.clip.speaker for one in material]
     known = [
@@ -304,7 +304,7 @@ def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
 def _cost(material: list[_Heard], fine: int) -> dict[str, Estimate | None]:
     from dataclasses import replace
 
-    from siren_cli.voice_mix import likeness
+    from siren_cli.voices.mixing import likeness
 
     sizes = []
     for one in material:

@@ -7,7 +7,7 @@ import stat
 import sys
 
 from siren_cli.errors import OutputExists, OutputUnwritable, SirenError, UsageError
-from siren_cli.temporary import give_name, temporary_sibling
+from siren_cli.files.atomic import give_name, temporary_sibling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

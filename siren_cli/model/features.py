@@ -11,7 +11,7 @@ from siren_cli.config import ModelConfig
 class LogMel(nn.Module):
     """wav [B, T] → log-mel [B, T / 160, 80], zero mean and unit variance over the training data.
 
-    The filterbank is a buffer that training fills (`siren_cli.training.filterbank`) and that travels with the
+    The filterbank is a buffer that training fills (`siren_cli.training.data.filterbank`) and that travels with the
     weights, so that encoding and decoding need no torchaudio.
     """
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.model.quantizer import POINTS, FiniteScalar, on_lattice
+
+POINTS = math.prod(FSQ_LEVELS)
+"""Of a stage's lattice."""
 
 _NEARNESS = 3.0
 """Squared steps of `digit_distances` in one of `point_distances`: places lie nearer to each other than levels, and what
@@ -32,7 +34,7 @@ class ResidualCodebooks(nn.Module):
         Σ (weight · (latent - place))² + price,
 
     the price of a point being what its frequency costs (entropy-constrained vector quantisation, Chou, Lookabaugh &
-    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.codebook_fit`), not trained.
+    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.stages.codebooks`), not trained.
 
     Args:
         numbers: K.
@@ -128,3 +130,48 @@ class ResidualCodebooks(nn.Module):
         said = [self.said(indices[..., stage], stage) for stage in range(indices.shape[-1])]
         quantised: Tensor = self.widen(torch.stack(said).sum(0))
         return quantised
+
+
+class FiniteScalar(nn.Module):
+    """Rounds every dimension to one of its levels, with the gradient passed straight through.
+
+    For L levels, dimension i is bounded to (-L/2, L/2) by a hyperbolic tangent (shifted by half a step for even
+    L) and rounded to the integers floor(-(L-1)/2) ... floor((L-1)/2); codes are these divided by floor(L/2), and
+    digits are these counted from 0.
+    """
+
+    levels: Tensor
+    span: Tensor
+    offset: Tensor
+    shift: Tensor
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("levels", torch.tensor(levels, device="cpu"), persistent=False)
+        span = [(level - 1) * (1 - 1e-3) / 2 for level in levels]
+        offset = [0.5 if level % 2 == 0 else 0.0 for level in levels]
+        shift = [math.atanh(o / s) for o, s in zip(offset, span, strict=True)]
+        self.register_buffer("span", torch.tensor(span, device="cpu"), persistent=False)
+        self.register_buffer("offset", torch.tensor(offset, device="cpu"), persistent=False)
+        self.register_buffer("shift", torch.tensor(shift, device="cpu"), persistent=False)
+
+    def forward(self, x: Tensor, *, rounded: bool = True) -> Tensor:
+        """Quantises [..., d] to codes [..., d] in [-1, 1]; bounds them only if not `rounded`."""
+        bounded = torch.tanh(x.float() + self.shift) * self.span - self.offset
+        if rounded:
+            bounded = bounded + (bounded.round() - bounded).detach()
+        return bounded / (self.levels // 2)
+
+    def codes_to_digits(self, codes: Tensor) -> Tensor:
+        """Codes [..., d] → digits [..., d], integers from 0 to L - 1."""
+        return (codes * (self.levels // 2)).round().long() + self.levels // 2
+
+    def digits_to_codes(self, digits: Tensor) -> Tensor:
+        """The inverse of `codes_to_digits`."""
+        half = self.levels // 2
+        return (digits - half).float() / half
+
+
+def on_lattice(values: Tensor) -> NDArray[np.float64]:
+    """Values of a stage's points [1000], in the order of indices → [8, 5, 5, 5], a dimension for each digit."""
+    return values.double().cpu().numpy().reshape(FSQ_LEVELS[::-1]).transpose()

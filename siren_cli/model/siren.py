@@ -7,16 +7,17 @@ from torch import Tensor, nn
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import WeightsDamaged
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.model.compact import compact, widen
 from siren_cli.model.decoder import SpeechDecoder
-from siren_cli.model.factorizer import InformationFactorizer
+from siren_cli.model.encoder import InformationFactorizer
 from siren_cli.model.features import LogMel
-from siren_cli.model.frontend import HubertFrontEnd
 from siren_cli.model.guide import Guide
-from siren_cli.model.quantizer import ResidualFSQ
-from siren_cli.model.tone import Tone
-from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
+from siren_cli.model.int8 import compact, widen
+from siren_cli.model.quantizer import ResidualCodebooks
+from siren_cli.model.spectral_correction import Tone
+from siren_cli.model.variants.fsq import ResidualFSQ
+from siren_cli.model.variants.hifigan import HifiGanVocoder
+from siren_cli.model.variants.hubert import HubertFrontEnd
+from siren_cli.model.vocoder import VocosVocoder
 
 Quantizer = ResidualFSQ | ResidualCodebooks
 """Latents ⇄ indices, one way or the other."""

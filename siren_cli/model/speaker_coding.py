@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
-from siren_cli.model.tone import TONE_LEVELS, places_among
-from siren_cli.model.voice import VoiceEncoder, loud_frames
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker import VoiceEncoder, loud_frames
+from siren_cli.model.spectral_correction import TONE_LEVELS, places_among
 
 _OUT_OF_REACH = 1e3
 _HALF = TONE_LEVELS // 2

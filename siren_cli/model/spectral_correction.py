@@ -14,7 +14,7 @@ class Tone(nn.Module):
     An encoder decodes what it is about to write, compares mean spectra and says what is missing: closed-loop coding
     (Jayant & Noll 1984, 6.1). So errors of voice encoder and speech decoder are made good together, whatever they come
     from. The numbers are the first principal components of what is missing, louder bins counting more, each with the
-    levels that training chose (`siren_cli.training.tone_fit`).
+    levels that training chose (`siren_cli.training.export.spectral_correction`).
     """
 
     centre: Tensor

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from siren_cli.model.build import SirenModel
-from siren_cli.model.decoder import Speech
-from siren_cli.model.hearing import Spoken
-from siren_cli.model.postfilter import postfilter
-from siren_cli.model.source import Source, harmonics_of, pitch_to_turns, steady_noise
-from siren_cli.model.vocoder import HifiGanVocoder, VocosVocoder
+from siren_cli.model.decoder import Speech, postfilter
+from siren_cli.model.excitation import Source, harmonics_of, pitch_to_turns, steady_noise
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker_coding import Spoken
+from siren_cli.model.variants.hifigan import HifiGanVocoder
+from siren_cli.model.vocoder import VocosVocoder
 
 
 def indices_to_speech(model: SirenModel, indices: Tensor, voice: Spoken) -> Speech:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.console import Rows
+from siren_cli.terminal.console import Rows
 from siren_format.errors import FormatError
 from siren_format.packet import Packet, parse_packet
 from siren_format.packet_head import Gap, in_order

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.console import Rows
 from siren_cli.errors import OutputExists, OutputUnwritable, SrnUnreadable, UsageError
-from siren_cli.files import read_bytes, reason_of
-from siren_cli.manifest import model_release_of
+from siren_cli.files.streams import read_bytes, reason_of
+from siren_cli.registry.manifest import model_release_of
+from siren_cli.terminal.console import Rows
 from siren_format.errors import FormatError
 from siren_format.packet_file import MAX_PACKETS, PACKET_FILE_MAGIC, PACKET_SUFFIX, file_to_packets
 from siren_format.packet_head import Gap, PacketHead, in_order, parse_head

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from siren_cli.console import Rows
 from siren_cli.errors import UsageError
-from siren_cli.rate_control import fitted
+from siren_cli.streaming.rate_control import fitted
+from siren_cli.terminal.console import Rows
 from siren_format.packet import MAX_MAX_BYTES, MIN_MAX_BYTES, split_into_packets
 from siren_format.packet_file import MAX_PACKETS
 

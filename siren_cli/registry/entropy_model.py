@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siren_cli.errors import WeightsMissing
-from siren_cli.manifest import model_for
+from siren_cli.registry.manifest import model_for
 
 if TYPE_CHECKING:
     from siren_format.prior import NeuralPrior
@@ -51,7 +51,7 @@ class Shelf:
         return self._by_id[model_id]
 
     def _read(self, model_id: bytes | None) -> CodingModel | None:
-        from siren_cli.weights import find_model, read_prior, read_tables
+        from siren_cli.registry.weights import find_model, read_prior, read_tables
 
         try:
             files = find_model(self._model if model_id is None else model_for(model_id.hex(), self._model))

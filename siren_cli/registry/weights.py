@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siren_cli.errors import OutputUnwritable, WeightsDamaged, WeightsMissing
-from siren_cli.files import reason_of, write_bytes_atomic
-from siren_cli.manifest import MODEL_VARIABLE, read_manifest
+from siren_cli.files.streams import reason_of, write_bytes_atomic
+from siren_cli.registry.manifest import MODEL_VARIABLE, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def read_prior(weights_path: str | Path) -> NeuralPrior | None:
 
 
 def read_networks(weights_path: str | Path) -> dict[str, Tensor]:
-    """Reads the parameters of the networks as they are stored, for `siren_cli.model.build.build`.
+    """Reads the parameters of the networks as they are stored, for `siren_cli.model.siren.build`.
 
     Args:
         weights_path: The `model.safetensors`.

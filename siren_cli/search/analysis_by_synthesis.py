@@ -22,12 +22,12 @@ from torch.nn import functional as F
 
 from siren_cli.config import MAX_EFFORT, SAMPLE_RATE_HZ
 from siren_cli.errors import UsageError
-from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
-from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.guide import Guide
-from siren_cli.model.hearing import Spoken
 from siren_cli.model.quantizer import POINTS
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker_coding import Spoken
+from siren_cli.search.envelope_correlation import EnvelopeCorrelation
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import point_bits
 
@@ -92,7 +92,7 @@ class IndexSearch:
         effort: How many other indices are tried in place of those of a frame, 1 to `MAX_EFFORT`, shared between its
             stages, of each one at least: in one round, from 4 a stage on in two and from 24 on in three, in each as
             many as in the others.
-        rate_weight: How much bits are to be saved, 0 (not at all) to 1 (`siren_cli.rate_distortion`).
+        rate_weight: How much bits are to be saved, 0 (not at all) to 1 (`siren_cli.search.rate_distortion`).
 
     Raises:
         UsageError: If the effort is out of range or the model has no guide.

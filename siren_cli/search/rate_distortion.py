@@ -6,7 +6,7 @@ Rounding takes the nearest point of the lattice, whatever it costs. Here the dig
 
 the Lagrangian of rate and distortion (Shoham & Gersho 1988), is taken, in the order in which the neural prior codes
 them: frame by frame, digit by digit, the second stage from what the first really left over. Format and decoder are the
-same. A search (`siren_cli.index_search`) weighs bits itself.
+same. A search (`siren_cli.search.analysis_by_synthesis`) weighs bits itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.errors import UsageError
-from siren_cli.model.build import Quantizer
+from siren_cli.model.siren import Quantizer
 from siren_format.packing import digits_to_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import PriorWalk

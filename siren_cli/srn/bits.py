@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.console import Rows
-from siren_cli.manifest import model_for
-from siren_cli.weights import find_model, read_prior, read_tables
+from siren_cli.registry.manifest import model_for
+from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.terminal.console import Rows
 from siren_format.errors import OtherModel
 from siren_format.header import MODEL_ID_OFFSET
 from siren_format.layout import parse_layout

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from siren_cli.console import Rows
 from siren_cli.errors import SirenError, SrnUnreadable, WeightsMissing
-from siren_cli.files import read_bytes
-from siren_cli.manifest import model_release_of
+from siren_cli.files.streams import read_bytes
+from siren_cli.registry.manifest import model_release_of
+from siren_cli.terminal.console import Rows
 from siren_format.errors import FormatError, OtherModel
 from siren_format.header import Header
 from siren_format.layout import parse_layout

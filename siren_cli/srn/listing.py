@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from siren_cli.batch.plan import coded_files
-from siren_cli.console import error, show_columns, show_json, show_rows
 from siren_cli.errors import SirenError, SrnUnreadable
-from siren_cli.packet_files import packet_file_facts
-from siren_cli.srn_file import facts_of, read_srn, refusal
+from siren_cli.files.finding import coded_files
+from siren_cli.packets.files import packet_file_facts
+from siren_cli.srn.file import facts_of, read_srn, refusal
+from siren_cli.terminal.console import error, show_columns, show_json, show_rows
 from siren_format.errors import FormatError
 from siren_format.packet_file import PACKET_FILE_MAGIC
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from siren_cli.manifest import model_for
-from siren_cli.srn_file import facts_of, read_srn, refusal
-from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.registry.manifest import model_for
+from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.srn.file import facts_of, read_srn, refusal
 from siren_format.errors import FormatError
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes

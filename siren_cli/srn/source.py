@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from siren_cli.errors import SrnUnreadable
-from siren_cli.files import is_file_from_its_start, open_input, read_some, reason_of
-from siren_cli.srn_file import MAX_FILE_BYTES
+from siren_cli.files.streams import is_file_from_its_start, open_input, read_some, reason_of
+from siren_cli.srn.file import MAX_FILE_BYTES
 from siren_format.errors import FormatError
 from siren_format.header import parse_header
 from siren_format.limits import MAX_HEADER_BYTES

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siren_cli.errors import SrnUnreadable, UsageError
-from siren_cli.files import STREAM, read_bytes
-from siren_cli.tokens.row import COLUMNS, TokenRow, checked_row
+from siren_cli.files.streams import STREAM, read_bytes
+from siren_cli.srn.token_row import COLUMNS, TokenRow, checked_row
 
 if TYPE_CHECKING:
     from types import ModuleType

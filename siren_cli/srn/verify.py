@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from siren_cli.errors import SirenError
-from siren_cli.shelf import CodingModel, Shelf
-from siren_cli.srn_file import read_srn, refusal
+from siren_cli.registry.entropy_model import CodingModel, Shelf
+from siren_cli.srn.file import read_srn, refusal
 from siren_format.errors import FormatError, NeedsTables
 from siren_format.layout import parse_layout
 from siren_format.packet_file import PACKET_FILE_MAGIC, file_to_packets

@@ -1,33 +1,29 @@
-"""The codec's two arrows for recordings that arrive piece by piece: memory does not grow with their length.
+"""Encoding piece by piece: memory does not grow with the recording's length.
 
 ```
  blocks of samples ─Intake─► 16 kHz ─Cutter─► chunks ─Codec─► indices ─StreamWriter─► bytes
- blocks of samples ◄─Speaker── chunks ◄─Cutter── indices ◄─StreamReader── bytes
 ```
-The networks see the same chunks as in `Codec.encode` and `Codec.decode`, and so give the same numbers.
+The networks see the same chunks as in `Codec.encode`, and so give the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from siren_cli.audio import Resampler
-from siren_cli.chunks import CHUNK_FRAMES, Chunk, Cutter
+from siren_cli.audio.level import NOMINAL_LEVEL_DB, LevelMeter, speech_level_db
+from siren_cli.audio.resampling import Intake
 from siren_cli.config import FRAME_SAMPLES
 from siren_cli.errors import AudioEmpty
-from siren_cli.intake import Intake
-from siren_cli.loudness import NOMINAL_LEVEL_DB, LevelMeter, speech_level_db
-from siren_cli.memory import give_back_memory
-from siren_format.reader import Group
+from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Cutter
+from siren_cli.streaming.decoder import give_back_memory
 from siren_format.writer import StreamWriter
 
 if TYPE_CHECKING:
-    from siren_cli.codec import Codec
-    from siren_cli.coded import Coded
+    from siren_cli.streaming.chunk_codec import ChunkCodec
 
 NO_SPEECH_DB = -60.0
 """If the first minute of a stream is no louder, nobody has spoken yet, and it says nothing of the voice to come."""
@@ -55,7 +51,7 @@ def level_db_of(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int) -> f
 
 
 def encode_stream(
-    codec: Codec,
+    codec: ChunkCodec,
     blocks: Iterable[ArrayLike],
     sample_rate_hz: int,
     *,
@@ -95,48 +91,6 @@ def encode_stream(
     yield encoder.finish()
 
 
-def decode_stream(
-    codec: Codec, pieces: Iterable[bytes], *, spoken_by: Callable[[Coded], Coded] | None = None
-) -> Iterator[NDArray[np.float32]]:
-    """Decodes a file of any length group by group (60 s), as its bytes arrive. The samples are those of `codec.decode`.
-
-    Args:
-        codec: The model.
-        pieces: The bytes of a `.srn` file, in pieces of any size.
-        spoken_by: Changes the voice, see `StreamDecoder`.
-
-    Yields:
-        The next samples [T] at 16 kHz, full scale at 1.
-
-    Raises:
-        FormatError: If the bytes are not a readable `.srn`; what came out before was sound.
-    """
-    decoder = StreamDecoder(codec, spoken_by)
-    for piece in pieces:
-        yield from decoder.push(piece)
-    yield from decoder.finish()
-
-
-def resampled(pieces: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
-    """Brings a recording that arrives piece by piece to another rate, as `resample` does.
-
-    Args:
-        pieces: Samples [T].
-        from_hz: Rate they have, Hz.
-        to_hz: Rate they are to have, Hz.
-
-    Yields:
-        Samples [T] at the other rate.
-
-    Raises:
-        AudioInvalid: If the samples are so large that the filter overflows.
-    """
-    resampler = Resampler(from_hz, to_hz)
-    for piece in pieces:
-        yield resampler.push(piece)
-    yield resampler.finish()
-
-
 class StreamEncoder:
     """Encodes a recording that arrives block by block.
 
@@ -156,7 +110,7 @@ class StreamEncoder:
 
     def __init__(
         self,
-        codec: Codec,
+        codec: ChunkCodec,
         sample_rate_hz: int,
         *,
         stages: int = 1,
@@ -229,101 +183,3 @@ class StreamEncoder:
         if self._writer is None:
             raise AudioEmpty("there are no samples, expected at least one; check the recording")
         return self._writer
-
-
-class Speaker:
-    """Turns indices that arrive group by group into samples.
-
-    Args:
-        codec: The model.
-        voice: 8 bytes, or None for the default voice.
-        first_frame: Place of the first frame in the recording.
-    """
-
-    def __init__(self, codec: Codec, voice: bytes | None, first_frame: int = 0) -> None:
-        self._codec = codec
-        self._voice = voice
-        self._first_frame = first_frame
-        self._cutter = Cutter(codec.decoding, 1)
-        self._turns = 0.0
-
-    def push(self, indices: NDArray[np.int16]) -> Iterator[NDArray[np.float32]]:
-        """Takes indices [F, Q], yields the samples [T] at 16 kHz that are certain."""
-        yield from self._speak(self._cutter.push(indices))
-
-    def finish(self) -> Iterator[NDArray[np.float32]]:
-        """Yields the rest of the samples, those of the last frame in full."""
-        yield from self._speak(self._cutter.finish())
-
-    def _speak(self, chunks: Iterator[tuple[Chunk, NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
-        for chunk, shown in chunks:
-            placed = Chunk(self._first_frame + chunk.start, self._first_frame + chunk.stop, chunk.keep)
-            wav, self._turns = self._codec.indices_to_samples(shown, placed, self._voice, self._turns)
-            give_back_memory()
-            yield wav
-
-
-class StreamDecoder:
-    """Decodes a file that arrives piece by piece.
-
-    Args:
-        codec: The model.
-        spoken_by: Changes the voice: is given the first group, and what it returns has the voice to speak with.
-
-    Attributes:
-        sample_count: Samples that have come out.
-        spoken_by: As given.
-    """
-
-    def __init__(self, codec: Codec, spoken_by: Callable[[Coded], Coded] | None = None) -> None:
-        self.sample_count = 0
-        self._codec = codec
-        self.spoken_by = spoken_by
-        self._reader = codec.reader()
-        self._speaker: Speaker | None = None
-        self._wanted = 0
-
-    def push(self, data: bytes) -> Iterator[NDArray[np.float32]]:
-        """Takes more bytes of the file.
-
-        Args:
-            data: The next bytes.
-
-        Yields:
-            The samples [T] at 16 kHz that are certain.
-
-        Raises:
-            FormatError: If the bytes are not a readable `.srn`, or were made with other weights (`OtherModel`).
-        """
-        yield from self._speak(self._reader.feed(data))
-
-    def finish(self) -> Iterator[NDArray[np.float32]]:
-        """Ends the file.
-
-        Yields:
-            The rest of the samples.
-
-        Raises:
-            FormatError: If the file is not complete.
-        """
-        yield from self._speak(self._reader.finish())
-
-    def _speak(self, groups: Iterator[Group]) -> Iterator[NDArray[np.float32]]:
-        for group in groups:
-            self._speaker = self._speaker or Speaker(self._codec, self._voice_for(group))
-            self._wanted += group.sample_count
-            yield from self._count(self._speaker.push(group.indices))
-            if group.is_last:
-                yield from self._count(self._speaker.finish())
-
-    def _voice_for(self, first: Group) -> bytes | None:
-        reader = self._reader
-        coded = self._codec.coded(first.indices, reader.voice, first.sample_count, voice_id=reader.voice_id)
-        return (coded if self.spoken_by is None else self.spoken_by(coded)).voice_to_speak()
-
-    def _count(self, pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """Lets no more samples through than the groups say."""
-        for piece in pieces:
-            wav = piece[: self._wanted - self.sample_count]
-            self.sample_count += len(wav)
-            yield wav

@@ -12,7 +12,7 @@ from siren_cli.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from siren_cli.codec import Codec
+    from siren_cli.streaming.chunk_codec import ChunkCodec
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Weights of the rate that are tried, besides none, four at most: the more, the smaller."""
@@ -20,9 +20,10 @@ WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8,
 LONGEST_S = 60.0
 
 _T = TypeVar("_T")
+_C = TypeVar("_C", bound="ChunkCodec")
 
 
-def fitted(codec: Codec, encode: Callable[[Codec], _T], size_of: Callable[[_T], int], most: int, unit: str) -> _T:
+def fitted(codec: _C, encode: Callable[[_C], _T], size_of: Callable[[_T], int], most: int, unit: str) -> _T:
     """Encodes with the least weight of the rate with which the result is small enough.
 
     Weights are halved again and again, as if no greater one made anything larger, which is so but for a byte or two.
@@ -59,7 +60,7 @@ def fitted(codec: Codec, encode: Callable[[Codec], _T], size_of: Callable[[_T], 
 
 
 def fit_file(
-    codec: Codec,
+    codec: ChunkCodec,
     wav: ArrayLike,
     sample_rate_hz: int,
     *,
@@ -91,7 +92,7 @@ def fit_file(
     if seconds > LONGEST_S:
         raise UsageError(f"the recording lasts {seconds:.0f} s, --max-bytes fits up to {LONGEST_S:.0f} s; split it")
 
-    def encode(codec: Codec) -> bytes:
+    def encode(codec: ChunkCodec) -> bytes:
         blocks = [np.asarray(wav, np.float32)]
         return b"".join(
             codec.encode_stream(blocks, sample_rate_hz, stages=stages, has_voice=has_voice, voice_id=voice_id)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_cli.chunks import CHUNK_FRAMES
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.console import Rows
-from siren_cli.streaming import Speaker
+from siren_cli.streaming.chunking import CHUNK_FRAMES
+from siren_cli.streaming.decoder import Speaker
+from siren_cli.terminal.console import Rows
 from siren_format.salvage import Part, Salvage
 
 if TYPE_CHECKING:
-    from siren_cli.codec import Codec
     from siren_cli.coded import Coded
+    from siren_cli.streaming.chunk_codec import ChunkCodec
 
 _FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
@@ -68,14 +68,14 @@ def loss_rows(facts: dict[str, Any]) -> Rows:
 
 
 def speak_salvage(
-    codec: Codec, left: Salvage, spoken_by: Callable[[Coded], Coded] | None = None
+    codec: ChunkCodec, left: Salvage, spoken_by: Callable[[Coded], Coded] | None = None
 ) -> Iterator[NDArray[np.float32]]:
     """Decodes what is left of a damaged file, with silence where it is lost, faded over 10 ms.
 
     Args:
         codec: The model.
         left: What is left.
-        spoken_by: Changes the voice, as for `siren_cli.streaming.StreamDecoder`.
+        spoken_by: Changes the voice, as for `siren_cli.streaming.decoder.StreamDecoder`.
 
     Yields:
         The next samples [T] at 16 kHz, full scale at 1.

@@ -10,7 +10,7 @@ import typer
 
 from siren_cli.config import DEFAULT_EFFORT, MAX_EFFORT
 from siren_cli.errors import UsageError
-from siren_cli.files import STREAM
+from siren_cli.files.streams import STREAM
 
 
 class Device(str, Enum):

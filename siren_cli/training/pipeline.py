@@ -22,21 +22,22 @@ from pathlib import Path
 import torch
 
 from siren_cli.errors import ConfigError, DataError
-from siren_cli.model.build import SirenModel
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.training.checkpoint import load_checkpoint, save_checkpoint
-from siren_cli.training.codebook_fit import fit_codebooks, latents_of, refit_codebooks
+from siren_cli.model.quantizer import ResidualCodebooks
+from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import STAGES, RunConfig
-from siren_cli.training.data import Cache, Crops
-from siren_cli.training.export import export_model
-from siren_cli.training.factorizer_stage import FactorizerStage
-from siren_cli.training.guide_stage import GuideStage
-from siren_cli.training.logbook import Watch
-from siren_cli.training.loop import Stage, Trainer
-from siren_cli.training.prepare import prepare
-from siren_cli.training.processes import Processes
-from siren_cli.training.semantic_stage import SemanticStage
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.data.prepare import prepare
+from siren_cli.training.export.model import export_model
+from siren_cli.training.loop.checkpoint import load_checkpoint, save_checkpoint
+from siren_cli.training.loop.distributed import Processes
+from siren_cli.training.loop.run_log import Watch
+from siren_cli.training.loop.trainer import Stage, Trainer
 from siren_cli.training.settings import TRAINING_NAME, settings_of_run
+from siren_cli.training.stages.codebooks import fit_codebooks, latents_of, refit_codebooks
+from siren_cli.training.stages.factorizer import FactorizerStage
+from siren_cli.training.stages.guide import GuideStage
+from siren_cli.training.stages.semantic import SemanticStage
+from siren_cli.training.stages.vocoder import JointStage, VocoderStage
 from siren_cli.training.start import (
     CODEBOOKS_NAME,
     START_NAME,
@@ -46,7 +47,6 @@ from siren_cli.training.start import (
     semantic_model,
     start_listener,
 )
-from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
 _DEV_SEED = 7
 _STAGE_CLASSES: dict[str, Callable[..., Stage]] = {
@@ -66,7 +66,7 @@ class Order:
 
     Attributes:
         run: Run folder, made if missing.
-        data: Sources of recordings (`siren_cli.training.sources.read_source`); needed by `prepare` alone.
+        data: Sources of recordings (`siren_cli.corpus.sources.read_source`); needed by `prepare` alone.
         stages: Names out of `STAGES`, run in the order of `STAGES`; empty for all that the run needs.
         config: Preset or YAML file; None for what the run was told before, or else the defaults.
         settings: `key=value` and `section.key=value`.

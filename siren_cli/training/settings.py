@@ -15,7 +15,7 @@ from typing import Any
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.files import write_bytes_atomic
+from siren_cli.files.streams import write_bytes_atomic
 from siren_cli.training.config import SECTIONS, STAGE_DEFAULTS, RunConfig, parse_settings, run_config
 
 PRESETS = Path(__file__).with_name("presets")

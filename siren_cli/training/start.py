@@ -9,13 +9,13 @@ import torch
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError, DataError, OutputUnwritable
-from siren_cli.files import reason_of
-from siren_cli.model.build import SirenModel
-from siren_cli.model.compact import widen
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.filterbank import fill_filterbank
-from siren_cli.training.spectrum_listener import SpectrumListener
-from siren_cli.weights import CONFIG_NAME, WEIGHTS_NAME, find_model, read_networks, read_prior
+from siren_cli.files.streams import reason_of
+from siren_cli.model.int8 import widen
+from siren_cli.model.siren import SirenModel
+from siren_cli.registry.weights import CONFIG_NAME, WEIGHTS_NAME, find_model, read_networks, read_prior
+from siren_cli.training.data.filterbank import fill_filterbank
+from siren_cli.training.loop.checkpoint import load_checkpoint
+from siren_cli.training.losses.perceptual import SpectrumListener
 from siren_format.prior import NeuralPrior
 
 START_NAME = "start"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import AudioEmpty, AudioUnreadable, UsageError, VoiceMissing, VoiceUnusable
-from siren_cli.files import STREAM, read_bytes, reason_of, require_file
-from siren_cli.srn_file import read_srn, refusal
-from siren_cli.voice_mix import Heard, average
-from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.files.streams import STREAM, read_bytes, reason_of, require_file
+from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.srn.file import read_srn, refusal
+from siren_cli.voices.mixing import average
 from siren_format.errors import BadVoice, FormatError
 from siren_format.limits import MAGIC_BYTE
 from siren_format.voice import voice_codes, voice_digits, voice_level_db
@@ -24,7 +24,7 @@ from siren_format.voice_file import MAX_VOICE_FILE_BYTES, VoiceFile, bytes_to_vo
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
-    from siren_cli.coded import Coded
+    from siren_cli.coded import Coded, Heard
 
 DEFAULT_VOICE = "default"
 """What stands for the model's default voice where a voice is asked for."""
@@ -128,13 +128,14 @@ class Voices:
             AudioEmpty: If it is silent.
             SirenError: If it cannot be used for another reason.
         """
-        from siren_cli.audio import conversion_notes, read_audio
-        from siren_cli.loudness import SILENCE_LEVEL_DB
+        from siren_cli.audio.level import SILENCE_LEVEL_DB
+        from siren_cli.audio.reading import conversion_notes, read_audio
 
         data = b"" if source == STREAM else _start_of(source)
         if _is_srn(data):
             srn = read_srn(source)
             voice = self._voice_of(source, srn)
+            from siren_cli.coded import Heard
             from siren_format.layout import parse_layout
 
             codes, level_db = voice_codes(voice, self.fine), voice_level_db(voice)

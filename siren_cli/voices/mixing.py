@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from siren_cli.errors import UsageError
 from siren_format.limits import SAMPLE_RATE_HZ
@@ -17,19 +17,8 @@ from siren_format.voice import (
     voice_to_bytes,
 )
 
-
-@dataclass(frozen=True)
-class Heard:
-    """What one recording says of a speaker.
-
-    `codes` are not rounded, `level_db` is in dBFS, `samples` how many it rests on at 16 kHz; `digits` are what a file
-    of this recording alone carries, for which some levels may stand for others.
-    """
-
-    codes: Sequence[float]
-    level_db: float
-    samples: int
-    digits: Sequence[int]
+if TYPE_CHECKING:
+    from siren_cli.coded import Heard
 
 
 def average(heard: Sequence[Heard]) -> bytes:

@@ -13,14 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siren_cli.audio import (
-    conversion_notes,
-    mix_down,
-    read_audio,
-    resample,
-    resampled_count,
-    write_audio,
-)
+from siren_cli.audio.reading import conversion_notes, read_audio
+from siren_cli.audio.resampling import mix_down, resample, resampled_count
+from siren_cli.audio.writing import write_audio
 from siren_cli.errors import AudioInvalid, AudioUnreadable, OutputExists, OutputUnwritable, UsageError
 
 
@@ -65,7 +60,7 @@ def test_a_flac_cut_short_is_refused(tmp_path: Path, kept: float) -> None:
 def test_longer_than_a_file_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros((700_000, 1), np.float32), 16_000)
-    monkeypatch.setattr("siren_cli.audio.MAX_DURATION_S", 30)
+    monkeypatch.setattr("siren_cli.audio.reading.MAX_DURATION_S", 30)
     with pytest.raises(AudioInvalid) as caught:
         read_audio(str(path))
     assert str(caught.value) == f"{path}: longer than the 30 s that a file can hold; split it"
@@ -141,7 +136,7 @@ def test_refuses_what_the_format_cannot_hold(tmp_path: Path, monkeypatch: pytest
         write_audio(str(tmp_path / "out.txt"), sine(100, 16_000), 16_000)
     with pytest.raises(OutputUnwritable, match="FLAC cannot hold 768000 Hz"):
         write_audio(str(tmp_path / "out.flac"), sine(100, 16_000), 768_000)
-    monkeypatch.setattr("siren_cli.audio_output.MAX_DATA_BYTES", 198)
+    monkeypatch.setattr("siren_cli.audio.writing.MAX_DATA_BYTES", 198)
     with pytest.raises(OutputUnwritable, match="more than WAV holds"):
         write_audio(str(tmp_path / "out.wav"), sine(100, 16_000), 16_000)
     assert list(tmp_path.iterdir()) == []

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from siren_cli.audio.pcm import FORMATS, S16LE, RawAudio, bytes_to_samples, parse_pcm, parse_raw, samples_to_bytes
+from siren_cli.audio.wav_header import HEADER_BYTES, read_wav_header, wav_header
 from siren_cli.errors import UsageError
-from siren_cli.pcm import FORMATS, S16LE, RawAudio, bytes_to_samples, parse_pcm, parse_raw, samples_to_bytes
-from siren_cli.wav_stream import HEADER_BYTES, read_wav_header, wav_header
 
 SUBTYPES = {
     "u8": ("PCM_U8", "FILE"), "s16le": ("PCM_16", "LITTLE"), "s16be": ("PCM_16", "BIG"), "s24le": ("PCM_24", "LITTLE"),

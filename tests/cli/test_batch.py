@@ -279,7 +279,7 @@ def test_workers_make_the_same(siren: Siren, one_codec: Codec, tree: Path, tmp_p
 
 
 def test_the_bar_shows_files_hours_speed_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    from siren_cli.console import BatchDisplay
+    from siren_cli.terminal.progress import BatchDisplay
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

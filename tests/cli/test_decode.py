@@ -99,7 +99,7 @@ def test_missing_file(siren: Siren, tmp_path: Path) -> None:
 
 
 def test_other_weights(siren: Siren, srn: Path, tiny_model: Path, other_model: Path) -> None:
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     needed, at_hand = find_model(tiny_model).model_id.hex(), find_model(other_model).model_id.hex()
     outcome = siren("decode", srn, "--model", other_model)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from siren_cli import __version__
-from siren_cli.main import run_command_line
-from siren_cli.weights import find_model
+from siren_cli.commands.app import run_command_line
+from siren_cli.registry.weights import find_model
 from siren_format import parse_header, voice_level_db
 from tests.cli.conftest import ROOT, Siren, environment
 from tests.conftest import HUNG_AFTER_S

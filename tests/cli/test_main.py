@@ -76,7 +76,7 @@ def test_every_error_ends_in_one_line_and_its_status(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("siren_cli.audio.open_audio", fail)
+    monkeypatch.setattr("siren_cli.audio.reading.open_audio", fail)
     outcome = siren("encode", recording)
     assert outcome.status == status
     assert outcome.out == ""

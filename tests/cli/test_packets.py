@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_cli.packet_speech import HELD_FRAMES, decode_packets
+from siren_cli.packets.conceal import HELD_FRAMES, decode_packets
 from siren_format import voice_to_bytes
 from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import file_to_packets, packets_to_file

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from tests.cli.conftest import Siren, environment
-from tests.crash.killing import results
+from tests.tools.crash.killing import results
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 
 from siren_cli.__main__ import main
-from siren_cli.audio import read_audio, write_audio
+from siren_cli.audio.pcm import FORMATS, bytes_to_samples, samples_to_bytes
+from siren_cli.audio.reading import read_audio
+from siren_cli.audio.writing import write_audio
 from siren_cli.codec import Codec
 from siren_cli.errors import OutputUnwritable
-from siren_cli.files import Output
-from siren_cli.pcm import FORMATS, bytes_to_samples, samples_to_bytes
+from siren_cli.files.streams import Output
 from siren_format import parse_layout
 from tests.cli.conftest import Siren, environment, voice_like
 

@@ -14,7 +14,7 @@ import soundfile
 from safetensors.numpy import load_file
 
 from siren_cli.codec import Codec
-from siren_cli.weights import save_model
+from siren_cli.registry.weights import save_model
 from siren_format import Coder, Stream, parse_layout, stream_to_bytes
 from tests.cli.conftest import Siren, environment
 from tests.conftest import HUNG_AFTER_S
@@ -41,7 +41,7 @@ def with_prior(tiny_model: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def neural(with_prior: Path, tmp_path: Path) -> Path:
     """A file of two stages that `with_prior` codes with its prior, a minute and three seconds long."""
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     indices = np.concatenate([likely_to_prior(vector_prior(), frames, 2, noise_every=9) for frames in (375, 19)])
     stream = Stream(find_model(with_prior).model_id, indices, 394 * 2560, VOICE)
@@ -68,7 +68,7 @@ def test_trimming_a_file_coded_by_the_prior(siren: Siren, neural: Path, with_pri
     assert (facts["stages"], facts["input_bytes"], facts["file_bytes"]) == (
         1, neural.stat().st_size, one.stat().st_size,
     )  # fmt: skip
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
     from siren_format import bytes_to_stream
 
     stream = bytes_to_stream(one.read_bytes(), None, find_model(with_prior).model_id, vector_prior())

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_cli.training.packaged_voices import write_voices
+from siren_cli.training.tools.packaged_voices import write_voices
 from siren_format.layout import parse_layout
 from siren_format.voice import voice_to_bytes
 from siren_format.voice_file import VoiceFile, bytes_to_voice

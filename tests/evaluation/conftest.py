@@ -11,11 +11,11 @@ import pytest
 import soundfile
 import torch
 
-from siren_cli.evaluation.clip_work import Plan
-from siren_cli.evaluation.damage import Damage
-from siren_cli.evaluation.material import list_material
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import list_material
+from siren_cli.evaluation.codecs.damage import Damage
 from siren_cli.evaluation.run import evaluate
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.worker import Plan
 
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.jsonl"
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from siren_cli.errors import UsageError
-from siren_cli.evaluation import asr, asr_transformers
-from siren_cli.evaluation.asr import available, judge_name, load_recogniser, require_languages
-from siren_cli.evaluation.asr_transformers import cut_at_pauses
-from siren_cli.evaluation.words import normalised, word_errors
+from siren_cli.evaluation.metrics import asr, asr_transformers
+from siren_cli.evaluation.metrics.asr import available, judge_name, load_recogniser, require_languages
+from siren_cli.evaluation.metrics.asr_transformers import cut_at_pauses
+from siren_cli.evaluation.metrics.words import normalised, word_errors
 
 
 def test_pocketsphinx_recognises_most_words_and_the_same_ones_each_time(speech: np.ndarray) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from siren_cli.errors import DataError
-from siren_cli.evaluation import cost
-from siren_cli.evaluation.columns import COST_COLUMNS
-from siren_cli.evaluation.programs import program_costs
-from siren_cli.evaluation.report import cost_note_of, cost_table_of
+from siren_cli.evaluation.cost import measure
+from siren_cli.evaluation.cost.programs import program_costs
+from siren_cli.evaluation.report.columns import COST_COLUMNS
+from siren_cli.evaluation.report.tables import cost_note_of, cost_table_of
 
 
 def test_programs_of_known_time_and_memory() -> None:
@@ -40,10 +40,10 @@ def test_a_program_that_fails_is_told(command: list[str]) -> None:
 
 @pytest.mark.slow
 def test_every_system_has_its_row(tiny_model: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "REPEATS", 1)
+    monkeypatch.setattr(measure, "REPEATS", 1)
     programs = {"opus6": "opusenc", "codec2-700C": "c2enc"}
     baselines = tuple(name for name, program in programs.items() if shutil.which(program))
-    rows = cost.cost_of(str(tiny_model), (1,), (0, 2), baselines, speech)
+    rows = measure.cost_of(str(tiny_model), (1,), (0, 2), baselines, speech)
     assert [row["system"] for row in rows] == ["siren-1", "siren-1-effort-2", *baselines]
     assert {column.name for column in COST_COLUMNS} <= rows[0].keys()
     for row in rows:
@@ -51,7 +51,7 @@ def test_every_system_has_its_row(tiny_model: Path, speech: np.ndarray, monkeypa
         assert row["decode_speed_1"] > 0.0 < row["encode_speed_1"]
         assert 5.0 < row["decode_peak_mb"] < 2_000.0
     assert rows[0]["encode_peak_mb"] > 100.0
-    record = {"cost": {"clip_s": 3.7, "conditions": cost.conditions(), "rows": rows}}
+    record = {"cost": {"clip_s": 3.7, "conditions": measure.conditions(), "rows": rows}}
     table = cost_table_of(record)
     assert table is not None
     headings, cells = table
@@ -62,4 +62,4 @@ def test_every_system_has_its_row(tiny_model: Path, speech: np.ndarray, monkeypa
 
 def test_a_failing_model_is_one_line(tmp_path: Path, speech: np.ndarray) -> None:
     with pytest.raises(DataError, match="could not be measured .*; leave it out with --skip cost"):
-        cost.cost_of(str(tmp_path), (1,), (0,), (), speech)
+        measure.cost_of(str(tmp_path), (1,), (0,), (), speech)

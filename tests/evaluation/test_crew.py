@@ -8,8 +8,8 @@ import os
 import pytest
 
 from siren_cli.errors import DataError
-from siren_cli.evaluation.clip_work import Plan
-from siren_cli.evaluation.crew import crew
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan
 from tests.conftest import HUNG_AFTER_S
 
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from siren_cli.evaluation.development import HELD_OUT, development_split
-from siren_cli.evaluation.transcript_coding import SAMPLE_BYTES, SAMPLE_FILE, sample_of, transcript_bytes
+from siren_cli.corpus.development import HELD_OUT, development_split
+from siren_cli.evaluation.codecs.transcript_coding import SAMPLE_BYTES, SAMPLE_FILE, sample_of, transcript_bytes
 
 
 def corpus() -> list[dict[str, Any]]:

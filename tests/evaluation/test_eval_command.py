@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 from siren_cli.__main__ import main
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus
-from siren_cli.evaluation import asr
-from siren_cli.weights import save_model
+from siren_cli.evaluation.metrics import asr
+from siren_cli.registry.weights import save_model
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from siren_cli.evaluation.intervals import estimate
+from siren_cli.corpus.statistics import estimate
 
 
 def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:

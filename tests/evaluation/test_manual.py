@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from siren_cli.__main__ import main
-from siren_cli.evaluation.columns import COLUMNS, WORD_COLUMNS
+from siren_cli.evaluation.report.columns import COLUMNS, WORD_COLUMNS
 from siren_cli.evaluation.studies.catalogue import STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from siren_cli.evaluation.page import write_page
-from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
+from siren_cli.evaluation.report.spectrogram import peak_of, spectrogram_png
 from tests.conftest import HUNG_AFTER_S
 
 pytestmark = pytest.mark.slow

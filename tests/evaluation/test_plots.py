@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
-from siren_cli.evaluation.plots import Point, Series, damage_plots, draw, rate_plots
+from siren_cli.evaluation.report.plots import Point, Series, damage_plots, draw, rate_plots
 
 AXES = ("bits a second in the file", "WER")
 

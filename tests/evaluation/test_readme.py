@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.readme import BEGIN, END, MANUAL, README, RECORD, first_table_of, main, markdown_of, paste
-from siren_cli.manifest import read_manifest
+from siren_cli.evaluation.report.readme import (
+    BEGIN,
+    END,
+    MANUAL,
+    README,
+    RECORD,
+    first_table_of,
+    main,
+    markdown_of,
+    paste,
+)
+from siren_cli.registry.manifest import read_manifest
 
 
 def test_the_tables_are_those_of_the_record(root: Path) -> None:

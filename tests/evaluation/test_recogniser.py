@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import read_clip
 from siren_cli.errors import WeightsDamaged, WeightsMissing
-from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.recogniser import (
+from siren_cli.evaluation.metrics.recogniser import (
     PhoneRecogniser,
     labels_of,
     load_recogniser,
@@ -17,9 +18,8 @@ from siren_cli.evaluation.recogniser import (
     phones_of,
     weights_path,
 )
-from siren_cli.evaluation.signal import low_pass
+from siren_cli.evaluation.metrics.signal import low_pass
 from siren_cli.phones import NO_PHONE, PHONES, phone_track
-from siren_cli.training.sources import Clip
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.evaluation import judges as judge_module
-from siren_cli.evaluation.clip_work import Plan, Worker
-from siren_cli.evaluation.columns import COLUMNS
-from siren_cli.evaluation.figures import clip_figures, voice_scale
-from siren_cli.evaluation.judges import judges
-from siren_cli.evaluation.material import list_material, read_clip, to_16_bits
-from siren_cli.evaluation.naturalness import Dnsmos
-from siren_cli.evaluation.report import csv_of, notes_of, table_of
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import list_material, read_clip, to_16_bits
+from siren_cli.evaluation.metrics import judges as judge_module
+from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.naturalness import Dnsmos
+from siren_cli.evaluation.metrics.utilisation import utilisation
+from siren_cli.evaluation.report.columns import COLUMNS
+from siren_cli.evaluation.report.figures import clip_figures, voice_scale
+from siren_cli.evaluation.report.tables import csv_of, notes_of, table_of
 from siren_cli.evaluation.run import evaluate
 from siren_cli.evaluation.single import single_figures, single_rows
-from siren_cli.evaluation.utilisation import utilisation
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.worker import Plan, Worker
 
 
 def figures(record: dict[str, Any], system: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_a_second_run_asks_no_judge_and_gives_the_same(
 
     real = judges
     monkeypatch.setattr(
-        "siren_cli.evaluation.clip_work.judges",
+        "siren_cli.evaluation.workers.worker.judges",
         lambda *a: ([replace(judge, hear=refuse) for judge in real(*a)[0]], []),
     )
     again = evaluate(plan, clips[:2], 1, lambda text: None)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from siren_cli.evaluation.recogniser import MEL_BINS, log_mel, mel_filterbank
-from siren_cli.evaluation.signal import (
+from siren_cli.evaluation.metrics.recogniser import MEL_BINS, log_mel, mel_filterbank
+from siren_cli.evaluation.metrics.signal import (
     intelligibility,
     low_pass,
     mel_distance_db,

@@ -13,10 +13,11 @@ import pytest
 import soundfile
 
 from siren_cli.__main__ import main
+from siren_cli.audio.level import speech_level_db
 from siren_cli.codec import Codec, load_codec
+from siren_cli.corpus.clip import Clip
 from siren_cli.errors import DataError, ExitStatus, UsageError
-from siren_cli.evaluation.clip_work import Plan
-from siren_cli.evaluation.recogniser import log_mel
+from siren_cli.evaluation.metrics.recogniser import log_mel
 from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift
 from siren_cli.evaluation.studies.alike import digits_of, likeness, pronunciations, said, words_in
 from siren_cli.evaluation.studies.levels import block_levels_db, with_silence
@@ -25,9 +26,8 @@ from siren_cli.evaluation.studies.robustness import spoilt
 from siren_cli.evaluation.studies.silence import ROOM_DB, SILENCES, surrounded
 from siren_cli.evaluation.studies.speakers import digit_shares
 from siren_cli.evaluation.studies.vocoder import vocoded
-from siren_cli.loudness import speech_level_db
-from siren_cli.packets import encode_packets
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.packets.packetize import encode_packets
 
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.jsonl"
 

@@ -15,11 +15,8 @@ import soundfile
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
-from siren_cli.evaluation.recogniser import log_mel
-from siren_cli.evaluation.signal import intelligibility, mel_distance_db
-from siren_cli.evaluation.store import Store, digest_of_model
-from siren_cli.evaluation.systems import (
+from siren_cli.evaluation.codecs.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
+from siren_cli.evaluation.codecs.systems import (
     BASELINES,
     Recording,
     System,
@@ -31,8 +28,11 @@ from siren_cli.evaluation.systems import (
     siren,
     wrong_voice,
 )
-from siren_cli.packet_speech import decode_packets
-from siren_cli.packets import encode_packets
+from siren_cli.evaluation.metrics.recogniser import log_mel
+from siren_cli.evaluation.metrics.signal import intelligibility, mel_distance_db
+from siren_cli.evaluation.workers.result_cache import Store, digest_of_model
+from siren_cli.packets.conceal import decode_packets
+from siren_cli.packets.packetize import encode_packets
 from siren_format.layout import parse_layout
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 

@@ -12,12 +12,12 @@ import soundfile
 
 from siren_cli.__main__ import main
 from siren_cli.errors import ExitStatus
-from siren_cli.evaluation.readme import VOICE_BEGIN, VOICE_RECORD, paste
-from siren_cli.evaluation.readme import main as paste_into_readme
-from siren_cli.evaluation.verification import centroid_scores, classifier_scores, equal_error_rate, estimate_eer
-from siren_cli.evaluation.voice_report import FIGURES, voice_markdown, voice_table
-from siren_cli.evaluation.voice_run import words_kept
-from siren_cli.manifest import read_manifest
+from siren_cli.evaluation.metrics.verification import centroid_scores, classifier_scores, equal_error_rate, estimate_eer
+from siren_cli.evaluation.report.readme import VOICE_BEGIN, VOICE_RECORD, paste
+from siren_cli.evaluation.report.readme import main as paste_into_readme
+from siren_cli.evaluation.report.voices import FIGURES, voice_markdown, voice_table
+from siren_cli.evaluation.voices import words_kept
+from siren_cli.registry.manifest import read_manifest
 
 pytestmark = pytest.mark.slow
 

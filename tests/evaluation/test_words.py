@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from siren_cli.evaluation.words import (
+from siren_cli.evaluation.metrics.words import (
     ErrorCounts,
     base_language,
     character_errors,

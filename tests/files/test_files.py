@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from siren_cli.errors import OutputExists, OutputUnwritable, SrnUnreadable, UsageError
-from siren_cli.files import read_bytes, require_writable, write_bytes, write_bytes_atomic
+from siren_cli.files.streams import read_bytes, require_writable, write_bytes, write_bytes_atomic
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:

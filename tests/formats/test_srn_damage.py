@@ -14,9 +14,9 @@ from siren_format.layout import parse_layout
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from siren_format.tables import Tables
-from tests.determinism.mutation import outcomes
 from tests.formats import reference_coder
 from tests.formats.vector_material import MODEL_ID, VECTORS, vector_tables
+from tests.tools.determinism.mutation import outcomes
 
 UNGROUPED = [
     "worked-example",

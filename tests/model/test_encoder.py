@@ -7,7 +7,7 @@ import torch
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.model.factorizer import SemanticBranch
+from siren_cli.model.encoder import SemanticBranch
 
 
 def _branches() -> tuple[SemanticBranch, SemanticBranch]:

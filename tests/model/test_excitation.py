@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from siren_cli.model.source import (
+from siren_cli.model.excitation import (
     NOISE_BLOCK_SAMPLES,
     harmonics_of,
     overlap_add,

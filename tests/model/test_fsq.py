@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.model.quantizer import FiniteScalar, ResidualFSQ
+from siren_cli.model.quantizer import FiniteScalar
+from siren_cli.model.variants.fsq import ResidualFSQ
 from siren_format.packing import indices_to_digits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from siren_cli.model.compact import COMPACT_NUMBERS, SCALE_SUFFIX, compact, widen
+from siren_cli.model.int8 import COMPACT_NUMBERS, SCALE_SUFFIX, compact, widen
 
 
 def test_large_matrices_take_one_byte_a_number() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import siren_cli
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.model.postfilter import postfilter
+from siren_cli.model.decoder import postfilter
 
 
 def test_peaks_rise_and_valleys_fall_and_what_has_none_stays() -> None:

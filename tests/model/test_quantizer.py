@@ -9,9 +9,8 @@ from torch import Tensor
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.model.latent_head import LatentHead
-from siren_cli.model.quantizer import POINTS
+from siren_cli.model.encoder import LatentHead
+from siren_cli.model.quantizer import POINTS, ResidualCodebooks
 from siren_format.packing import indices_to_digits
 
 

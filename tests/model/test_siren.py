@@ -10,10 +10,10 @@ import torch
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError, WeightsDamaged, WeightsMissing
-from siren_cli.model.build import build, weights_of
 from siren_cli.model.decoder import Speech, SpeechDecoder
+from siren_cli.model.excitation import training_source
 from siren_cli.model.layers import ConvNeXtBlock, LocalAttention
-from siren_cli.model.source import training_source
+from siren_cli.model.siren import build, weights_of
 
 
 def random_weights(config: ModelConfig, seed: int) -> dict[str, torch.Tensor]:

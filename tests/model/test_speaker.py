@@ -7,7 +7,7 @@ import torch
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.model.voice import VoiceEncoder
+from siren_cli.model.speaker import VoiceEncoder
 
 IDENTITY = (*(tuple(range(16)) * 8), *(tuple(range(4)) * 12))
 HALVED = (*((4,) * 8 + (12,) * 8) * 8, *((0, 0, 3, 3) * 12))

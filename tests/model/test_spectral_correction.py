@@ -9,11 +9,11 @@ import torch
 from siren_cli.codec import Codec
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
-from siren_cli.model.build import SirenModel
-from siren_cli.model.factorizer import SemanticBranch
-from siren_cli.model.hearing import Analyser, draw, hear, lacking, levels_in_files, speak
-from siren_cli.model.tone import Tone, places_among
-from siren_cli.training.filterbank import fill_filterbank
+from siren_cli.model.encoder import SemanticBranch
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker_coding import Analyser, draw, hear, lacking, levels_in_files, speak
+from siren_cli.model.spectral_correction import Tone, places_among
+from siren_cli.training.data.filterbank import fill_filterbank
 from siren_format.voice import codes_to_digits, digits_to_codes
 
 USED = (*((5,) * 8 + (9,) * 8) * 8, *((0, 1, 2, 3) * 11), *(2, 2, 2, 2))

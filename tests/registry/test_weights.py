@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from siren_cli.errors import OutputUnwritable, WeightsDamaged, WeightsMissing
-from siren_cli.manifest import model_for, model_release_of, read_manifest
-from siren_cli.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
+from siren_cli.registry.manifest import model_for, model_release_of, read_manifest
+from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
 from siren_format import Tables, fit_tables
 from siren_format.prior_rows import largest_sum
 from tests.conftest import HUNG_AFTER_S
@@ -233,7 +233,7 @@ def test_needs_no_torch(root: Path, tmp_path: Path) -> None:
     write_model(tmp_path)
     program = (
         f"import sys; sys.path[:0] = {[str(root), str(root / 'formats'), str(root / 'weights')]}; "
-        "sys.modules['torch'] = None; from siren_cli.weights import find_model, read_tables; "
+        "sys.modules['torch'] = None; from siren_cli.registry.weights import find_model, read_tables; "
         f"print(read_tables(find_model({str(tmp_path)!r}).weights_path) is not None)"
     )
     outcome = subprocess.run(

@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import siren_cli
-from siren_cli import index_search
 from siren_cli.__main__ import main
-from siren_cli.closeness import model_mel_distance_db, short_time_intelligibility
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.index_search import IndexSearch, Wanted, _noise_in
-from siren_cli.model.build import SirenModel, build
-from siren_cli.model.hearing import speak
+from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
+from siren_cli.model.siren import SirenModel, build
+from siren_cli.model.speaker_coding import speak
+from siren_cli.search import analysis_by_synthesis
+from siren_cli.search.analysis_by_synthesis import IndexSearch, Wanted, _noise_in
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "effort.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "effort.md"
 Wav = NDArray[np.float32]
 
 
@@ -186,7 +186,7 @@ def test_what_is_found_decodes_nearer_to_what_is_wanted(
     effort: int, stages: int, other_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a model that rounds four numbers and has no prior, however far from its guess."""
-    monkeypatch.setattr(index_search, "_NEAR", 0.0)
+    monkeypatch.setattr(analysis_by_synthesis, "_NEAR", 0.0)
     networks = siren_cli.load(other_model).networks
     search = IndexSearch(networks, None, effort)
     with torch.inference_mode():
@@ -201,7 +201,9 @@ def test_what_is_found_decodes_nearer_to_what_is_wanted(
 def test_slopes_tell_what_a_small_change_would_cost(
     tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_search, "_bfloat16_is_faster", lambda device: False)  # too coarse for a small change
+    monkeypatch.setattr(
+        analysis_by_synthesis, "_bfloat16_is_faster", lambda device: False
+    )  # too coarse for a small change
     networks = siren_cli.load(tiny_model).networks
     search = IndexSearch(networks, None, 1)
     with torch.inference_mode():
@@ -266,7 +268,7 @@ def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
 def test_what_latents_decode_to_is_wanted_too(
     noise: float, share: float, tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_search, "_noise_in", lambda *heard: noise)
+    monkeypatch.setattr(analysis_by_synthesis, "_noise_in", lambda *heard: noise)
     networks = siren_cli.load(tiny_model).networks
     assert networks.guide is not None
     with torch.inference_mode():

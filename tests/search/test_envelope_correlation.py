@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from siren_cli.config import ModelConfig
-from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.features import LogMel
-from siren_cli.training.filterbank import correlation_of, fill_filterbank
+from siren_cli.search.envelope_correlation import EnvelopeCorrelation
+from siren_cli.training.data.filterbank import correlation_of, fill_filterbank
 
 CLIP = Path(__file__).parents[1] / "data" / "4446-2271-0016.flac"
 

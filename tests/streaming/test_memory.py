@@ -4,12 +4,12 @@ import platform
 import subprocess
 import sys
 
-from siren_cli.memory import give_back_memory
+from siren_cli.streaming.decoder import give_back_memory
 
 _SCRIPT = """
 import ctypes
 import resource
-from siren_cli.memory import give_back_memory
+from siren_cli.streaming.decoder import give_back_memory
 
 def resident_bytes():
     with open("/proc/self/statm") as file:

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 import siren_cli
 from siren_cli.__main__ import main
+from siren_cli.audio.level import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.codec import Codec
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.packets import encode_packets
-from siren_cli.rate_control import WEIGHTS, fit_file, fitted
-from siren_cli.rate_distortion import FARTHER
+from siren_cli.model.quantizer import ResidualCodebooks
+from siren_cli.packets.packetize import encode_packets
+from siren_cli.search.rate_distortion import FARTHER
+from siren_cli.streaming.rate_control import WEIGHTS, fit_file, fitted
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 from siren_format.packing import indices_to_digits
 
-DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "rate.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "rate.md").read_text(encoding="utf-8")
 Wav = NDArray[np.float32]
 
 
@@ -220,7 +220,7 @@ def test_the_commands_of_the_document_work(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("siren_cli.codec.load_codec", lambda model=None, *, device="auto", threads=None: packaged)
-    monkeypatch.setattr("siren_cli.batch.encoding.codec_of", lambda model, device, threads: packaged)
+    monkeypatch.setattr("siren_cli.batch.encode.codec_of", lambda model, device, threads: packaged)
     soundfile.write("note.wav", talk[:89_600], 16_000)
     Path("notes").mkdir()
     soundfile.write("notes/talk.wav", talk[:48_000], 16_000)

@@ -11,13 +11,14 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from siren_cli.audio.level import LevelMeter, speech_level_db
 from siren_cli.codec import Codec
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES
 from siren_cli.errors import AudioEmpty, AudioInvalid, UsageError
-from siren_cli.loudness import LevelMeter, speech_level_db
-from siren_cli.salvaging import loss_facts, loss_rows, speak_salvage
-from siren_cli.streaming import Intake, StreamDecoder, encode_stream, level_db_of
+from siren_cli.streaming.decoder import StreamDecoder
+from siren_cli.streaming.encoder import Intake, encode_stream, level_db_of
+from siren_cli.streaming.salvage import loss_facts, loss_rows, speak_salvage
 from siren_format.errors import FormatError
 from siren_format.layout import parse_layout
 
@@ -118,7 +119,7 @@ def test_what_cannot_be_encoded_is_refused(codec: Codec) -> None:
 
 
 def test_more_than_a_file_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siren_cli.intake.MAX_DURATION_S", 2)
+    monkeypatch.setattr("siren_cli.audio.resampling.MAX_DURATION_S", 2)
     intake = Intake(8_000)
     intake.push(np.zeros(15_000, np.float32))
     with pytest.raises(AudioInvalid, match="longer than the 2 s that a file can hold"):

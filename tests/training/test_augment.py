@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from siren_cli.training.augment import among_others, change_speaker, degrade, perturb, perturb_wav, warp_time
-from siren_cli.training.data import Batch
-from siren_cli.training.discriminators import SpectrumCritic
-from siren_cli.training.filterbank import mel_centres_hz
-from siren_cli.training.losses import adversary_loss
+from siren_cli.training.data.augment import among_others, change_speaker, degrade, perturb, perturb_wav, warp_time
+from siren_cli.training.data.batches import Batch
+from siren_cli.training.data.filterbank import mel_centres_hz
+from siren_cli.training.losses.discriminators import SpectrumCritic
+from siren_cli.training.losses.waveform import adversary_loss
 
 MEAN, STD, FLOOR = -6.0, 2.1, 1e-4
 

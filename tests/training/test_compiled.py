@@ -9,7 +9,7 @@ import torch
 
 from siren_cli.errors import ConfigError
 from siren_cli.model.layers import FrameStack
-from siren_cli.training.compiled import compile_stacks, uncompiled
+from siren_cli.training.loop.compiled import compile_stacks, uncompiled
 from tests.training.test_options import few
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,9 @@ import pytest
 
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
+from siren_cli.registry.weights import find_model
 from siren_cli.training.config import STAGES, run_config, stage_config
 from siren_cli.training.settings import presets, read_config, settings_of_run
-from siren_cli.weights import find_model
 
 
 def test_settings_of_one_stage_do_not_touch_another() -> None:

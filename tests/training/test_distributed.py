@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.data import Cache, Crops
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.loop.checkpoint import load_checkpoint
 from siren_cli.training.pipeline import Order, train
 from tests.conftest import HUNG_AFTER_S
 from tests.training.conftest import FEW, said_nothing

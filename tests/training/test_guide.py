@@ -12,11 +12,11 @@ import torch
 
 import siren_cli
 from siren_cli.errors import ConfigError, DataError, UsageError
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.data import Cache, Crops
-from siren_cli.training.guide_stage import GuideStage
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.loop.checkpoint import load_checkpoint
 from siren_cli.training.pipeline import Order, train
 from siren_cli.training.settings import settings_of_run
+from siren_cli.training.stages.guide import GuideStage
 from siren_cli.training.start import assemble
 from tests.training.conftest import FEW, said_nothing
 

@@ -12,18 +12,18 @@ from siren_cli.config import FSQ_LEVELS
 from siren_cli.model.quantizer import FiniteScalar
 from siren_cli.phones import PHONES
 from siren_cli.training.config import DISCRIMINATORS
-from siren_cli.training.data import Batch
-from siren_cli.training.discriminators import Adversary
-from siren_cli.training.extras import ctc_loss, entropy_shares, idle_levels, imitation_loss
-from siren_cli.training.index_price import IndexPrice
-from siren_cli.training.losses import (
+from siren_cli.training.data.batches import Batch
+from siren_cli.training.data.units import UNITS, units_of
+from siren_cli.training.losses.auxiliary import ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.losses.discriminators import Adversary
+from siren_cli.training.losses.rate import IndexPrice
+from siren_cli.training.losses.waveform import (
     SpectralDistance,
     SpectrumDistance,
     adversary_loss,
     feature_matching,
     generator_loss,
 )
-from siren_cli.training.units import UNITS, units_of
 
 
 @pytest.fixture(scope="module")

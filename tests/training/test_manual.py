@@ -16,7 +16,7 @@ from siren_cli.__main__ import main
 from siren_cli.config import ModelConfig
 from siren_cli.training.config import PrepareConfig, TrainConfig, run_config
 from siren_cli.training.settings import presets, read_config
-from tests.bench.training import SECTIONS, measure
+from tests.tools.bench.training import SECTIONS, measure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANUAL = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")

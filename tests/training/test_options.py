@@ -13,15 +13,15 @@ import torch
 
 import siren_cli
 from siren_cli.errors import ConfigError, DataError, WeightsMissing
-from siren_cli.model.build import build
 from siren_cli.model.decoder import PITCH_CENTRE
-from siren_cli.training.checkpoint import load_checkpoint
+from siren_cli.model.siren import build
 from siren_cli.training.config import PARTS, run_config, stage_config
-from siren_cli.training.data import Cache, Crops
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.loop.checkpoint import load_checkpoint
+from siren_cli.training.losses.speaker import timbre_loss
 from siren_cli.training.pipeline import Order, train
 from siren_cli.training.settings import read_config
-from siren_cli.training.timbre import timbre_loss
-from siren_cli.training.vocoder_stage import JointStage
+from siren_cli.training.stages.vocoder import JointStage
 from siren_format.voice import voice_codes
 from tests.training.conftest import FEW, said_nothing
 

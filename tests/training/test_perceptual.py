@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from siren_cli.training.augment import change_speaker
-from siren_cli.training.data import Batch
-from siren_cli.training.spectrum_listener import SpectrumListener
+from siren_cli.training.data.augment import change_speaker
+from siren_cli.training.data.batches import Batch
+from siren_cli.training.losses.perceptual import SpectrumListener
 
 CROPS, FRAMES, BINS = 8, 48, 80
 

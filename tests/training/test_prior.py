@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.prior_fit import bits_of, digits_of, fit_prior
-from siren_cli.training.prior_net import PriorNet, PriorSize
-from siren_cli.training.voice_fit import fit_voice
+from siren_cli.training.prior.fit import bits_of, digits_of, fit_prior
+from siren_cli.training.prior.network import PriorNet, PriorSize
+from siren_cli.training.prior.voice import fit_voice
 from siren_format.fitting import fit_tables
 from siren_format.limits import LEVELS
 from siren_format.prior import NeuralPrior

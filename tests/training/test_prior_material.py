@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from siren_cli.config import ModelConfig
-from siren_cli.model.build import SirenModel, build
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.training.indices import SHIFTS, indices_of, shifted_indices
-from siren_cli.training.prior_material import _lengthened
+from siren_cli.model.quantizer import ResidualCodebooks
+from siren_cli.model.siren import SirenModel, build
+from siren_cli.training.data.indices import SHIFTS, indices_of, shifted_indices
+from siren_cli.training.prior.material import _lengthened
 
 CPU = torch.device("cpu")
 

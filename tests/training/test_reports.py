@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from siren_cli.__main__ import main
-from siren_cli.console import TrainingDisplay
 from siren_cli.errors import DataError, ExitStatus
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.logbook import Clock
-from siren_cli.training.packing import PART_BYTES, pack, unpack
+from siren_cli.terminal.progress import TrainingDisplay
+from siren_cli.training.loop.checkpoint import load_checkpoint
+from siren_cli.training.loop.run_log import Clock
 from siren_cli.training.pipeline import Order, train
-from siren_cli.training.probe import _accuracy
+from siren_cli.training.tools.packing import PART_BYTES, pack, unpack
+from siren_cli.training.tools.speaker_probe import _accuracy
 from tests.training.conftest import said_nothing
 
 Trained = tuple[Path, list[str]]
@@ -209,7 +209,7 @@ def test_a_person_sees_a_table_and_a_file_lines(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_section_inside_another_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 1.0, 3.0, 4.0])
-    monkeypatch.setattr("siren_cli.training.logbook.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("siren_cli.training.loop.run_log.time.perf_counter", lambda: next(times))
     clock = Clock()
     with clock("outer"), clock("inner"):
         pass

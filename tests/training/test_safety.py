@@ -18,8 +18,8 @@ import torch
 
 from siren_cli.__main__ import main
 from siren_cli.errors import DataError, ExitStatus, OutputUnwritable
-from siren_cli.training.checkpoint import load_checkpoint, save_checkpoint
-from siren_cli.training.loop import TrainingInterrupted
+from siren_cli.training.loop.checkpoint import load_checkpoint, save_checkpoint
+from siren_cli.training.loop.trainer import TrainingInterrupted
 from siren_cli.training.pipeline import Order, train
 from tests.training.conftest import FEW, said_nothing
 

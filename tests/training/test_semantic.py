@@ -13,20 +13,20 @@ import torch
 
 import siren_cli
 from siren_cli.errors import ConfigError, DataError
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.model.compact import widen
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.codebook_fit import fit_codebooks
+from siren_cli.model.int8 import widen
+from siren_cli.model.quantizer import ResidualCodebooks
+from siren_cli.registry.weights import read_networks
 from siren_cli.training.config import stage_config
-from siren_cli.training.data import Cache, Crops
-from siren_cli.training.extras import entropy_shares
-from siren_cli.training.indices import indices_of, shifted_indices, wav_of
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.data.indices import indices_of, shifted_indices, wav_of
+from siren_cli.training.loop.checkpoint import load_checkpoint
+from siren_cli.training.losses.auxiliary import entropy_shares
+from siren_cli.training.losses.quantisation_risk import place_risk
 from siren_cli.training.pipeline import Order, train
-from siren_cli.training.place_risk import place_risk
-from siren_cli.training.semantic_stage import SemanticStage, latent_parts
 from siren_cli.training.settings import settings_of_run
+from siren_cli.training.stages.codebooks import fit_codebooks
+from siren_cli.training.stages.semantic import SemanticStage, latent_parts
 from siren_cli.training.start import adopt, assemble, first_model, semantic_model
-from siren_cli.weights import read_networks
 from tests.training.conftest import FEW, said_nothing
 
 pytestmark = pytest.mark.slow

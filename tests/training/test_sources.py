@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.sources import read_source
 from siren_cli.errors import DataError
 from siren_cli.phones import phone_track
 from siren_cli.training.config import RunConfig
-from siren_cli.training.data import Cache
+from siren_cli.training.data.batches import Cache
+from siren_cli.training.data.prepare import hold_out
+from siren_cli.training.data.units import phone_sequence, units_of
 from siren_cli.training.pipeline import Order, train
-from siren_cli.training.prepare import hold_out
-from siren_cli.training.sources import Clip, read_source
-from siren_cli.training.units import phone_sequence, units_of
 from tests.training.conftest import said_nothing
 
 
@@ -171,7 +172,7 @@ def test_an_interrupted_preparation_leaves_the_old_cache(
             raise KeyboardInterrupt
         return phone_track(phones, frames)
 
-    monkeypatch.setattr("siren_cli.training.prepare.phone_track", interrupted)
+    monkeypatch.setattr("siren_cli.training.data.prepare.phone_track", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(order, said_nothing)
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == before

@@ -12,13 +12,13 @@ import torch
 import siren_cli
 from siren_cli.config import ModelConfig
 from siren_cli.errors import DataError
-from siren_cli.model.hearing import lacking, speak
-from siren_cli.training.data import Cache
+from siren_cli.model.speaker_coding import lacking, speak
+from siren_cli.registry.weights import find_model
+from siren_cli.training.data.batches import Cache
+from siren_cli.training.export.spectral_correction import entropy_constrained_levels, fit_tone
 from siren_cli.training.pipeline import Order, train
 from siren_cli.training.start import assemble
-from siren_cli.training.tone_fit import entropy_constrained_levels, fit_tone
-from siren_cli.voice_mix import average, blend
-from siren_cli.weights import find_model
+from siren_cli.voices.mixing import average, blend
 from siren_format.voice import voice_codes, voice_digits
 from tests.training.conftest import FEW, said_nothing
 

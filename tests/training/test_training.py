@@ -14,10 +14,10 @@ import torch
 import siren_cli
 from siren_cli.__main__ import main
 from siren_cli.errors import ConfigError, DataError, ExitStatus
-from siren_cli.training.checkpoint import load_checkpoint
-from siren_cli.training.data import Cache, Crops
+from siren_cli.registry.weights import read_prior
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.loop.checkpoint import load_checkpoint
 from siren_cli.training.pipeline import Order, train
-from siren_cli.weights import read_prior
 from tests.training.conftest import FEW, said_nothing
 
 pytestmark = pytest.mark.slow

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 import siren_cli
+from siren_cli.training.export.voice_levels import _merged, with_levels_used
 from siren_cli.training.pipeline import Order, train
-from siren_cli.training.voice_levels import _merged, with_levels_used
 from siren_format.voice import digits_to_numbers, voice_codes
 from tests.training.conftest import FEW, said_nothing
 

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siren_cli.codec import Codec
+from siren_cli.coded import Heard
 from siren_cli.errors import DataError, UsageError, VoiceMissing
-from siren_cli.files import read_bytes
-from siren_cli.manifest import read_manifest
-from siren_cli.training.packaged_voices import main, make_voices, write_voices
-from siren_cli.voice_mix import Heard, average, blend, heard_s, likeness
-from siren_cli.voices import Voices, packaged_notes
-from siren_cli.weights import ModelFiles, find_model
+from siren_cli.files.streams import read_bytes
+from siren_cli.registry.manifest import read_manifest
+from siren_cli.registry.weights import ModelFiles, find_model
+from siren_cli.training.tools.packaged_voices import main, make_voices, write_voices
+from siren_cli.voices.library import Voices, packaged_notes
+from siren_cli.voices.mixing import average, blend, heard_s, likeness
 from siren_format.voice import digits_to_numbers, voice_digits, voice_level_db, voice_to_bytes
 from siren_format.voice_file import bytes_to_voice
 

@@ -9,9 +9,9 @@ The manifest names every model, its id and release, and the size and sha256 of i
                        "model.safetensors": {"sha256": "...", "bytes": 12345678}}}]}
 ```
 
-`siren_cli.weights.register_model` writes the manifest, and `ids.txt` from it.
+`siren_cli.registry.weights.register_model` writes the manifest, and `ids.txt` from it.
 
-The id is the first two bytes of the weights' hash; a `.srn` file carries it. `siren_cli.weights` checks all.
+The id is the first two bytes of the weights' hash; a `.srn` file carries it. `siren_cli.registry.weights` checks all.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.evaluation.systems import (
+from siren_cli.evaluation.codecs.systems import (
     CODEC2_HEADER_BYTES,
     Recording,
     Samples,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from siren_cli.codec import Codec
 
 _VERSION = 1
-"""Raise it whenever a change here, in `siren_cli.packets` or in `siren_cli.packet_speech` may change what arrives."""
+"""Raise it whenever a change here, in `siren_cli.packets` or in `siren_cli.packets.conceal` may change what arrives."""
 
 _FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
@@ -69,18 +69,18 @@ _CODEC2_FRAMES = {
 
 
 def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> System:
-    """SIREN in packets over a bad link; see `siren_cli.evaluation.systems.siren`."""
-    from siren_cli import packet_speech, packets
+    """SIREN in packets over a bad link; see `siren_cli.evaluation.codecs.systems.siren`."""
+    from siren_cli.packets import conceal, packetize
     from siren_format.errors import FormatError
     from siren_format.packet_head import HEAD_BYTES
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del stranger
-        sent = packets.encode_packets(codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each")
+        sent = packetize.encode_packets(codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each")
         file.write_bytes(b"".join(sent))
         arrived = [packet for packet in carry(sent, damage, _seed_of(wav)) if packet is not None]
         try:
-            heard = packet_speech.decode_packets(codec, arrived).wav if arrived else wav[:0]
+            heard = conceal.decode_packets(codec, arrived).wav if arrived else wav[:0]
         except FormatError:  # not one of them can be read
             heard = wav[:0]
         return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
@@ -96,8 +96,8 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
 
 
 def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
-    """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.systems.baseline`."""
-    from siren_cli.packet_speech import HELD_FRAMES
+    """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.codecs.systems.baseline`."""
+    from siren_cli.packets.conceal import HELD_FRAMES
 
     whole = baseline(name)
     mode = name.partition("-")[2]
@@ -144,7 +144,7 @@ def gaps_of(is_lost: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> Samples:
-    """How loud each sample of a recording with gaps is, as `siren_cli.packet_speech` has it.
+    """How loud each sample of a recording with gaps is, as `siren_cli.packets.conceal` has it.
 
     Args:
         gaps: First sample, and the one after the last, of each.

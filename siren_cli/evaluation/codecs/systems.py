@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from siren_cli.audio import resample
+from siren_cli.audio.resampling import resample
 from siren_cli.config import DEFAULT_EFFORT, SAMPLE_RATE_HZ
 from siren_cli.errors import DataError, UsageError
 
@@ -290,8 +290,9 @@ def siren_identity(weights: str) -> str:
     """Names what SIREN's results depend on: the weights and the sources that turn samples into bytes and back."""
     import siren_format
 
-    program, formats = Path(__file__).parents[1], Path(inspect.getfile(siren_format)).parent
-    files = [program / f"{name}.py" for name in ("codec", "coded", "audio", "chunks", "loudness")]
-    files += [program / f"{name}.py" for name in ("index_search", "rate_distortion")]
-    files += sorted((program / "model").glob("*.py")) + sorted(formats.glob("*.py"))
+    program, formats = Path(__file__).parents[2], Path(inspect.getfile(siren_format)).parent
+    files = [program / f"{name}.py" for name in ("codec", "coded")]
+    for room in ("audio", "model", "search"):
+        files += sorted((program / room).rglob("*.py"))
+    files += sorted(formats.glob("*.py"))
     return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"

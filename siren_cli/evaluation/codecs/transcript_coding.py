@@ -1,7 +1,7 @@
 """Compressed transcripts: what speech to text would cost, without voice and melody.
 
-`python -m siren_cli.evaluation.transcript_coding MANIFEST` makes `assets/english.txt` anew: transcripts of training
-clips, which both compressors know beforehand. None is by a speaker of the development split or of a test set.
+`python -m siren_cli.evaluation.codecs.transcript_coding MANIFEST` makes `assets/english.txt` anew: transcripts of
+training clips, which both compressors know beforehand. None is by a speaker of the development split or of a test set.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from siren_cli.evaluation.development import development_split
-from siren_cli.evaluation.words import normalised
-from siren_cli.files import write_bytes_atomic
+from siren_cli.corpus.development import development_split
+from siren_cli.evaluation.metrics.words import normalised
+from siren_cli.files.streams import write_bytes_atomic
 
-SAMPLE_FILE = Path(__file__).parent / "assets" / "english.txt"
+SAMPLE_FILE = Path(__file__).parents[1] / "assets" / "english.txt"
 SAMPLE_BYTES = 256_000
 """At most so many bytes of transcripts are known beforehand."""
 

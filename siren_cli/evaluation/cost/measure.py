@@ -16,12 +16,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from siren_cli.audio import resample
+from siren_cli.audio.resampling import resample
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import DataError
-from siren_cli.evaluation.crew import THREAD_VARIABLES
-from siren_cli.evaluation.programs import program_costs
-from siren_cli.evaluation.systems import siren_name
+from siren_cli.evaluation.codecs.systems import siren_name
+from siren_cli.evaluation.cost.programs import program_costs
+from siren_cli.evaluation.workers.pool import THREAD_VARIABLES
 
 THREADS = (1, 2)
 REPEATS = 3
@@ -56,7 +56,7 @@ def cost_of(
         wav: Samples [T] at 16 kHz.
 
     Returns:
-        A row each, `{"system", "encode_speed_1", ...}` (see `siren_cli.evaluation.columns.COST_COLUMNS`), medians. A
+        A row each, `{"system", "encode_speed_1", ...}` (see `report.columns.COST_COLUMNS`), medians. A
         baseline's speed is that of its whole program, on one thread; SIREN's is without start-up.
 
     Raises:
@@ -89,7 +89,7 @@ def _siren_rows(
                 "threads": threads, "repeats": REPEATS}  # fmt: skip
         (folder / "task.json").write_text(json.dumps(task))
         subprocess.run(
-            [sys.executable, "-m", "siren_cli.evaluation.speed", folder / "task.json", folder / "result.json"],
+            [sys.executable, "-m", "siren_cli.evaluation.cost.speed", folder / "task.json", folder / "result.json"],
             check=True, env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))},
         )  # fmt: skip
         for system, speeds in json.loads((folder / "result.json").read_text()).items():

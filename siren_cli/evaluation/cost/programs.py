@@ -1,8 +1,8 @@
 """What a whole program costs: time to its first byte, time in all, and the most memory it holds.
 
-Also a program itself, `python -m siren_cli.evaluation.programs TASK.json RESULT.json`. Linux counts the memory of the
-process that starts a program towards that program's peak, so what is measured is started from this small process, not
-from one that holds networks.
+Also a program itself, `python -m siren_cli.evaluation.cost.programs TASK.json RESULT.json`. Linux counts the memory of
+the process that starts a program towards that program's peak, so what is measured is started from this small
+process, not from one that holds networks.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def program_costs(commands: Sequence[Sequence[str]], repeats: int) -> list[Progr
     with tempfile.TemporaryDirectory() as folder:
         task, result = Path(folder, "task.json"), Path(folder, "result.json")
         task.write_text(json.dumps([commands, repeats]))
-        subprocess.run([sys.executable, "-m", "siren_cli.evaluation.programs", task, result], check=True)
+        subprocess.run([sys.executable, "-m", "siren_cli.evaluation.cost.programs", task, result], check=True)
         found = json.loads(result.read_text())
     if "failed" in found:
         raise RuntimeError(found["failed"])

@@ -1,4 +1,4 @@
-"""How fast the codec is once it is loaded, as a program: `python -m siren_cli.evaluation.speed TASK.json RESULT.json`.
+"""Speed of a loaded codec, as a program: `python -m siren_cli.evaluation.cost.speed TASK.json RESULT.json`.
 
 A process of its own, so that the number of threads holds for every library in it from the start.
 """
@@ -39,7 +39,7 @@ def siren_speeds(
     import soundfile
 
     from siren_cli.codec import load_codec
-    from siren_cli.evaluation.systems import siren_name
+    from siren_cli.evaluation.codecs.systems import siren_name
 
     loaded = load_codec(model, device="cpu", threads=threads)
     wav, rate_hz = soundfile.read(wav_file, dtype="float32")

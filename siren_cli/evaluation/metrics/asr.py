@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.words import base_language
+from siren_cli.evaluation.metrics.words import base_language
 
 Samples = NDArray[np.float32]
 
@@ -104,7 +104,7 @@ def load_recogniser(source: str) -> Recogniser:
     """
     if source == POCKETSPHINX:
         return _pocketsphinx()
-    from siren_cli.evaluation.asr_transformers import load_transformers
+    from siren_cli.evaluation.metrics.asr_transformers import load_transformers
 
     _require_source(source)
     return Recogniser(judge_name(source), *load_transformers(source))
@@ -125,7 +125,7 @@ def require_languages(sources: Iterable[str], clips: Iterable[tuple[str, str]]) 
         return
     for source in sources:
         if source != POCKETSPHINX:
-            from siren_cli.evaluation.asr_transformers import is_multilingual
+            from siren_cli.evaluation.metrics.asr_transformers import is_multilingual
 
             if is_multilingual(source):
                 raise UsageError(

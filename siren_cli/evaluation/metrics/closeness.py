@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES
-from siren_cli.model.build import SirenModel
+from siren_cli.model.siren import SirenModel
 
 
 @torch.inference_mode()

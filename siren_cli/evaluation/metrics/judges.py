@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation import naturalness, recogniser, signal
+from siren_cli.evaluation.metrics import naturalness, recogniser, signal
 
 Samples = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class _Package:
 
 
 JUDGES = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmos")
-"""Names for `--skip`; `words` are the recognisers (`siren_cli.evaluation.asr`)."""
+"""Names for `--skip`; `words` are the recognisers (`siren_cli.evaluation.metrics.asr`)."""
 
 _VOICE_VERSION = 1
 """Raise it whenever a change here may change voices."""
@@ -63,7 +63,7 @@ _PACKAGES = (
 
 
 def judges(skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
-    """List the metrics that this installation has; those of words are recognisers (`siren_cli.evaluation.asr`).
+    """List the metrics that this installation has; those of words are recognisers (`siren_cli.evaluation.metrics.asr`).
 
     Args:
         skip: Names of metrics that are not wanted.

@@ -2,7 +2,7 @@
 
 A small network that knows nothing of the codec: its own mel front end, its own weights, never used to train the
 codec. It is trained on clean speech with blurred spectra, cut bands, tilts and noise, so that it minds the words more
-than the band (`siren_cli.evaluation.recogniser_training`).
+than the band (`siren_cli.evaluation.metrics.recogniser_training`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from siren_cli.audio.level import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import WeightsDamaged, WeightsMissing
-from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.phones import NO_PHONE, PHONES, phone_track
 

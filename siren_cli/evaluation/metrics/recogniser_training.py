@@ -1,6 +1,6 @@
 """Trains the frame phone recogniser on the labelled training clips, apart from the codec.
 
-`python -m siren_cli.evaluation.recogniser_training CACHE OUT.safetensors [SECONDS]`, where CACHE is what
+`python -m siren_cli.evaluation.metrics.recogniser_training CACHE OUT.safetensors [SECONDS]`, where CACHE is what
 `siren train --stage prepare` wrote. Ten minutes on one core are enough.
 """
 
@@ -17,18 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from siren_cli.console import progress_line
-from siren_cli.evaluation.recogniser import (
-    MEL_BINS,
-    MEL_FLOOR,
-    MEL_MEAN,
-    MEL_STD,
-    SILENCE,
-    PhoneRecogniser,
-)
+from siren_cli.evaluation.metrics.recogniser import MEL_BINS, MEL_FLOOR, MEL_MEAN, MEL_STD, SILENCE, PhoneRecogniser
 from siren_cli.phones import NO_PHONE
-from siren_cli.training.augment import perturb
-from siren_cli.training.data import Batch, Cache, Crops, Span, phones_at_50_hz
+from siren_cli.terminal.console import progress_line
+from siren_cli.training.data.augment import perturb
+from siren_cli.training.data.batches import Batch, Cache, Crops, Span, phones_at_50_hz
 
 _CROPS = 16
 _CROP_FRAMES = 400
@@ -53,7 +46,7 @@ def heard(batch: Batch) -> Tensor:
     """What the recogniser is shown of a batch: clean speech and what codecs may make of it.
 
     A share of the crops loses its harmonics, is blurred along time and frequency, and gets another vocal tract,
-    tilt, noise or band (`siren_cli.training.augment.perturb`).
+    tilt, noise or band (`siren_cli.training.data.augment.perturb`).
 
     Args:
         batch: Crops.

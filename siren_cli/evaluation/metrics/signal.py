@@ -102,7 +102,7 @@ def mel_distance_db(original: Samples, decoded: Samples) -> float:
     Returns:
         Distance in dB over all 80 bins and frames of 10 ms.
     """
-    from siren_cli.evaluation.recogniser import MEL_STD, log_mel
+    from siren_cli.evaluation.metrics.recogniser import MEL_STD, log_mel
 
     nats = float((log_mel(original) - log_mel(decoded)).abs().mean()) * MEL_STD
     return nats * 20.0 / float(np.log(10.0))
@@ -119,7 +119,7 @@ def pitch_likeness(original: Samples, decoded: Samples) -> dict[str, float | Non
         `{"f0_correlation", "voicing_error"}`: Pearson's correlation of ln F0 where both are voiced, None if there
         are fewer than 10 such frames or one is flat; share of the frames that are voiced in one alone.
     """
-    from siren_cli.pitch import HOP_SAMPLES, log_pitch
+    from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
 
     frames = len(original) // HOP_SAMPLES
     tracks = [log_pitch(wav, frames) for wav in (original, decoded)]
@@ -141,7 +141,7 @@ def low_pass(wav: Samples, edge_hz: int) -> Samples:
     Returns:
         Samples [T] at 16 kHz.
     """
-    from siren_cli.audio import resample
+    from siren_cli.audio.resampling import resample
 
     narrow = resample(resample(wav, SAMPLE_RATE_HZ, 2 * edge_hz), 2 * edge_hz, SAMPLE_RATE_HZ)
     return np.pad(narrow[: len(wav)], (0, max(0, len(wav) - len(narrow))))

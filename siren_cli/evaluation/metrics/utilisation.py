@@ -20,7 +20,7 @@ def utilisation_of(codec: Codec, clips: list[dict[str, Any]]) -> dict[str, Any] 
 
     Args:
         codec: The model that wrote them.
-        clips: Results of the clips (see `siren_cli.evaluation.clip_work`).
+        clips: Results of the clips (see `siren_cli.evaluation.workers.worker`).
 
     Returns:
         See `utilisation`; None if no file of SIREN was written.

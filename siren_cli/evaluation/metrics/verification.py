@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_cli.evaluation.intervals import Estimate
+from siren_cli.corpus.statistics import Estimate
 
 RESAMPLINGS = 500
 _SEED = 95

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from siren_cli.evaluation.columns import in_order, word_column
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.words import character_errors, word_errors
+from siren_cli.corpus.statistics import estimate
+from siren_cli.evaluation.metrics.words import character_errors, word_errors
+from siren_cli.evaluation.report.columns import in_order, word_column
 
 Pairs = dict[str, tuple[float, float]]
 
@@ -32,7 +32,7 @@ def clip_figures(
     Args:
         heard: Metrics of the decoded clip, and `transcripts`, recogniser to normalised text.
         heard_original: The same of the original.
-        coded: Facts of its file (see `siren_cli.evaluation.store`).
+        coded: Facts of its file (see `siren_cli.evaluation.workers.result_cache`).
         duration_s: Of the clip.
         references: Recogniser to the clip's transcript, normalised as its own are; empty where unknown.
 

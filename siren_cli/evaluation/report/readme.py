@@ -1,4 +1,4 @@
-"""Pastes the recorded figures into the documents: `python -m siren_cli.evaluation.readme EVALUATION.json`.
+"""Pastes the recorded figures into the documents: `python -m siren_cli.evaluation.report.readme EVALUATION.json`.
 
 The record goes without its clips to `weights/evaluation.json`, a small table between two marks of `README.md`, the
 whole between those of `docs/evaluation.md`; the record of `siren eval --voices` goes to
@@ -14,11 +14,11 @@ from typing import Any
 
 from siren_cli.config import DEFAULT_EFFORT
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.columns import HEADLINE, column_of
-from siren_cli.evaluation.report import columns_in, cost_note_of, cost_table_of, notes_of
-from siren_cli.evaluation.systems import label_of
-from siren_cli.evaluation.voice_report import voice_markdown
-from siren_cli.files import write_bytes_atomic
+from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.report.columns import HEADLINE, column_of
+from siren_cli.evaluation.report.tables import columns_in, cost_note_of, cost_table_of, notes_of
+from siren_cli.evaluation.report.voices import voice_markdown
+from siren_cli.files.streams import write_bytes_atomic
 
 VOICE_BEGIN = "<!-- voice figures: written by make readme-voices -->"
 BEGIN = "<!-- figures: written by make readme-table -->"

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from siren_cli.evaluation.columns import COST_COLUMNS, HEADLINE, column_of, in_order, with_recognisers
-from siren_cli.evaluation.systems import label_of
+from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.report.columns import COST_COLUMNS, HEADLINE, column_of, in_order, with_recognisers
 
 
 def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple[list[str], list[list[str]]]:

@@ -57,7 +57,7 @@ def voice_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """A table of values with intervals.
 
     Args:
-        record: From `siren_cli.evaluation.voice_run.measure_voices`.
+        record: From `siren_cli.evaluation.voices.measure_voices`.
 
     Returns:
         Headings and rows; figures without a value are left out.
@@ -75,7 +75,7 @@ def voice_markdown(record: dict[str, Any]) -> str:
     """The headline figures, each with its interval, and what they were measured on.
 
     Args:
-        record: From `siren_cli.evaluation.voice_run.measure_voices`, with or without its pairs.
+        record: From `siren_cli.evaluation.voices.measure_voices`, with or without its pairs.
 
     Returns:
         Markdown.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from siren_cli import __version__
-from siren_cli.evaluation.clip_work import Plan
-from siren_cli.evaluation.judges import judges
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import readable
+from siren_cli.evaluation.metrics.judges import judges
 from siren_cli.evaluation.run import SCHEMA, model_facts, recognisers_for
 from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift, vocoder
-from siren_cli.evaluation.studies.material import readable
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.worker import Plan
 
 Table = tuple[list[str], list[list[str]], list[str]]
 """Headings, rows, and lines to read them with."""

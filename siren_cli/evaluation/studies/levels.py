@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from siren_cli.audio.level import speech_level_db
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation.clip_work import Plan, worker
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.judges import JUDGES
-from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.studies.material import as_text
-from siren_cli.evaluation.systems import label_of, siren
-from siren_cli.loudness import speech_level_db
-from siren_cli.training.sources import Clip
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import as_text, read_clip
+from siren_cli.corpus.statistics import estimate
+from siren_cli.evaluation.codecs.systems import label_of, siren
+from siren_cli.evaluation.metrics.judges import JUDGES
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan, worker
 
 Samples = NDArray[np.float32]
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siren_cli.config import FRAME_SAMPLES
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import as_text, read_clip, with_alignments
+from siren_cli.corpus.statistics import estimate
 from siren_cli.errors import UsageError
-from siren_cli.evaluation import recogniser
-from siren_cli.evaluation.clip_work import Plan, worker
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.judges import JUDGES, recogniser_of_phones
-from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.studies.material import as_text, with_alignments
-from siren_cli.evaluation.systems import label_of, siren
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.codecs.systems import label_of, siren
+from siren_cli.evaluation.metrics import recogniser
+from siren_cli.evaluation.metrics.judges import JUDGES, recogniser_of_phones
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan, worker
 
 if TYPE_CHECKING:
     from torch import Tensor

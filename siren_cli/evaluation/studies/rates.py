@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import by_speaker, read_joined
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.clip_work import RATE_S, Plan, worker
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.material import read_joined
-from siren_cli.evaluation.studies.material import by_speaker
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import RATE_S, Plan, worker
 
 PACKET_S = 6.0
 
@@ -28,7 +27,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     Returns:
         `{"file_piece_s", "packet_piece_s", "packet_bytes", "stages"}`; for each number of stages the pieces, their
         file bps (median, 95th percentile, largest; everything counted), payload bps (median), and of the packets the
-        pieces, the share that fits one packet, of itself and `fitted` into it (`siren_cli.rate_control`), and the bytes
+        pieces, the share that fits one packet, of itself and `fitted` into it (`streaming.rate_control`), and the bytes
         of a piece's packets (median, largest).
 
     Raises:
@@ -93,7 +92,7 @@ def _cost_of(task: tuple[list[Clip], tuple[int, ...], int]) -> dict[int, Any]:
 
 def _packets(piece: Any, stages: int, most_bytes: int, most_packets: int | None) -> list[int]:
     """Bytes of the packets of a piece."""
-    from siren_cli.packets import encode_packets
+    from siren_cli.packets.packetize import encode_packets
 
     packets = encode_packets(
         worker().codec, piece, SAMPLE_RATE_HZ, stages=stages, max_bytes=most_bytes, voice="each",

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_cli.evaluation.clip_work import Plan, worker
-from siren_cli.evaluation.columns import word_column
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.figures import Pairs, word_figures
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.judges import JUDGES
-from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.signal import low_pass
-from siren_cli.evaluation.studies.material import as_text, by_speaker, with_alignments
+from siren_cli.audio.level import speech_level_db
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import as_text, by_speaker, read_clip, with_alignments
+from siren_cli.corpus.statistics import estimate
+from siren_cli.evaluation.codecs.systems import System, label_of, original
+from siren_cli.evaluation.metrics.judges import JUDGES
+from siren_cli.evaluation.metrics.signal import low_pass
+from siren_cli.evaluation.report.columns import word_column
+from siren_cli.evaluation.report.figures import Pairs, word_figures
 from siren_cli.evaluation.studies.silence import SILENCES, surrounded
-from siren_cli.evaluation.systems import System, label_of, original
-from siren_cli.loudness import speech_level_db
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan, worker
 
 Samples = NDArray[np.float32]
 

@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from siren_cli.audio.level import speech_level_db
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.loudness import speech_level_db
 
 Samples = NDArray[np.float32]
 

@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FSQ_LEVELS, SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import as_text, by_speaker, read_clip, with_alignments
+from siren_cli.corpus.statistics import estimate
 from siren_cli.errors import DataError
-from siren_cli.evaluation.clip_work import Plan, worker
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.material import read_clip
 from siren_cli.evaluation.studies.alike import Spoken, likeness, pronunciations, said, words_in
-from siren_cli.evaluation.studies.material import as_text, by_speaker, with_alignments
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan, worker
 from siren_cli.phones import PHONES
-from siren_cli.training.probe import right_guesses
-from siren_cli.training.sources import Clip
+from siren_cli.training.tools.speaker_probe import right_guesses
 
 FOLDS = 4
 _LABELS = {

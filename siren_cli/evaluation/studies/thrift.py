@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation.clip_work import Plan, worker
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.figures import Pairs, clip_figures, row_figures
-from siren_cli.evaluation.judges import JUDGES
-from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.studies.material import as_text, with_alignments
-from siren_cli.evaluation.systems import siren
-from siren_cli.training.sources import Clip
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import as_text, read_clip, with_alignments
+from siren_cli.evaluation.codecs.systems import siren
+from siren_cli.evaluation.metrics.judges import JUDGES
+from siren_cli.evaluation.report.figures import Pairs, clip_figures, row_figures
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan, worker
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)
 _JUDGES = ("phones", "voice")

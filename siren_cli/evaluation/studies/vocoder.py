@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siren_cli.audio.level import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.evaluation.clip_work import Plan, worker
-from siren_cli.evaluation.columns import column_of
-from siren_cli.evaluation.crew import crew
-from siren_cli.evaluation.figures import Pairs, clip_figures, row_figures
-from siren_cli.evaluation.intervals import estimate
-from siren_cli.evaluation.material import read_clip
-from siren_cli.evaluation.studies.material import as_text
-from siren_cli.evaluation.systems import Recording, Samples, System, original, siren_identity
-from siren_cli.loudness import NOMINAL_LEVEL_DB, gain_to, speech_level_db
-from siren_cli.training.sources import Clip
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import as_text, read_clip
+from siren_cli.corpus.statistics import estimate
+from siren_cli.evaluation.codecs.systems import Recording, Samples, System, original, siren_identity
+from siren_cli.evaluation.report.columns import column_of
+from siren_cli.evaluation.report.figures import Pairs, clip_figures, row_figures
+from siren_cli.evaluation.workers.pool import crew
+from siren_cli.evaluation.workers.worker import Plan, worker
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
@@ -28,7 +27,7 @@ _COLUMNS = (
     "dnsmos_sig",
 )  # fmt: skip
 _VERSION = 1
-"""Raise it whenever a change here or in `siren_cli.training.envelope` may change what the vocoder is given."""
+"""Raise it whenever a change here or in `siren_cli.training.data.envelope` may change what the vocoder is given."""
 
 _NOT_NEEDED = ("words", "pesq")
 
@@ -84,10 +83,10 @@ def vocoded(codec: Codec, wav: Samples) -> Samples:
     """
     import torch
 
-    from siren_cli.model.source import Source, harmonics_of, pitch_to_turns, steady_noise
-    from siren_cli.pitch import log_pitch
-    from siren_cli.training.envelope import mel_envelope
-    from siren_cli.training.vocoder_stage import true_speech
+    from siren_cli.audio.pitch import log_pitch
+    from siren_cli.model.excitation import Source, harmonics_of, pitch_to_turns, steady_noise
+    from siren_cli.training.data.envelope import mel_envelope
+    from siren_cli.training.stages.vocoder import true_speech
 
     networks, hop = codec.networks, codec.config.mel_hop_samples
     level_db = speech_level_db(wav)

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from siren_cli.errors import DataError
-from siren_cli.evaluation import clip_work
-from siren_cli.evaluation.clip_work import Plan
+from siren_cli.evaluation.workers import worker
+from siren_cli.evaluation.workers.worker import Plan
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What the libraries below NumPy and torch read, once, when they are loaded."""
@@ -29,13 +29,13 @@ def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iter
         jobs: How many.
 
     Yields:
-        A `map`, for functions of `siren_cli.evaluation.clip_work`; results come in the order of the tasks.
+        A `map`, for functions of `siren_cli.evaluation.workers.worker`; results come in the order of the tasks.
 
     Raises:
         DataError: If one of them is ended from outside.
     """
     if jobs == 1:
-        clip_work.start_process(plan)
+        worker.start_process(plan)
         yield map
         return
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
@@ -63,4 +63,4 @@ def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iter
 
 def _start(plan: Plan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that was started by hand
-    clip_work.start_process(plan)
+    worker.start_process(plan)

@@ -14,9 +14,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation.material import to_16_bits
-from siren_cli.evaluation.systems import System
-from siren_cli.files import write_bytes_atomic
+from siren_cli.corpus.clips import to_16_bits
+from siren_cli.evaluation.codecs.systems import System
+from siren_cli.files.streams import write_bytes_atomic
 
 
 def digest_of(*parts: bytes | str) -> str:
@@ -37,7 +37,7 @@ def digest_of_model(model: str | None) -> str:
     Raises:
         WeightsMissing: If there is no such model.
     """
-    from siren_cli.weights import find_model
+    from siren_cli.registry.weights import find_model
 
     files = find_model(model)
     return digest_of(files.config_path.read_bytes(), files.weights_path.read_bytes())

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Clip
+from siren_cli.corpus.clips import read_clip, read_joined
 from siren_cli.errors import SirenError
-from siren_cli.evaluation.asr import available, load_recogniser
-from siren_cli.evaluation.damage import Damage, damaged_codec2, damaged_siren
-from siren_cli.evaluation.figures import Pairs, clip_figures
-from siren_cli.evaluation.judges import Judge, judges
-from siren_cli.evaluation.material import read_clip, read_joined
-from siren_cli.evaluation.store import Store, digest_of, digest_of_model
-from siren_cli.evaluation.systems import System, baseline, floor, original, siren, wrong_voice
-from siren_cli.evaluation.transcript_coding import transcript_bytes, transcript_name
-from siren_cli.evaluation.words import base_language, normalised
-from siren_cli.training.sources import Clip
+from siren_cli.evaluation.codecs.damage import Damage, damaged_codec2, damaged_siren
+from siren_cli.evaluation.codecs.systems import System, baseline, floor, original, siren, wrong_voice
+from siren_cli.evaluation.codecs.transcript_coding import transcript_bytes, transcript_name
+from siren_cli.evaluation.metrics.asr import available, load_recogniser
+from siren_cli.evaluation.metrics.judges import Judge, judges
+from siren_cli.evaluation.metrics.words import base_language, normalised
+from siren_cli.evaluation.report.figures import Pairs, clip_figures
+from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
 
 RATE_S = 10.0
 """The length that rates are compared at."""
@@ -36,7 +36,7 @@ class Plan:
         stages: Numbers of stages to measure.
         baselines: Names of installed baselines.
         has_strangers: Whether there are two speakers, so that a wrong voice can be given.
-        asr: Recognisers (see `siren_cli.evaluation.asr`); the first one's transcripts are compressed as well.
+        asr: Recognisers (see `siren_cli.evaluation.metrics.asr`); the first one's transcripts are compressed as well.
         asr_language: Language of clips whose own is unknown; empty if that is unknown too.
         cache: Folder of the store.
         device: For the codec.
@@ -68,7 +68,9 @@ class Plan:
         return clip.language or self.asr_language
 
     def recognisers(self) -> tuple[tuple[str, ...], list[str]]:
-        """Those that can run (`siren_cli.evaluation.asr.available`), none if words are skipped; what is missing."""
+        """Those that can run (`siren_cli.evaluation.metrics.asr.available`), none if words are skipped; what is
+        missing.
+        """
         return ((), []) if "words" in self.skip else available(self.asr)
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchaudio.functional import pitch_shift
 
-from siren_cli.training.data import Batch
-from siren_cli.training.filterbank import mel_centres_hz
+from siren_cli.training.data.batches import Batch
+from siren_cli.training.data.filterbank import mel_centres_hz
 
 _NATS_PER_DB = math.log(10.0) / 20.0
 _STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from siren_cli.audio.pitch import HOP_SAMPLES
 from siren_cli.errors import DataError
 from siren_cli.phones import NO_PHONE
-from siren_cli.pitch import HOP_SAMPLES
-from siren_cli.training.units import units_of
+from siren_cli.training.data.units import units_of
 
 _GRID_FRAMES = 2
 
@@ -105,7 +105,7 @@ class Cache:
 class Crops:
     """Draws training batches: clips by length, crops of one size, short clips joined to others of their speaker.
 
-    `units` names the kind of transcripts that batches carry (`siren_cli.training.units.UNITS`); empty for none.
+    `units` names the kind of transcripts that batches carry (`siren_cli.training.data.units.UNITS`); empty for none.
     """
 
     def __init__(self, cache: Cache, split: str, seed: int, units: str = "") -> None:

@@ -9,8 +9,8 @@ import torchaudio.functional
 from torch import Tensor
 
 from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
-from siren_cli.model.envelope_correlation import EnvelopeCorrelation
 from siren_cli.model.features import LogMel
+from siren_cli.search.envelope_correlation import EnvelopeCorrelation
 
 
 def fill_filterbank(features: LogMel) -> None:

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siren_cli.model.build import SirenModel
-from siren_cli.training.data import Cache, Span
+from siren_cli.model.siren import SirenModel
+from siren_cli.training.data.batches import Cache, Span
 from siren_format.limits import FRAME_SAMPLES
 
 _SHIFTED_LEVELS = 2

@@ -4,7 +4,7 @@ The cache holds, for all clips end to end, on one grid of 10 ms frames:
 
 - `wav.int16` [frames * 160]: 16 kHz, at the nominal level;
 - `mel.float16` [frames, 80]: the model's own log-mel;
-- `envelope.float16` [frames, 80]: the same without harmonics (`siren_cli.training.envelope`);
+- `envelope.float16` [frames, 80]: the same without harmonics (`siren_cli.training.data.envelope`);
 - `pitch.float16` [frames]: ln(F0 / Hz), 0 where unvoiced (RAPT, Talkin 1995, by pysptk);
 - `phones.uint8` [frames]: phone number, `NO_PHONE` where unknown;
 - `front_end.float16`, `teacher.float16` [frames / 2, D]: what self-supervised models make of the recordings, where
@@ -29,19 +29,20 @@ import soundfile
 import soxr
 import torch
 
+from siren_cli.audio.level import NOMINAL_LEVEL_DB, SILENCE_LEVEL_DB, gain_to, speech_level_db
+from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
 from siren_cli.config import SAMPLE_RATE_HZ
+from siren_cli.corpus.clip import Audio
+from siren_cli.corpus.sources import read_source
 from siren_cli.errors import DataError, OutputUnwritable
-from siren_cli.files import reason_of, write_bytes_atomic
-from siren_cli.loudness import NOMINAL_LEVEL_DB, SILENCE_LEVEL_DB, gain_to, speech_level_db
+from siren_cli.files.streams import reason_of, write_bytes_atomic
 from siren_cli.model.features import LogMel
 from siren_cli.phones import phone_track
-from siren_cli.pitch import HOP_SAMPLES, log_pitch
 from siren_cli.training.config import RunConfig
-from siren_cli.training.envelope import mel_envelope
-from siren_cli.training.filterbank import fill_filterbank
-from siren_cli.training.listeners import listeners_of
-from siren_cli.training.sources import Audio, read_source
-from siren_cli.training.units import phone_sequence
+from siren_cli.training.data.envelope import mel_envelope
+from siren_cli.training.data.filterbank import fill_filterbank
+from siren_cli.training.data.ssl_features import listeners_of
+from siren_cli.training.data.units import phone_sequence
 
 _GRID_FRAMES = 2  # clips start on the 50 Hz grid
 _SHORTEST_S = 0.3
@@ -94,7 +95,7 @@ def prepare(
     An interrupted or failed call leaves no cache that looks whole, and an older one as it was.
 
     Args:
-        sources: See `siren_cli.training.sources.read_source`.
+        sources: See `siren_cli.corpus.sources.read_source`.
         cache: Folder to write; made if missing.
         config: The model whose mel grid is cached, and what else the cache is to hold.
         report: Called with one line for every recording left out.

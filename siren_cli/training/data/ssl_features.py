@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import WeightsMissing
-from siren_cli.model.frontend import HubertFrontEnd, is_description
+from siren_cli.model.variants.hubert import HubertFrontEnd, is_description
 from siren_cli.training.config import RunConfig
 
 _FRAME_SAMPLES = 320

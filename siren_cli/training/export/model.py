@@ -10,26 +10,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from siren_cli.audio.level import NOMINAL_LEVEL_DB
 from siren_cli.config import ModelConfig
-from siren_cli.loudness import NOMINAL_LEVEL_DB
-from siren_cli.model.build import SirenModel, weights_of
-from siren_cli.model.compact import widen
-from siren_cli.model.tone import TONE_LEVELS
-from siren_cli.training.card import CARD_NAME, model_card
+from siren_cli.model.int8 import widen
+from siren_cli.model.siren import SirenModel, weights_of
+from siren_cli.model.spectral_correction import TONE_LEVELS
+from siren_cli.registry.weights import save_model
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Cache, Span
-from siren_cli.training.indices import indices_of, wav_of
-from siren_cli.training.prior_fit import fit_prior
-from siren_cli.training.prior_material import fitting_material, voice_of, voices_of
-from siren_cli.training.prior_net import PriorNet
-from siren_cli.training.prior_report import compare_coders
-from siren_cli.training.probe import speaker_leakage
+from siren_cli.training.data.batches import Cache, Span
+from siren_cli.training.data.indices import indices_of, wav_of
+from siren_cli.training.export.model_card import CARD_NAME, model_card
+from siren_cli.training.export.spectral_correction import fit_tone
+from siren_cli.training.export.voice_levels import fit_levels_used, with_levels_used
+from siren_cli.training.prior.fit import fit_prior
+from siren_cli.training.prior.material import fitting_material, voice_of, voices_of
+from siren_cli.training.prior.network import PriorNet
+from siren_cli.training.prior.report import compare_coders
+from siren_cli.training.prior.voice import fit_voice
 from siren_cli.training.settings import write_run_file
 from siren_cli.training.start import start_prior
-from siren_cli.training.tone_fit import fit_tone
-from siren_cli.training.voice_fit import fit_voice
-from siren_cli.training.voice_levels import fit_levels_used, with_levels_used
-from siren_cli.weights import save_model
+from siren_cli.training.tools.speaker_probe import speaker_leakage
 from siren_format.fitting import fit_tables
 from siren_format.limits import MAX_STAGES
 from siren_format.prior import NeuralPrior

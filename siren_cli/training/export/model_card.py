@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from siren_cli import __version__
-from siren_cli.model.build import SirenModel
-from siren_cli.pitch import HOP_SAMPLES
-from siren_cli.training.compare import last_figures
-from siren_cli.training.data import Cache
+from siren_cli.audio.pitch import HOP_SAMPLES
+from siren_cli.model.siren import SirenModel
+from siren_cli.training.data.batches import Cache
+from siren_cli.training.tools.compare import last_figures
 
 CARD_NAME = "README.md"
 
@@ -68,7 +68,7 @@ def model_card(
         cache: What it was trained on.
         model_id: Its id, hexadecimal.
         rates: Lines about what the indices cost.
-        leakage: What `siren_cli.training.probe.speaker_leakage` found.
+        leakage: What `siren_cli.training.tools.speaker_probe.speaker_leakage` found.
     """
     config = model.config
     splits = [

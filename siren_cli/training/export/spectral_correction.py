@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from siren_cli.chunks import CHUNK_FRAMES
 from siren_cli.errors import DataError
-from siren_cli.model.build import SirenModel
-from siren_cli.model.hearing import lacking
-from siren_cli.model.tone import TONE_LEVELS, Tone
-from siren_cli.training.data import Cache
-from siren_cli.training.indices import wav_of
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker_coding import lacking
+from siren_cli.model.spectral_correction import TONE_LEVELS, Tone
+from siren_cli.streaming.chunking import CHUNK_FRAMES
+from siren_cli.training.data.batches import Cache
+from siren_cli.training.data.indices import wav_of
 from siren_format.limits import FRAME_SAMPLES
 
 _RECORDINGS = 1_200

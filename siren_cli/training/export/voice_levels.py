@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
-from siren_cli.model.voice import VOICE_LEVELS
-from siren_cli.training.data import Batch, Cache, Crops
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker import VOICE_LEVELS
+from siren_cli.training.data.batches import Batch, Cache, Crops
 from siren_format.voice import codes_to_digits, digits_to_numbers, voice_levels
 
 _CROPS = 48

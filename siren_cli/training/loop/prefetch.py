@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Batch
+from siren_cli.training.data.batches import Batch
 
 
 class Drawn(Protocol):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import OutputUnwritable
-from siren_cli.files import reason_of
+from siren_cli.files.streams import reason_of
 
 METRICS_NAME = "metrics.jsonl"
 

@@ -13,18 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from siren_cli.errors import ConfigError, DataError, ExitStatus, SirenError
-from siren_cli.training.checkpoint import (
-    load_checkpoint,
-    optimiser_tensors,
-    restore_optimiser,
-    save_checkpoint,
-)
-from siren_cli.training.compiled import compile_stacks, compiler_needed, uncompiled
 from siren_cli.training.config import PARTS, TrainConfig
-from siren_cli.training.data import Batch
-from siren_cli.training.logbook import Clock, Logbook, Show, Watch
-from siren_cli.training.pace import Ahead, interruptible
-from siren_cli.training.processes import Processes
+from siren_cli.training.data.batches import Batch
+from siren_cli.training.loop.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
+from siren_cli.training.loop.compiled import compile_stacks, compiler_needed, uncompiled
+from siren_cli.training.loop.distributed import Processes
+from siren_cli.training.loop.prefetch import Ahead, interruptible
+from siren_cli.training.loop.run_log import Clock, Logbook, Show, Watch
 
 _PART_SEEDS = 7_919_000_003
 

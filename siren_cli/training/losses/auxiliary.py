@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.training.data import Batch, phones_at_50_hz
+from siren_cli.training.data.batches import Batch, phones_at_50_hz
 
 _NEAR_LEVELS = 0.5
 """Standard deviation, in levels, of how far a code counts for the levels around it."""

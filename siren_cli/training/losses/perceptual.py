@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.phones import PHONES
-from siren_cli.training.data import Batch, phones_at_50_hz
+from siren_cli.training.data.batches import Batch, phones_at_50_hz
 
 _NOISE = 0.3
 """Most white noise on what it hears, in standard deviations of the log-mel; else it hears what nobody can."""

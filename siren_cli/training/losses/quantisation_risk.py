@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.model.latent_head import FRAME_STEPS
+from siren_cli.model.encoder import FRAME_STEPS
+from siren_cli.model.quantizer import ResidualCodebooks
 from siren_cli.phones import PHONES
 
 _SOFTNESS = (0.1, 0.15)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.training.prior_net import PriorNet, PriorSize
+from siren_cli.training.prior.network import PriorNet, PriorSize
 from siren_format.limits import MAX_STAGES
 from siren_format.prior import ONE_HOT_ROWS
 

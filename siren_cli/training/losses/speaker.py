@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from siren_cli.model.decoder import PITCH_CENTRE
-from siren_cli.model.voice import loud_frames
-from siren_cli.training.data import Batch
+from siren_cli.model.speaker import loud_frames
+from siren_cli.training.data.batches import Batch
 
 _PITCH_SHARE = 2.0
 """How much a nat of pitch counts beside a standard deviation of the log-mel."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.prior_net import PriorNet, PriorSize
+from siren_cli.training.prior.network import PriorNet, PriorSize
 from siren_format.limits import LEVELS, MAX_STAGES
 from siren_format.packing import indices_to_digits
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from siren_cli.chunks import CHUNK_FRAMES
+from siren_cli.audio.pitch import HOP_SAMPLES
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.model.build import SirenModel
-from siren_cli.model.hearing import draw, hear
-from siren_cli.pitch import HOP_SAMPLES
-from siren_cli.training.data import Cache, Span
-from siren_cli.training.indices import SHIFTS, shifted_indices, wav_of
+from siren_cli.model.siren import SirenModel
+from siren_cli.model.speaker_coding import draw, hear
+from siren_cli.streaming.chunking import CHUNK_FRAMES
+from siren_cli.training.data.batches import Cache, Span
+from siren_cli.training.data.indices import SHIFTS, shifted_indices, wav_of
 from siren_format.limits import FRAME_SAMPLES
 from siren_format.voice import codes_to_digits
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from siren_cli.training.voice_fit import VoiceRows
+from siren_cli.training.prior.voice import VoiceRows
 from siren_format.limits import LEVELS, MAX_STAGES
 from siren_format.prior import (
     ACTIVATION_BITS,

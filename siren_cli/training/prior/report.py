@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.training.prior_fit import Recording, bits_of, digits_of
-from siren_cli.training.prior_net import PriorNet
+from siren_cli.training.prior.fit import Recording, bits_of, digits_of
+from siren_cli.training.prior.network import PriorNet
 from siren_format.limits import FRAME_SAMPLES, INDEX_COUNT, MAX_STAGES
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits

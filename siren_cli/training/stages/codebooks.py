@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.model.build import SirenModel
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.model.quantizer import POINTS
+from siren_cli.model.quantizer import POINTS, ResidualCodebooks
+from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Crops
-from siren_cli.training.semantic_stage import latent_parts
+from siren_cli.training.data.batches import Crops
+from siren_cli.training.stages.semantic import latent_parts
 
 _BATCHES = 300
 _ROUNDS = 25

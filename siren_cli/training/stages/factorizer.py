@@ -10,22 +10,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siren_cli.errors import ConfigError, DataError
-from siren_cli.model.build import SirenModel
 from siren_cli.model.decoder import Speech
+from siren_cli.model.siren import SirenModel
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import change_speaker, degrade, perturb, perturb_wav, warp_time
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Batch, Crops, phones_at_50_hz
-from siren_cli.training.discriminators import SpectrumCritic
-from siren_cli.training.extras import ctc_loss, entropy_shares, idle_levels, imitation_loss
-from siren_cli.training.filterbank import correlation_of
-from siren_cli.training.index_price import IndexPrice
-from siren_cli.training.listeners import Teacher
-from siren_cli.training.logbook import Clock, Show
-from siren_cli.training.losses import adversary_loss, feature_matching, generator_loss
-from siren_cli.training.spectrum_listener import SpectrumListener, phone_loss
-from siren_cli.training.timbre import timbre_loss
-from siren_cli.training.units import UNITS
+from siren_cli.training.data.augment import change_speaker, degrade, perturb, perturb_wav, warp_time
+from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
+from siren_cli.training.data.filterbank import correlation_of
+from siren_cli.training.data.ssl_features import Teacher
+from siren_cli.training.data.units import UNITS
+from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.losses.auxiliary import ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.losses.discriminators import SpectrumCritic
+from siren_cli.training.losses.perceptual import SpectrumListener, phone_loss
+from siren_cli.training.losses.rate import IndexPrice
+from siren_cli.training.losses.speaker import timbre_loss
+from siren_cli.training.losses.waveform import adversary_loss, feature_matching, generator_loss
 
 _CUT_FRAMES = 128
 """Frames of a crop that the critic looks at."""

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siren_cli.errors import ConfigError
-from siren_cli.model.build import SirenModel
-from siren_cli.training.augment import among_others, degrade
+from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Batch, Crops, phones_at_50_hz
-from siren_cli.training.factorizer_stage import speech_losses
-from siren_cli.training.logbook import Clock, Show
-from siren_cli.training.spectrum_listener import phone_loss
+from siren_cli.training.data.augment import among_others, degrade
+from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
+from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.losses.perceptual import phone_loss
+from siren_cli.training.stages.factorizer import speech_losses
 
 
 class GuideStage:

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siren_cli.errors import ConfigError, DataError
-from siren_cli.model.build import SirenModel
-from siren_cli.model.codebooks import ResidualCodebooks
-from siren_cli.model.latent_head import FRAME_STEPS, LatentHead
+from siren_cli.model.encoder import FRAME_STEPS, LatentHead
+from siren_cli.model.quantizer import ResidualCodebooks
+from siren_cli.model.siren import SirenModel
 from siren_cli.phones import PHONES
-from siren_cli.training.augment import among_others, change_speaker, degrade, warp_time
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Batch, Crops, phones_at_50_hz
-from siren_cli.training.logbook import Clock, Show
-from siren_cli.training.place_risk import place_risk
-from siren_cli.training.spectrum_listener import phone_loss
+from siren_cli.training.data.augment import among_others, change_speaker, degrade, warp_time
+from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
+from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.losses.perceptual import phone_loss
+from siren_cli.training.losses.quantisation_risk import place_risk
 
 PITCH_NUMBERS = 4
 """Of a frame's melody: one for each 40 ms."""

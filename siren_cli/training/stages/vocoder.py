@@ -5,23 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from siren_cli.model.build import SirenModel
+from siren_cli.audio.pitch import HOP_SAMPLES
 from siren_cli.model.decoder import PITCH_CENTRE, Speech
-from siren_cli.model.source import training_source
-from siren_cli.pitch import HOP_SAMPLES
+from siren_cli.model.excitation import training_source
+from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data import Batch, Crops
-from siren_cli.training.discriminators import Adversary
-from siren_cli.training.filterbank import correlation_of
-from siren_cli.training.logbook import Clock, Show
-from siren_cli.training.losses import (
+from siren_cli.training.data.batches import Batch, Crops
+from siren_cli.training.data.filterbank import correlation_of
+from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.losses.discriminators import Adversary
+from siren_cli.training.losses.perceptual import SpectrumListener
+from siren_cli.training.losses.waveform import (
     SpectralDistance,
     SpectrumDistance,
     adversary_loss,
     feature_matching,
     generator_loss,
 )
-from siren_cli.training.spectrum_listener import SpectrumListener
 
 _CERTAIN = 8.0
 _CUT_FRAMES = 40

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from siren_cli.errors import DataError, OutputUnwritable, UsageError
-from siren_cli.files import reason_of
-from siren_cli.training.checkpoint import load_checkpoint, save_checkpoint
+from siren_cli.files.streams import reason_of
+from siren_cli.training.loop.checkpoint import load_checkpoint, save_checkpoint
 
 
 def average(checkpoints: list[Path], shares: list[float], target: Path) -> dict[str, int]:

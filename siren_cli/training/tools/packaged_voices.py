@@ -1,4 +1,4 @@
-"""Makes the packaged voices of a model: `python -m siren_cli.training.packaged_voices DATA [MODEL]` (`make voices`).
+"""Packaged voices of a model: `python -m siren_cli.training.tools.packaged_voices DATA [MODEL]` (`make voices`).
 
 `weights/siren_weights/voices.json` names for every voice recordings of several speakers who sound alike. Their mean is
 nobody's voice. A voice belongs to one model, so new weights need new voices; they go to `voices/` in its folder.
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import soundfile
 
+from siren_cli.audio.level import NOMINAL_LEVEL_DB
 from siren_cli.codec import Codec, load_codec
+from siren_cli.corpus.sources import list_clips, read_clips
 from siren_cli.errors import AudioUnreadable, DataError, SirenError, UsageError
-from siren_cli.files import write_bytes_atomic
-from siren_cli.loudness import NOMINAL_LEVEL_DB
-from siren_cli.training.sources import list_clips, read_clips
-from siren_cli.voice_mix import average
-from siren_cli.voices import FOLDER_NAME, SUFFIX, packaged_notes
-from siren_cli.weights import find_model
+from siren_cli.files.streams import write_bytes_atomic
+from siren_cli.registry.weights import find_model
+from siren_cli.voices.library import FOLDER_NAME, SUFFIX, packaged_notes
+from siren_cli.voices.mixing import average
 from siren_format.voice_file import VoiceFile
 
 
@@ -30,7 +30,7 @@ def make_voices(recipe: dict[str, list[str]], data: Path, codec: Codec) -> dict[
 
     Args:
         recipe: For each voice, names of recordings without their folders and suffixes.
-        data: Folder or manifest that has them (see `siren_cli.training.sources`).
+        data: Folder or manifest that has them (see `siren_cli.corpus.sources`).
         codec: The model.
 
     Returns:

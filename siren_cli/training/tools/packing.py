@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from siren_cli.errors import DataError, OutputUnwritable
-from siren_cli.files import reason_of, write_bytes_atomic
+from siren_cli.files.streams import reason_of, write_bytes_atomic
 
 PART_BYTES = 13 * 2**20
 """Largest part, below 14 MiB."""

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.model.build import SirenModel
-from siren_cli.training.data import Cache, Span
-from siren_cli.training.indices import indices_of, wav_of
+from siren_cli.model.siren import SirenModel
+from siren_cli.training.data.batches import Cache, Span
+from siren_cli.training.data.indices import indices_of, wav_of
 
 _SPEAKERS = 40
 _CLIPS = 16

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measures and prints."""
+"""`python -m tests.tools.bench`: measures and prints."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bench.report import as_dict, as_text
-from tests.bench.startup import measure_commands
+from tests.tools.bench.report import as_dict, as_text
+from tests.tools.bench.startup import measure_commands
 
-CLIP = Path(__file__).resolve().parent.parent / "data" / "4446-2271-0016.flac"
+CLIP = Path(__file__).resolve().parents[2] / "data" / "4446-2271-0016.flac"
 SHORT_CLIP_S = 3
 
 
 def main() -> None:
     """Runs the benchmark and prints its figures."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--repeats", type=int, default=5, help="counted runs of each measurement (default 5)")
     options = parser.parse_args()
@@ -42,9 +42,9 @@ def run(repeats: int) -> dict[str, Any]:
     import transformers
 
     from siren_cli.codec import load_codec
-    from tests.bench.contender import measure
-    from tests.bench.peers import peers
-    from tests.bench.siren import siren_contenders
+    from tests.tools.bench.contender import measure
+    from tests.tools.bench.peers import peers
+    from tests.tools.bench.siren import siren_contenders
 
     torch.set_num_threads(1)
     wav, sample_rate_hz = soundfile.read(CLIP, dtype="float32")

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.batch`: many files at once beside a shell loop, and how fast whole trees are read."""
+"""`python -m tests.tools.bench.batch`: many files at once beside a shell loop, and how fast whole trees are read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 SIREN = Path(sys.executable).with_name("siren")
 
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.batch", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.batch", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     parser.add_argument("--files", type=int, default=24, help="recordings for loop and batch (default 24)")
     parser.add_argument("--tree", type=int, default=10_000, help="coded files to look through (default 10000)")

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.coding`: what coders make of the same indices, what silence costs, how long coding takes."""
+"""`python -m tests.tools.bench.coding`: bits of coders for the same indices, bits of silence, coding time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ import torch
 from siren_cli.codec import Codec, load_codec
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.evaluation.material import list_material, read_clip
-from siren_cli.training.data import Cache
-from siren_cli.training.indices import wav_of
-from siren_cli.training.prior_fit import Recording
-from siren_cli.training.prior_net import PriorNet
-from siren_cli.training.prior_report import coder_bits
-from siren_cli.weights import find_model, read_prior, read_tables
+from siren_cli.corpus.clips import list_material, read_clip
+from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.training.data.batches import Cache
+from siren_cli.training.data.indices import wav_of
+from siren_cli.training.prior.fit import Recording
+from siren_cli.training.prior.network import PriorNet
+from siren_cli.training.prior.report import coder_bits
 from siren_format.entropy import encode_indices
 from siren_format.limits import MAX_STAGES
 from siren_format.prior import NeuralPrior
@@ -34,7 +34,7 @@ from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
 from siren_format.tables import Tables
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 CLIP = DATA / "4446-2271-0016.flac"
 SILENT_S = 10
 COUNTED_RECORDINGS = 1_000
@@ -183,7 +183,7 @@ def as_text(report: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.coding", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.coding", description=__doc__)
     parser.add_argument("data", nargs="?", type=Path, default=DATA / "manifest.jsonl", help="recordings or manifest")
     parser.add_argument("--audio", type=Path, help="folder that the manifest's files lie in")
     parser.add_argument("--split", default="test", help="the manifest's split (default test)")

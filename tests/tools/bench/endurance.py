@@ -1,4 +1,4 @@
-"""`python -m tests.bench.endurance`: memory and speed, a recording of three hours beside one of ten minutes.
+"""`python -m tests.tools.bench.endurance`: memory and speed, a recording of three hours beside one of ten minutes.
 
 Each is encoded and decoded by `siren` in a process of its own, one thread, from file to file. Speed is given per second
 of processor time, which other work on the machine does not change much, without the start of the program, which a
@@ -19,7 +19,7 @@ from pathlib import Path
 import soundfile
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from tests.bench.seams import recording
+from tests.tools.bench.seams import recording
 
 SHORT_MINUTES, LONG_MINUTES = 10, 180
 
@@ -120,7 +120,7 @@ def as_text(found: list[Endured]) -> str:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.endurance", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.endurance", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=int, nargs="+", default=[SHORT_MINUTES, LONG_MINUTES], help="lengths")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
     options = parser.parse_args()

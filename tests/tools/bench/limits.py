@@ -1,4 +1,4 @@
-"""`python -m tests.bench.limits`: what hostile files cost a reader before it refuses them, in time and in memory.
+"""`python -m tests.tools.bench.limits`: what hostile files cost a reader before it refuses them, in time and in memory.
 
 Nothing here is turned into sound. What sound costs is bounded by the groups: each of at most 1,032 bytes is at most a
 minute of sound, and `make bench` says how long a minute takes.
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from siren_cli.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior, read_tables
 from siren_format.errors import FormatError
 from siren_format.header import Header
 from siren_format.layout import parse_layout
@@ -102,7 +102,7 @@ def as_text(costs: list[Cost]) -> str:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.limits", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.limits", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
     costs = run()
     print("\n".join(json.dumps(asdict(one)) for one in costs) if parser.parse_args().json else as_text(costs))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import soxr
 import torch
 
-from tests.bench.contender import Contender
+from tests.tools.bench.contender import Contender
 
 Samples = npt.NDArray[np.float32]
 

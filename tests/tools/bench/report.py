@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.bench.contender import Speed
-from tests.bench.startup import Run
+from tests.tools.bench.contender import Speed
+from tests.tools.bench.startup import Run
 
 
 def as_dict(speeds: Sequence[Speed], runs: Sequence[Run], conditions: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.seams`: what the boundary of a chunk does to the sound, and what a shift of the frames does.
+"""`python -m tests.tools.bench.seams`: what the boundary of a chunk does to the sound, and a shift of the frames.
 
 A recording is run once as a whole, which has no boundary. It is run again in chunks, and once more as a whole with its
 frames shifted by 40, 80 and 120 ms: the same words by the same model, cut into frames at other places, which nobody
@@ -22,11 +22,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from siren_cli.chunks import CHUNK_FRAMES, Chunking
-from siren_cli.closeness import model_mel_distance_db
 from siren_cli.codec import Codec, load_codec
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from tests.bench.__main__ import CLIP
+from siren_cli.evaluation.metrics.closeness import model_mel_distance_db
+from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunking
+from tests.tools.bench.__main__ import CLIP
 
 WHOLE = Chunking(10**9, 10**9, 0)
 SHIFTS_MS = (40, 80, 120)
@@ -120,7 +120,7 @@ def as_text(rows: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.seams", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.seams", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=270, help="length of the recording (default 270: 4 boundaries)")
     parser.add_argument("--context", type=int, help="frames of context on both sides instead of the model's")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT
-from tests.bench.contender import Contender
+from tests.tools.bench.contender import Contender
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 

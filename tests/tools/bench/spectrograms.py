@@ -1,4 +1,4 @@
-"""`python -m tests.bench.spectrograms`: the model card's pictures, originals above what SIREN makes of them."""
+"""`python -m tests.tools.bench.spectrograms`: the model card's pictures, originals above what SIREN makes of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import soundfile
 
 from siren_cli.codec import load_codec
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation.spectrogram import peak_of, spectrogram_png
-from tests.bench.__main__ import CLIP
+from siren_cli.evaluation.report.spectrogram import peak_of, spectrogram_png
+from tests.tools.bench.__main__ import CLIP
 
-FOLDER = Path(__file__).resolve().parents[2] / "weights" / "spectrograms"
+FOLDER = Path(__file__).resolve().parents[3] / "weights" / "spectrograms"
 CLIPS = ("1580-141083-0021", "4446-2271-0016", "5105-28233-0001")
 SECONDS = 4.0
 
@@ -47,7 +47,7 @@ def draw(folder: Path, model: str | None) -> list[Path]:
 
 def main() -> None:
     """Draws and says where."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.spectrograms", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.spectrograms", description=__doc__)
     parser.add_argument("--model", help="model's folder or name; the packaged one if not given")
     parser.add_argument("-o", "--output", type=Path, default=FOLDER, help="folder (default weights/spectrograms)")
     options = parser.parse_args()

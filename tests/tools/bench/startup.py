@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from siren_cli.evaluation.programs import program_cost
+from siren_cli.evaluation.cost.programs import program_cost
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from siren_cli.codec import Codec
-from tests.bench import seams
-from tests.bench.contender import Contender, Speed, measure
-from tests.bench.endurance import Endured
-from tests.bench.endurance import as_text as as_endurance_text
-from tests.bench.peers import DAC_16_KHZ, DISTILHUBERT, ENCODEC_24_KHZ, MIMI
-from tests.bench.report import as_dict, as_text
-from tests.bench.spectrograms import draw
-from tests.bench.startup import Run
+from tests.tools.bench import seams
+from tests.tools.bench.contender import Contender, Speed, measure
+from tests.tools.bench.endurance import Endured
+from tests.tools.bench.endurance import as_text as as_endurance_text
+from tests.tools.bench.peers import DAC_16_KHZ, DISTILHUBERT, ENCODEC_24_KHZ, MIMI
+from tests.tools.bench.report import as_dict, as_text
+from tests.tools.bench.spectrograms import draw
+from tests.tools.bench.startup import Run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SPEEDS = [
     Speed("ours", 100.0, 40.0, False),

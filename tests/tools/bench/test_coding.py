@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from siren_cli.codec import Codec
-from siren_cli.training.prior_net import PriorNet, PriorSize
-from siren_cli.training.voice_fit import fit_voice
+from siren_cli.training.prior.network import PriorNet, PriorSize
+from siren_cli.training.prior.voice import fit_voice
 from siren_format import fit_tables
-from tests.bench.coding import as_text, measure
+from tests.tools.bench.coding import as_text, measure
 
 NOBODY = np.empty((0, 28), np.int64)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.training`: how fast each stage of training goes on this machine, and where the time goes."""
+"""`python -m tests.tools.bench.training`: speed of each stage of training on this machine, by section."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any
 
 import torch
 
+from siren_cli.audio.pitch import HOP_SAMPLES
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.pitch import HOP_SAMPLES
 from siren_cli.training.config import STAGE_DEFAULTS, run_config
-from siren_cli.training.data import Cache, Crops
-from siren_cli.training.factorizer_stage import FactorizerStage
-from siren_cli.training.guide_stage import GuideStage
-from siren_cli.training.loop import Stage, Trainer
-from siren_cli.training.pace import Ahead
-from siren_cli.training.prepare import prepare
+from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.data.prepare import prepare
+from siren_cli.training.loop.prefetch import Ahead
+from siren_cli.training.loop.trainer import Stage, Trainer
 from siren_cli.training.settings import read_config
+from siren_cli.training.stages.factorizer import FactorizerStage
+from siren_cli.training.stages.guide import GuideStage
+from siren_cli.training.stages.vocoder import JointStage, VocoderStage
 from siren_cli.training.start import first_model
-from siren_cli.training.vocoder_stage import JointStage, VocoderStage
 
-CLIPS = Path(__file__).resolve().parent.parent / "data"
+CLIPS = Path(__file__).resolve().parents[2] / "data"
 STAGES: dict[str, Callable[..., Stage]] = {
     "factorizer": FactorizerStage,
     "vocoder": VocoderStage,
@@ -75,7 +75,7 @@ def measure(stage: str, config_name: str, settings: list[str], folder: Path, ste
 
 def main() -> None:
     """Measures every stage and prints one line for each."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.training", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--config", default="siren-v1", help="preset or YAML file (default siren-v1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as siren train has it")

@@ -1,4 +1,4 @@
-"""`python -m tests.crash`: kills real batches on real recordings, fills a real disk, and reports what was left."""
+"""`python -m tests.tools.crash`: kills real batches on real recordings, fills a disk, and reports what was left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import soundfile
 
 from tests.cli.conftest import ROOT, environment
-from tests.crash.killing import kill_at_random, results
+from tests.tools.crash.killing import kill_at_random, results
 
 CLIPS = sorted((ROOT / "tests" / "data").glob("*.flac"))
 SIREN = [sys.executable, "-m", "siren_cli"]
@@ -24,7 +24,7 @@ _PIECE_S = 1.5
 
 def main() -> int:
     """Runs everything; returns 1 if a file was wrong or lost."""
-    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=60, help="of each of encode and decode (default 60)")
     parser.add_argument("--copy-kills", type=int, default=1_000, help="of a batch without a model (default 1000)")
     options = parser.parse_args()
@@ -82,7 +82,7 @@ def _kill_copies(folder: Path, kills: int) -> bool:
     for number in range(60):
         (source / f"{number}.bin").write_bytes(os.urandom(1 + number * 20_000))
     expected = {f"{path.stem}.copy": path.read_bytes() for path in source.iterdir()}
-    command = [sys.executable, "-m", "tests.crash.copying", str(source), str(output), "2"]
+    command = [sys.executable, "-m", "tests.tools.crash.copying", str(source), str(output), "2"]
     figures = kill_at_random(command, output, expected, kills=kills, longest_s=0.1, seed=2, environment=environment())
     print(f"batches without a model, killed at random: {figures}", flush=True)
     return not (figures.wrong or figures.lost)

@@ -1,4 +1,4 @@
-"""`python -m tests.crash.copying IN OUT JOBS`: a batch that copies files, through the plan, the engine and the writing
+"""`python -m tests.tools.crash.copying IN OUT JOBS`: a batch that copies files, through plan, engine and writing
 of `siren encode`, but without a model, so that it can be killed a thousand times.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from siren_cli.batch.plan import Task
 from siren_cli.batch.run import BatchOptions, run_batch
 from siren_cli.errors import SrnUnreadable
-from siren_cli.files import write_bytes
+from siren_cli.files.streams import write_bytes
 
 
 @dataclass(frozen=True)

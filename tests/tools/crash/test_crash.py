@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from siren_cli.errors import OutputExists, OutputUnwritable
-from siren_cli.files import write_bytes, write_bytes_atomic
+from siren_cli.files.streams import write_bytes, write_bytes_atomic
 from tests.cli.conftest import ROOT, environment
 from tests.conftest import HUNG_AFTER_S
-from tests.crash.killing import kill_at_random, results
+from tests.tools.crash.killing import kill_at_random, results
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def copying(tree: Path, output: Path, jobs: int) -> list[str]:
-    return [sys.executable, "-m", "tests.crash.copying", str(tree), str(output), str(jobs)]
+    return [sys.executable, "-m", "tests.tools.crash.copying", str(tree), str(output), str(jobs)]
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_no_room_for_a_file(tree: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code = (
         "import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "from tests.crash.copying import main; sys.exit(main(*sys.argv[1:]))"
+        "from tests.tools.crash.copying import main; sys.exit(main(*sys.argv[1:]))"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(tree), str(output), "1"], cwd=ROOT, env=environment(), preexec_fn=limit,
@@ -146,7 +146,7 @@ def test_a_worker_s_death_is_outlived_and_its_file_tried_once_more(tree: Path, t
         "        os.kill(worker._process.pid, signal.SIGKILL)\n"
         "    give(worker, task, attempt)\n"
         "local._Worker.give = killed\n"
-        "from tests.crash.copying import main; sys.exit(main(*sys.argv[1:]))"
+        "from tests.tools.crash.copying import main; sys.exit(main(*sys.argv[1:]))"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(tree), str(tmp_path / "out"), "2"], cwd=ROOT, env=environment(),

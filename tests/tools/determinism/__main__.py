@@ -1,4 +1,4 @@
-"""`python -m tests.determinism`: compares the digests of this process with those of others that compute otherwise."""
+"""`python -m tests.tools.determinism`: compares the digests of this process with those of others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.determinism.mutation import outcomes
+from tests.tools.determinism.mutation import outcomes
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OLDEST_PYTHON = (3, 10)
 NUMPYS = ("1.26.4", "2.2.6", "2.4.6")
 """The oldest NumPy that SIREN allows, and those of constraints.txt."""
@@ -41,7 +41,7 @@ class Place:
 
 def main() -> int:
     """Prints a line for every way of computing; returns 1 if one differs, or if changed weights give other indices."""
-    parser = argparse.ArgumentParser(prog="python -m tests.determinism", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.determinism", description=__doc__)
     parser.add_argument("--here", action="store_true", help="only this Python and NumPy: no network, half a minute")
     parser.add_argument("--every", type=int, default=1, help="change every n-th number of the weights only (default 1)")
     options = parser.parse_args()
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def digests_in(place: Place) -> dict[str, Any]:
-    """Runs `tests.determinism.digest` elsewhere.
+    """Runs `tests.tools.determinism.digest` elsewhere.
 
     Args:
         place: Where.
@@ -90,7 +90,7 @@ def digests_in(place: Place) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name not in (*_THREADS, "SIREN_MODEL")}
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), **place.variables}
     result = subprocess.run(
-        [place.interpreter, "-m", "tests.determinism.digest"],
+        [place.interpreter, "-m", "tests.tools.determinism.digest"],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     if result.returncode:

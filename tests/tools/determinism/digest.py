@@ -1,4 +1,4 @@
-"""`python -m tests.determinism.digest`: codes golden material in this process and prints what came out, hashed.
+"""`python -m tests.tools.determinism.digest`: codes golden material in this process and prints what came out, hashed.
 
 Needs NumPy, constriction and safetensors alone, so that small environments can run it. What it does twice, with other
 types or one by one, it compares itself; what depends on the process, the comparison of digests shows.
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from siren_cli.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior, read_tables
 from siren_format.entropy import decode_payload, encode_indices
 from siren_format.packing import indices_to_digits
 from siren_format.prior import NeuralPrior

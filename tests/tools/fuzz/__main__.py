@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: fuzzes the format's readers for a while, goes on where it left off, and reports."""
+"""`python -m tests.tools.fuzz`: fuzzes the format's readers for a while, goes on where it left off, and reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.targets import INPUT_LIMIT_S, TARGETS, seeds_of
+from tests.tools.fuzz.targets import INPUT_LIMIT_S, TARGETS, seeds_of
 
 # Of all executions, how many each target gets: those without NumPy run some fifty times as fast.
 SHARES = {
@@ -24,7 +24,7 @@ _FIGURES = ("executions", "seconds", "peak_memory_mb", "slowest_s", "findings")
 
 def main() -> int:
     """Runs slices until the executions are done; returns 1 if there is a finding."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.fuzz", description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000_000, help="executions in all, earlier ones included")
     parser.add_argument("--folder", type=Path, default=Path("cache/fuzz"), help="corpus, findings and record")
     options = parser.parse_args()
@@ -60,7 +60,7 @@ def fuzz(name: str, folder: Path, options: list[str]) -> dict[str, Any]:
         (seeds / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
     # Linux counts the memory of a parent towards the peak of its child; a shell in between is a small parent.
     command = [
-        "sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.fuzz.child", name, *options,
+        "sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.tools.fuzz.child", name, *options,
         f"-max_len={target.max_bytes}", f"-rss_limit_mb={target.memory_mb}", f"-malloc_limit_mb={target.memory_mb}",
         f"-timeout={INPUT_LIMIT_S}", f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1", str(corpus),
         str(seeds),

@@ -1,4 +1,4 @@
-"""One slice of fuzzing, in a process of its own: `python -m tests.fuzz.child TARGET [libFuzzer's options] CORPUS`."""
+"""One slice of fuzzing in its own process: `python -m tests.tools.fuzz.child TARGET [libFuzzer's options] CORPUS`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["siren_format"]):
-    from tests.fuzz.targets import TARGETS, Target
+    from tests.tools.fuzz.targets import TARGETS, Target
 
     if sys.argv[1] not in ("layout", "packet-file", "voice-file"):  # the others do without NumPy
         from siren_format import entropy, packet, reader, salvage, stream  # noqa: F401 - they are instrumented

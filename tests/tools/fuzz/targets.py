@@ -20,7 +20,7 @@ from siren_format.limits import CHECK_BYTES, MODEL_ID_BYTES, Coder
 from siren_format.packet_file import file_to_packets, packets_to_file
 from siren_format.voice_file import bytes_to_voice
 
-VECTORS = Path(__file__).resolve().parent.parent.parent / "formats" / "vectors"
+VECTORS = Path(__file__).resolve().parents[3] / "formats" / "vectors"
 _FLAGS_BYTE = 1
 _GROUPED_BIT = 6
 

@@ -10,9 +10,9 @@ import pytest
 
 from siren_format import layout as layout_module
 from tests.cli.conftest import environment
-from tests.fuzz import targets
-from tests.fuzz.__main__ import SHARES, fuzz, table
-from tests.fuzz.targets import TARGETS, VECTORS, Finding, repaired, seeds_of
+from tests.tools.fuzz import targets
+from tests.tools.fuzz.__main__ import SHARES, fuzz, table
+from tests.tools.fuzz.targets import TARGETS, VECTORS, Finding, repaired, seeds_of
 
 RUNS = {
     "layout": 20_000, "packet-file": 20_000, "voice-file": 20_000, "stream": 600, "packet": 200, "reader": 200,
@@ -57,7 +57,7 @@ def test_a_crash_is_a_finding(tmp_path: Path) -> None:
         "def broken(data):\n    raise IndexError('out of range')\n"
         "layout.parse_layout = broken\n"
         "import sys; sys.argv = ['child', 'layout', '-runs=10']\n"
-        "import runpy; runpy.run_module('tests.fuzz.child', run_name='__main__')"
+        "import runpy; runpy.run_module('tests.tools.fuzz.child', run_name='__main__')"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False,
                          env=environment())  # fmt: skip

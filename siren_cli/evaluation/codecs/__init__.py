@@ -1,0 +1,1 @@
+"""The codecs under test, and damage to what they send."""

@@ -1,0 +1,1 @@
+"""The cost of coding: speed, start-up, memory."""

@@ -1,0 +1,1 @@
+"""The work on one clip, its processes, and the cache of results."""

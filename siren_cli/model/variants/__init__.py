@@ -1,0 +1,1 @@
+"""Networks that no shipped model uses."""

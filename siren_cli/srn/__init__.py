@@ -1,0 +1,1 @@
+"""Coded files without torch: facts, bits, checks, tables of indices."""

@@ -1,0 +1,1 @@
+"""Recordings of any length, damaged files, files of limited size."""

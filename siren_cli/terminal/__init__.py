@@ -1,0 +1,1 @@
+"""The terminal: results, notes, progress, and the options that commands share."""

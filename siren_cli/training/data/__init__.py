@@ -1,0 +1,1 @@
+"""Training data: the cache, batches drawn from it, augmentation."""

@@ -1,0 +1,1 @@
+"""A trained run to the folder of a model."""

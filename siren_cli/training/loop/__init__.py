@@ -1,0 +1,1 @@
+"""The loop all stages share, and what runs beside it."""

@@ -1,0 +1,1 @@
+"""The neural prior: network, fit, report."""

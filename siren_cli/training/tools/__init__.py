@@ -1,0 +1,1 @@
+"""Programs beside training: comparison, averages, probes, packaged voices."""

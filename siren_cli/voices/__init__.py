@@ -1,0 +1,1 @@
+"""Speaker voices: found, averaged, blended."""
