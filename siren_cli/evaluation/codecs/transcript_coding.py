@@ -89,7 +89,7 @@ def sample_of(entries: list[dict[str, Any]]) -> str:
 def _zstd() -> Any:
     import zstandard
 
-    samples = SAMPLE_FILE.read_bytes().splitlines(keepends=True)
+    samples: list[bytes | bytearray | memoryview[int]] = [*SAMPLE_FILE.read_bytes().splitlines(keepends=True)]
     dictionary = zstandard.train_dictionary(_DICTIONARY_BYTES, samples, level=_ZSTD_LEVEL)
     settings = zstandard.ZstdCompressionParameters.from_level(
         _ZSTD_LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=0, write_checksum=0, write_dict_id=0
