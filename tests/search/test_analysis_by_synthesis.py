@@ -21,6 +21,7 @@ from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
+from siren_cli.evaluation.metrics.recogniser import load_recogniser, phones_of
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import speak
 from siren_cli.model.whisper_encoder import WhisperEncoder
@@ -46,11 +47,12 @@ def talk(short_clips: list[Path]) -> Wav:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stages", "less_stoi", "farther_db"), [(1, 0.01, 0.2), (2, 0.0, 0.0)])
+@pytest.mark.parametrize(("stages", "less_stoi"), [(1, 0.01), (2, 0.0)])
 def test_more_of_what_was_said_comes_back(
-    stages: int, less_stoi: float, farther_db: float, packaged: Codec, short_clips: list[Path]
+    stages: int, less_stoi: float, packaged: Codec, short_clips: list[Path]
 ) -> None:
-    """On the average of recordings; one stage has not enough to say for three of them to be nearer in everything."""
+    """On average: more phones by a recogniser that no search knows. Spectra may pay 0.2 dB for them."""
+    recogniser = load_recogniser()
     means = []
     for codec in (packaged, packaged.searching(12)):
         figures = []
@@ -60,11 +62,14 @@ def test_more_of_what_was_said_comes_back(
             decoded = codec.decode(coded)
             stoi, why_not = short_time_intelligibility(talk, decoded, 16_000)
             assert stoi is not None, why_not
-            figures.append((stoi, model_mel_distance_db(codec.networks, talk, decoded), len(coded.to_bytes())))
+            same = phones_of(recogniser, talk) == phones_of(recogniser, decoded)
+            distance_db = model_mel_distance_db(codec.networks, talk, decoded)
+            figures.append((stoi, distance_db, len(coded.to_bytes()), same.mean()))
         means.append(np.mean(figures, axis=0))
-    (stoi_before, mel_db_before, bytes_before), (stoi_after, mel_db_after, bytes_after) = means
+    (stoi_before, mel_db_before, bytes_before, same_before), (stoi_after, mel_db_after, bytes_after, same_after) = means
+    assert same_after > same_before + 0.02
     assert stoi_after > stoi_before - less_stoi
-    assert mel_db_after < mel_db_before + farther_db
+    assert mel_db_after < mel_db_before + 0.2
     assert bytes_after <= 1.08 * bytes_before
 
 
