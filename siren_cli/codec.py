@@ -217,7 +217,7 @@ class Codec:
         samples = mono_16_khz(wav, sample_rate_hz)
         level_db = speech_level_db(samples)
         heard = voice_minute(samples, level_db)
-        codes = self._samples_to_voice_codes(heard, level_db)
+        codes = hear(self._model, self._at_nominal_level(heard, level_db), self._analyser)
         return Heard(codes.tolist(), level_db, len(heard), self._codes_to_digits(codes))
 
     def decode(self, coded: Coded | bytes | bytearray | memoryview) -> NDArray[np.float32]:
@@ -277,16 +277,12 @@ class Codec:
     @inference()
     def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:
         """The voice of samples [T] at 16 kHz and their level, 8 bytes."""
-        codes = self._samples_to_voice_codes(samples, level_db)
+        codes = hear(self._model, self._at_nominal_level(samples, level_db), self._analyser)
         return voice_to_bytes(coarse_level_db(level_db), self._codes_to_digits(codes))
 
     def _codes_to_digits(self, codes: Tensor) -> list[int]:
         """A recording's codes [N], not rounded → the 28 digits that a file of it carries."""
         return codes_to_digits(draw(self._model, codes).tolist())
-
-    def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
-        """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
-        return hear(self._model, self._at_nominal_level(samples, level_db), self._analyser)
 
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] → as many as fill the last frame [1, T'], as loud as the model is used to."""
