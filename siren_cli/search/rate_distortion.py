@@ -19,10 +19,10 @@ from torch import Tensor
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.errors import UsageError
 from siren_cli.model.siren import Quantizer
+from siren_format.limits import FREQUENCY_TOTAL
 from siren_format.packing import digits_to_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import PriorWalk
-from siren_format.tables import TOTAL
 
 MAX_WEIGHT = 1.0
 
@@ -89,7 +89,7 @@ class RateDistortion:
         farthest = distances.min() + FARTHER
         for levels in FSQ_LEVELS:
             nearest = distances.reshape(levels, -1).min(axis=1)
-            bits = -np.log2(np.array(walk.row()) / TOTAL)
+            bits = -np.log2(np.array(walk.row()) / FREQUENCY_TOTAL)
             chosen.append(int(np.argmin(np.where(nearest <= farthest, nearest + self._weight * bits, np.inf))))
             walk.take(chosen[-1])
             distances = distances[chosen[-1]]

@@ -13,7 +13,8 @@ import pytest
 from siren_cli import __version__
 from siren_cli.commands.app import run_command_line
 from siren_cli.registry.weights import find_model
-from siren_format import parse_header, voice_level_db
+from siren_format.header import parse_header
+from siren_format.voice import voice_level_db
 from tests.cli.conftest import ROOT, Siren, environment
 from tests.conftest import HUNG_AFTER_S
 

@@ -13,19 +13,14 @@ import pytest
 
 from siren_cli.errors import OutputUnwritable, WeightsDamaged, WeightsMissing
 from siren_cli.registry.manifest import model_for, model_release_of, read_manifest
-from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
-from siren_format import Tables, fit_tables
+from siren_cli.registry.weights import ModelFiles, find_model, read_networks, read_prior, register_model, save_model
 from siren_format.prior_rows import largest_sum
 from tests.conftest import HUNG_AFTER_S
 from tests.formats.vector_material import vector_prior
 
 
-def tables() -> Tables:
-    return fit_tables([np.random.default_rng(5).integers(0, 1000, (40, 2), dtype=np.int16)])
-
-
 def write_model(folder: Path, value: float = 1.0) -> bytes:
-    tensors: dict[str, Any] = {"layer.weight": np.full((3, 2), value, np.float16), **tables().to_arrays()}
+    tensors: dict[str, Any] = {"layer.weight": np.full((3, 2), value, np.float16), **vector_prior().to_arrays()}
     return save_model(folder, '{"name": "test"}\n', tensors)
 
 
@@ -156,31 +151,18 @@ def test_the_real_manifest_describes_the_real_files() -> None:
         found = find_model(entry["name"])
         assert found.model_id.hex() == entry["id"]
         assert model_release_of(found.model_id) == (entry["name"], entry["release"])
-        assert read_tables(found.weights_path) is not None
+        assert read_prior(found.weights_path) is not None
 
 
-def test_tables_travel_with_the_weights(tmp_path: Path) -> None:
-    write_model(tmp_path)
-    found = read_tables(tmp_path / "model.safetensors")
-    assert found is not None
-    for name, array in tables().to_arrays().items():
-        np.testing.assert_array_equal(found.to_arrays()[name], array)
-
-
-def test_a_model_may_have_no_tables(tmp_path: Path) -> None:
+def test_a_model_may_have_no_prior(tmp_path: Path) -> None:
     save_model(tmp_path, "{}", {"layer.weight": np.zeros(3, np.float32)})
-    assert read_tables(tmp_path / "model.safetensors") is None
+    assert read_prior(tmp_path / "model.safetensors") is None
 
 
-def test_impossible_tables(tmp_path: Path) -> None:
-    arrays = tables().to_arrays()
-    first = sorted(arrays)[0]
-    save_model(tmp_path, "{}", {**arrays, first: np.zeros_like(arrays[first])})
-    with pytest.raises(WeightsDamaged, match="tables not readable"):
-        read_tables(tmp_path / "model.safetensors")
-    (tmp_path / "model.safetensors").write_bytes(b"no safetensors")
-    with pytest.raises(WeightsDamaged, match="tables not readable"):
-        read_tables(tmp_path / "model.safetensors")
+def test_arrays_of_a_coder_that_is_gone_are_no_networks(tmp_path: Path) -> None:
+    layer = {"layer.weight": np.zeros(3, np.float32)}
+    save_model(tmp_path, "{}", {**layer, **vector_prior().to_arrays(), "tables.stage1.digit0": np.zeros(8, np.uint16)})
+    assert read_networks(tmp_path / "model.safetensors").keys() == layer.keys()
 
 
 def test_the_packaged_prior_is_exact_in_float32() -> None:
@@ -189,10 +171,8 @@ def test_the_packaged_prior_is_exact_in_float32() -> None:
 
 
 def test_a_prior_travels_with_the_weights(tmp_path: Path) -> None:
-    write_model(tmp_path)
-    assert read_prior(tmp_path / "model.safetensors") is None
     arrays = vector_prior().to_arrays()
-    with_prior = save_model(tmp_path, "{}", {**tables().to_arrays(), **arrays})
+    with_prior = save_model(tmp_path, "{}", arrays)
     found = read_prior(tmp_path / "model.safetensors")
     assert found is not None
     for name, array in arrays.items():
@@ -201,7 +181,7 @@ def test_a_prior_travels_with_the_weights(tmp_path: Path) -> None:
     for name, array in arrays.items():
         changed = np.array(array)
         changed.flat[0] += 1
-        assert save_model(tmp_path, "{}", {**tables().to_arrays(), **arrays, name: changed}) != with_prior
+        assert save_model(tmp_path, "{}", {**arrays, name: changed}) != with_prior
 
 
 def test_impossible_prior(tmp_path: Path) -> None:
@@ -233,8 +213,8 @@ def test_needs_no_torch(root: Path, tmp_path: Path) -> None:
     write_model(tmp_path)
     program = (
         f"import sys; sys.path[:0] = {[str(root), str(root / 'formats'), str(root / 'weights')]}; "
-        "sys.modules['torch'] = None; from siren_cli.registry.weights import find_model, read_tables; "
-        f"print(read_tables(find_model({str(tmp_path)!r}).weights_path) is not None)"
+        "sys.modules['torch'] = None; from siren_cli.registry.weights import find_model, read_prior; "
+        f"print(read_prior(find_model({str(tmp_path)!r}).weights_path) is not None)"
     )
     outcome = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=HUNG_AFTER_S, check=False

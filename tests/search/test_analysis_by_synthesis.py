@@ -25,8 +25,8 @@ from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import speak
 from siren_cli.search import analysis_by_synthesis
 from siren_cli.search.analysis_by_synthesis import IndexSearch, Wanted, _noise_in
-from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
+from siren_format.prior_rows import prior_digit_bits
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "effort.md"
 Wav = NDArray[np.float32]
@@ -232,7 +232,7 @@ def test_who_does_not_say_how_much_gets_the_usual(
 
 
 def test_a_model_without_a_guide_is_not_asked_to_search() -> None:
-    blind = Codec(build(replace(ModelConfig.tiny(), guide_width=0)), None, b"\0\0", torch.device("cpu"))
+    blind = Codec(build(replace(ModelConfig.tiny(), guide_width=0)), b"\0\0", torch.device("cpu"))
     assert blind.searching().effort == 0
 
 
@@ -290,7 +290,7 @@ def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pyte
         with pytest.raises(UsageError, match=f"effort {effort} is out of range, expected 0 to 100"):
             packaged.searching(effort)
     config = replace(ModelConfig.tiny(), guide_width=0)
-    blind = Codec(build(config), None, b"\0\0", torch.device("cpu"))
+    blind = Codec(build(config), b"\0\0", torch.device("cpu"))
     with pytest.raises(UsageError, match="has no guide"):
         blind.searching(1)
     words = ["encode", "tests/data/5105-28233-0001.flac", "-o", str(tmp_path / "a.srn"), "--effort", "101"]

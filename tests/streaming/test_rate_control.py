@@ -22,9 +22,9 @@ from siren_cli.model.quantizer import ResidualCodebooks
 from siren_cli.packets.packetize import encode_packets
 from siren_cli.search.rate_distortion import FARTHER
 from siren_cli.streaming.rate_control import WEIGHTS, fit_file, fitted
-from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 from siren_format.packing import indices_to_digits
+from siren_format.prior_rows import prior_digit_bits
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "rate.md").read_text(encoding="utf-8")
 Wav = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""What tables and prior are fitted to: the indices and voices of the training split, made to vary as files do."""
+"""Material that the prior is fitted to: indices and voices of the training split, made to vary as files do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from siren_format.limits import FRAME_SAMPLES
 from siren_format.voice import codes_to_digits
 
 FIT_HOURS = 15.0
-"""Speech that tables and prior are fitted to, hours: about six minutes of encoding on one core."""
+"""Speech that the prior is fitted to, hours: about six minutes of encoding on one core."""
 
 _MIN_SAMPLES = 2 * FRAME_SAMPLES
 _SILENT_EVERY = 6
