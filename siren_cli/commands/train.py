@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -12,7 +12,6 @@ from siren_cli.terminal.console import note, show_json, show_rows
 from siren_cli.terminal.options import Device, DeviceOption, JsonOption, QuietOption, ThreadsOption
 from siren_cli.terminal.progress import TrainingDisplay
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from siren_cli.training.pipeline import Order
 

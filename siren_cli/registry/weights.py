@@ -180,9 +180,7 @@ def register_model(name: str, release: str, *, is_default: bool) -> None:
     models = sorted([*others, entry], key=lambda model: str(model["name"]))
     default = name if is_default else manifest["default"]
     text = json.dumps({"default": default, "models": models}, indent=2) + "\n"
-    ids = "".join(f"{model['id']} {model['name']} {model['release']}\n" for model in models)
     write_bytes_atomic(siren_weights.MANIFEST_PATH, text.encode("utf-8"))
-    write_bytes_atomic(siren_weights.IDS_PATH, ids.encode("utf-8"))
 
 
 def _read_arrays(weights_path: str | Path, prefix: str) -> dict[str, NDArray[Any]]:

@@ -30,7 +30,6 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "siren_weights"
     monkeypatch.setattr("siren_weights.FOLDER", str(folder))
     monkeypatch.setattr("siren_weights.MANIFEST_PATH", str(folder / "manifest.json"))
-    monkeypatch.setattr("siren_weights.IDS_PATH", str(folder / "ids.txt"))
     monkeypatch.delenv("SIREN_MODEL", raising=False)
     write_model(folder / "second", 2.0)
     register_model("second", "0.2.0", is_default=False)
@@ -49,8 +48,6 @@ def test_manifest_says_what_lies_there(packaged: Path) -> None:
         model_id = files["model.safetensors"]["sha256"][:4]
         entries.append({"name": name, "id": model_id, "release": release, "files": files})
     assert read_manifest() == {"default": "first", "models": entries}
-    ids = [f"{entry['id']} {entry['name']} {entry['release']}\n" for entry in entries]
-    assert (packaged / "ids.txt").read_text() == "".join(ids)
 
 
 def test_registering_again_renews_the_entry(packaged: Path) -> None:
@@ -116,7 +113,6 @@ def test_file_that_is_missing(packaged: Path, name: str) -> None:
 def test_installation_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIREN_MODEL", raising=False)
     monkeypatch.setattr("siren_weights.MANIFEST_PATH", str(tmp_path / "absent.json"))
-    monkeypatch.setattr("siren_weights.IDS_PATH", str(tmp_path / "absent.txt"))
     with pytest.raises(WeightsMissing, match="this installation holds no model"):
         find_model()
     assert model_release_of(b"\x00\x00") is None
@@ -127,12 +123,6 @@ def test_manifest_that_cannot_be_read(packaged: Path, text: str) -> None:
     (packaged / "manifest.json").write_text(text)
     with pytest.raises(WeightsDamaged, match="reinstall SIREN"):
         find_model()
-
-
-def test_ids_that_cannot_be_read(packaged: Path) -> None:
-    (packaged / "ids.txt").write_text("0000 first\n")
-    with pytest.raises(WeightsDamaged, match="not lines of id, name and release"):
-        model_release_of(b"\x00\x00")
 
 
 def test_ids_are_looked_up(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
