@@ -86,7 +86,7 @@ def test_reading_header_and_layout_needs_python_alone() -> None:
         "print(layout.duration_s, voice_level_db(layout.header.voice), layout.file_bytes)\n"
     )
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "3.0 -23.5 34\n"
+    assert done.stdout == "3.0 -23.5 41\n"
 
 
 def test_header_is_a_value() -> None:
