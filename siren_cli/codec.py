@@ -29,7 +29,7 @@ from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
 from siren_cli.registry.weights import find_model, read_networks, read_prior
 from siren_cli.search.analysis_by_synthesis import IndexSearch
-from siren_cli.search.rate_distortion import RateDistortion, known_prior
+from siren_cli.search.rate_weight import known_prior
 from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.streaming.decoder import decode_stream
 from siren_cli.streaming.encoder import encode_stream
@@ -57,7 +57,6 @@ class Codec:
         self._model = model.to(device).eval()
         self._analyser = Analyser(self._model)
         self._prior, self._device = prior, device
-        self._thrift: RateDistortion | None = None
         self._search: IndexSearch | None = None
         self.rate_weight, self.effort = 0.0, 0
         self.model_id, self.config = model_id, model.config
@@ -82,20 +81,21 @@ class Codec:
         return self._prior
 
     def thrifty(self, weight: float) -> Codec:
-        """The same model, choosing cheaper indices where they are almost as good (`siren_cli.search.rate_distortion`).
+        """The same model, searching for indices that are cheaper as well (docs/rate.md); its effort is 1 at least.
 
         Args:
-            weight: What a bit is worth, 0 (nothing) to 1; in squared steps of a level if there is no search.
+            weight: Weight of the rate, 0 to 1.
 
         Raises:
-            UsageError: If the weight is out of range or the model has no prior.
+            UsageError: If the weight is out of range or the model has no prior or no guide.
         """
         return self._choosing(self.effort, weight)
 
     def searching(self, effort: int | None = None) -> Codec:
         """The same model, trying `effort` others, 0 to 100, in place of a frame's indices (`siren_cli.search`).
 
-        If it is not given, as many as `siren encode` tries (`DEFAULT_EFFORT`), or none if the model has no guide.
+        If it is not given, as many as `siren encode` tries (`DEFAULT_EFFORT`), or none if the model has no guide. With
+        a weight of the rate it is 1 at least.
 
         Raises:
             UsageError: If the effort is out of range or the model has no guide.
@@ -106,11 +106,10 @@ class Codec:
     def _choosing(self, effort: int, rate_weight: float) -> Codec:
         """The same model, choosing indices with such an effort and weight of the rate."""
         other, prior = copy(self), known_prior(self._prior, rate_weight) if rate_weight else self._prior
-        other.effort, other.rate_weight, other._search, other._thrift = effort, rate_weight, None, None
+        effort = max(effort, 1) if rate_weight else effort  # only a search weighs bits
+        other.effort, other.rate_weight, other._search = effort, rate_weight, None
         if effort:
             other._search = IndexSearch(self._model, prior, effort, rate_weight)
-        elif rate_weight:
-            other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight)
         return other
 
     def coded(
@@ -255,8 +254,6 @@ class Codec:
             Indices [F, stages] of the frames kept.
         """
         mel, phonetic, latents = self._analyser(self._at_nominal_level(samples, level_db))
-        if self._thrift is not None:
-            return self._thrift.indices(latents[0, chunk.keep], stages)
         if self._search is not None:
             indices = self._search.find(mel, phonetic, latents, self.spoken(voice), stages)
         else:

@@ -92,7 +92,7 @@ class IndexSearch:
         effort: How many other indices are tried in place of those of a frame, 1 to `MAX_EFFORT`, shared between its
             stages, of each one at least: in one round, from 4 a stage on in two and from 24 on in three, in each as
             many as in the others.
-        rate_weight: How much bits are to be saved, 0 (not at all) to 1 (`siren_cli.search.rate_distortion`).
+        rate_weight: How much bits are to be saved, 0 (not at all) to 1.
 
     Raises:
         UsageError: If the effort is out of range or the model has no guide.

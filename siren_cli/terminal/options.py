@@ -73,7 +73,7 @@ RateWeightOption = Annotated[
         min=0.0,
         max=1.0,
         metavar="W",
-        help="Choose cheaper indices where they say almost the same: 0 never, 0.1 saves some 3 %, at most 1.",
+        help="Trade quality for bits, 0 to 1: 0.1 saves about 3 %; needs a search, so that --effort is 1 at least.",
     ),
 ]
 EffortOption = Annotated[
