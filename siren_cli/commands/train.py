@@ -14,7 +14,7 @@ from siren_cli.terminal.progress import TrainingDisplay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from siren_cli.training.pipeline import Order
+    from siren_cli.training.pipeline import TrainRequest
 
 train_app = typer.Typer(
     rich_markup_mode=None,
@@ -96,12 +96,12 @@ def train(
     if output is None:
         raise UsageError("there is no --out; give the run's folder, as --out runs/mine")
     _need_training(threads)
-    from siren_cli.training.pipeline import Order
+    from siren_cli.training.pipeline import TrainRequest
 
-    order = Order(
+    request = TrainRequest(
         run=output,
         data=tuple(data or ()),
-        stages=tuple(stage or ()),
+        phases=tuple(stage or ()),
         config=config,
         settings=tuple(settings or ()),
         start=start,
@@ -110,7 +110,7 @@ def train(
         cache=cache,
         minutes=minutes,
     )
-    _run(order, quiet=quiet)
+    _run(request, quiet=quiet)
 
 
 @train_app.command()
@@ -126,18 +126,18 @@ def prepare(
 ) -> None:
     """Check, resample, level and cache recordings: the first stage alone. Bad files are named and left out."""
     _need_training(threads)
-    from siren_cli.training.pipeline import Order
+    from siren_cli.training.pipeline import TrainRequest
 
-    order = Order(
+    request = TrainRequest(
         run=output,
         data=tuple(data or ()),
-        stages=("prepare",),
+        phases=("prepare",),
         config=config,
         settings=tuple(settings or ()),
         device=device.value,
         cache=cache,
     )
-    _run(order, quiet=quiet)
+    _run(request, quiet=quiet)
 
 
 @train_app.command()
@@ -193,13 +193,13 @@ def probe(
     _need_training(threads)
     from siren_cli.config import ModelConfig
     from siren_cli.training.data.batches import Cache
-    from siren_cli.training.loop.distributed import Processes
-    from siren_cli.training.start import assemble
+    from siren_cli.training.initialisation import load_run_model
+    from siren_cli.training.loop.distributed import ProcessGroup
     from siren_cli.training.tools.speaker_probe import speaker_leakage
 
     config = ModelConfig.from_json(run / "config.json")
-    torch_device = Processes(device.value).device
-    model = assemble(run, config).to(torch_device)
+    torch_device = ProcessGroup(device.value).device
+    model = load_run_model(run, config).to(torch_device)
     facts = speaker_leakage(model, Cache(cache or run / "cache", config.mel_bins), torch_device)
     if as_json:
         show_json(facts)
@@ -240,11 +240,11 @@ def _show(facts: dict[str, int], *, as_json: bool) -> None:
         show_rows([(name, str(value)) for name, value in facts.items()])
 
 
-def _run(order: Order, *, quiet: bool) -> None:
-    from siren_cli.training.pipeline import train as run_stages
+def _run(request: TrainRequest, *, quiet: bool) -> None:
+    from siren_cli.training.pipeline import train as run_training
 
     with TrainingDisplay(quiet=quiet) as display:
-        model = run_stages(order, display.line, display.watch)
+        model = run_training(request, display.line, display.watch)
     if model is not None:
         note(f"the model is in {model}; use it with --model {model}", quiet=quiet)
 

@@ -16,7 +16,7 @@ from typing import Any
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.files.streams import write_bytes_atomic
-from siren_cli.training.config import SECTIONS, STAGE_DEFAULTS, RunConfig, parse_settings, run_config
+from siren_cli.training.config import PHASE_DEFAULTS, SECTIONS, RunConfig, parse_settings, run_config
 
 PRESETS = Path(__file__).with_name("presets")
 """Folder of the configs that come with the program."""
@@ -74,7 +74,7 @@ def _read(name: str, beside: Path, before: tuple[Path, ...]) -> _Sections:
     return {
         section: {
             **base.get(section, {}),
-            **(shared if section in STAGE_DEFAULTS else {}),
+            **(shared if section in PHASE_DEFAULTS else {}),
             **values.get(section, {}),
         }
         for section in SECTIONS
@@ -98,7 +98,7 @@ def settings_of_run(
         ConfigError: If a setting is wrong, or would change the model of a run that has begun.
         OutputUnwritable: If the run folder cannot be written.
     """
-    sections = read_config(config) if config else _told_before(run / TRAINING_NAME)
+    sections = read_config(config) if config else _saved_settings(run / TRAINING_NAME)
     path = run / MODEL_NAME
     fixed = ModelConfig.from_json(path) if path.exists() else start
     if fixed is not None:
@@ -137,7 +137,7 @@ def write_run_file(path: Path, text: str) -> None:
     write_bytes_atomic(str(path), text.encode("utf-8"))
 
 
-def _told_before(path: Path) -> _Sections:
+def _saved_settings(path: Path) -> _Sections:
     if not path.exists():
         return {}
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.pipeline import TrainRequest, train
 
 FEW = ("batch=2", "crop_frames=64", "steps=4", "log_every=2", "evaluate_every=4", "adversarial_from_step=2",
        "bf16=True")  # fmt: skip
@@ -42,6 +42,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple
     """A run through all stages, and what it reported."""
     run = tmp_path_factory.mktemp("run") / "tiny"
     said: list[str] = []
-    model = train(Order(run, (str(recordings),), config="tiny", settings=FEW, device="cpu"), said.append)
+    model = train(TrainRequest(run, (str(recordings),), config="tiny", settings=FEW, device="cpu"), said.append)
     assert model == run / "model"
     return run, said

@@ -12,15 +12,15 @@ import pytest
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.registry.weights import find_model
-from siren_cli.training.config import STAGES, run_config, stage_config
+from siren_cli.training.config import PHASES, phase_config, run_config
 from siren_cli.training.settings import presets, read_config, settings_of_run
 
 
 def test_settings_of_one_stage_do_not_touch_another() -> None:
     settings = ["steps=9", "vocoder.batch=3", "model.stages=1"]
-    assert stage_config("vocoder", settings).batch == 3
-    assert stage_config("factorizer", settings).batch != 3
-    assert stage_config("joint", settings).steps == 9
+    assert phase_config("vocoder", settings).batch == 3
+    assert phase_config("factorizer", settings).batch != 3
+    assert phase_config("joint", settings).steps == 9
 
 
 def test_the_presets_are_those_that_the_command_names(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +32,7 @@ def test_the_presets_are_those_that_the_command_names(capsys: pytest.CaptureFixt
     named = {"siren-v1", "fsq", "tiny", "distilhubert", "hifigan", "ljspeech", "multispeaker", "finetune"}
     assert named == set(presets())
     stages = said[said.index("Stages: ") : said.index("Several GPUs")]
-    assert re.findall(r"(\w+) \(", stages) == list(STAGES)
+    assert re.findall(r"(\w+) \(", stages) == list(PHASES)
 
 
 @pytest.mark.parametrize("name", presets())

@@ -1,8 +1,8 @@
 """Other speakers, microphones and noise than the recordings have.
 
 `perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
-things out; `degrade` adds noise and takes bands away, for the voice branch as well; `among_others` mixes samples with
-babble; `change_speaker` changes voice and target alike, so that the voice branch meets more voices than there are;
+things out; `add_noise` adds noise and takes bands away, for the voice branch as well; `mix_babble` mixes samples with
+babble; `apply_vtlp` changes voice and target alike, so that the voice branch meets more voices than there are;
 `warp_time` changes how fast things are said, in all that is told of a crop.
 """
 
@@ -32,7 +32,7 @@ _SHIFT_RATE = 100
 """Only the ratio of rates counts when a pitch is shifted; small numbers keep the resampler's filters small."""
 
 
-def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
+def augment_timbre(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
     """Perturbs a share of the items of a batch.
 
     Each perturbed item gets a warped frequency axis (vocal tract length perturbation, Jaitly & Hinton 2013, and
@@ -78,7 +78,7 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     return out
 
 
-def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
+def add_noise(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
     """Spoils a share of the items of a batch: a third each in stationary noise, in babble, and through a narrow band.
 
     Babble is three to eight other items of the batch at once. One in five of those in noise or babble is heard through
@@ -110,11 +110,11 @@ def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     return out
 
 
-def among_others(wav: Tensor, share: float) -> Tensor:
+def mix_babble(wav: Tensor, share: float) -> Tensor:
     """Mixes a share of the samples of a batch with noise: babble in three of four items, else coloured noise.
 
     Babble is three to eight other items of the batch, each begun anywhere and as loud as the others. Noise lies 8 to
-    23 dB below the speech. Unlike in `degrade`, sounds meet as samples do, here louder and there softer than the sum of
+    23 dB below the speech. Unlike in `add_noise`, sounds meet as samples do, here louder and there softer than the sum of
     their magnitudes.
 
     Args:
@@ -187,7 +187,7 @@ def _level(log_magnitude: Tensor) -> Tensor:
     return 0.5 * (2 * log_magnitude).exp().mean((1, 2), keepdim=True).log()
 
 
-def perturb_wav(wav: Tensor, share: float) -> Tensor:
+def augment_timbre_wav(wav: Tensor, share: float) -> Tensor:
     """`perturb` for a front end that hears samples: pitch and formants, equaliser, noise.
 
     The perturbed items of a batch share one shift of up to 3 semitones (phase vocoder), which moves formants and pitch
@@ -220,7 +220,7 @@ def perturb_wav(wav: Tensor, share: float) -> Tensor:
     return out
 
 
-def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, floor: float) -> Batch:
+def apply_vtlp(batch: Batch, share: float, mel_mean: float, mel_std: float, floor: float) -> Batch:
     """Turns a share of the speakers of a batch into others, in everything that tells of them.
 
     Frequencies of mel, envelope and voice are scaled by one factor (0.84 to 1.19: vocal tract length perturbation,

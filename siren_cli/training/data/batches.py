@@ -78,10 +78,10 @@ class Cache:
             self.pitch = np.memmap(folder / "pitch.float16", "<f2", "r")
             self.phones = np.memmap(folder / "phones.uint8", np.uint8, "r")
             facts = folder / "features.json"
-            self.heard_by: dict[str, dict[str, Any]] = json.loads(facts.read_text()) if facts.exists() else {}
+            self.ssl_sources: dict[str, dict[str, Any]] = json.loads(facts.read_text()) if facts.exists() else {}
             self.heard = {
                 name: np.memmap(folder / f"{name}.float16", "<f2", "r").reshape(-1, said["width"])
-                for name, said in self.heard_by.items()
+                for name, said in self.ssl_sources.items()
             }
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: not a training cache ({error}); make one with 'siren train prepare'") from error

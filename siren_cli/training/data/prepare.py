@@ -41,7 +41,7 @@ from siren_cli.phones import phone_track
 from siren_cli.training.config import RunConfig
 from siren_cli.training.data.envelope import mel_envelope
 from siren_cli.training.data.filterbank import fill_filterbank
-from siren_cli.training.data.ssl_features import listeners_of
+from siren_cli.training.data.ssl_features import ssl_extractors
 from siren_cli.training.data.units import phone_sequence
 
 _GRID_FRAMES = 2  # clips start on the 50 Hz grid
@@ -110,7 +110,7 @@ def prepare(
     """
     features = LogMel(config.model)
     fill_filterbank(features)
-    listeners = listeners_of(config, device)
+    listeners = ssl_extractors(config, device)
     entries: list[dict[str, Any]] = []
     first_frame = left_out = 0
     try:

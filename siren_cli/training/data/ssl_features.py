@@ -53,7 +53,7 @@ class Teacher(nn.Module):
         return heard[:, :frames] if missing <= 0 else torch.cat([heard, heard[:, -1:].expand(-1, missing, -1)], 1)
 
 
-class Listener:
+class SslFeatureExtractor:
     """A model that hears whole recordings for the cache; `facts` say which, to compare with later."""
 
     def __init__(self, network: nn.Module, facts: dict[str, Any], device: torch.device) -> None:
@@ -69,22 +69,24 @@ class Listener:
         return torch.cat(pieces).numpy().astype("<f2")
 
 
-def listeners_of(config: RunConfig, device: torch.device) -> dict[str, Listener]:
+def ssl_extractors(config: RunConfig, device: torch.device) -> dict[str, SslFeatureExtractor]:
     """The models whose features the cache is to hold: a frozen front end, a teacher.
 
     Raises:
         WeightsMissing: If one of them cannot be read.
     """
-    listeners: dict[str, Listener] = {}
+    listeners: dict[str, SslFeatureExtractor] = {}
     if not config.prepare.features:
         return listeners
     model, stage = config.model, config.factorizer
     if model.front_end == "hubert" and stage.freezes("front_end") and not is_description(model.hubert_path):
         front_end = HubertFrontEnd(model.hubert_path)
         front_end.load_pretrained(model.hubert_path)
-        listeners["front_end"] = Listener(front_end, {"path": model.hubert_path, "width": front_end.width}, device)
+        listeners["front_end"] = SslFeatureExtractor(
+            front_end, {"path": model.hubert_path, "width": front_end.width}, device
+        )
     if stage.teacher_weight:
         teacher = Teacher(stage.teacher, stage.teacher_layer)
         facts = {"path": stage.teacher, "layer": stage.teacher_layer, "width": teacher.width}
-        listeners["teacher"] = Listener(teacher, facts, device)
+        listeners["teacher"] = SslFeatureExtractor(teacher, facts, device)
     return listeners

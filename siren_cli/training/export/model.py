@@ -20,15 +20,15 @@ from siren_cli.training.config import TrainConfig
 from siren_cli.training.data.batches import Cache, Span
 from siren_cli.training.data.indices import indices_of, wav_of
 from siren_cli.training.export.model_card import CARD_NAME, model_card
-from siren_cli.training.export.spectral_correction import fit_tone
-from siren_cli.training.export.voice_levels import fit_levels_used, with_levels_used
+from siren_cli.training.export.spectral_correction import fit_spectral_correction
+from siren_cli.training.export.voice_levels import apply_level_map, fit_level_map
+from siren_cli.training.initialisation import initial_prior
 from siren_cli.training.prior.fit import fit_prior
 from siren_cli.training.prior.material import fitting_material, voice_of, voices_of
 from siren_cli.training.prior.network import PriorNet
 from siren_cli.training.prior.report import compare_coders
 from siren_cli.training.prior.voice import fit_voice
 from siren_cli.training.settings import write_run_file
-from siren_cli.training.start import start_prior
 from siren_cli.training.tools.speaker_probe import speaker_leakage
 from siren_format.fitting import fit_tables
 from siren_format.limits import MAX_STAGES
@@ -81,16 +81,16 @@ def export_model(
     train, voices = fitting_material(model, cache, device, seed=config.seed, bf16=config.bf16, report=report)
     if is_refitted:
         most = _MOST_LEVELS if tone is None else TONE_LEVELS
-        used = fit_levels_used(model, cache, voices, config.voice_rate_weight, device, most)
+        used = fit_level_map(model, cache, voices, config.voice_rate_weight, device, most)
     model.factorizer.voice.use(used)
     if tone is not None:
         model.tone = tone
         if is_refitted or not bool(tone.synthesis.any()):
-            fit_tone(model, cache, device)
+            fit_spectral_correction(model, cache, device)
         tensors |= {f"tone.{name}": buffer.cpu().half() for name, buffer in tone.state_dict().items()}
         voices = voices_of(model, cache, device)
     elif is_refitted:
-        voices = with_levels_used(voices, fine, used)
+        voices = apply_level_map(voices, fine, used)
     tables = fit_tables([_of_all_stages(indices) for indices in train])
     arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
     seen = {
@@ -98,7 +98,7 @@ def export_model(
         for split in ("train", "dev", "test")
     }
     if model.config.stages == MAX_STAGES:
-        start = start_prior(run)
+        start = initial_prior(run)
         net = fit_prior(train, config, report, start=None if start is None else PriorNet.from_integers(start))
         known = start if used == model.config.voice_used else None  # other levels have other frequencies
         prior = net.to_integers(fit_voice(voices, known))

@@ -30,7 +30,7 @@ _ROUNDS = 60
 
 
 @torch.inference_mode()
-def fit_tone(model: SirenModel, cache: Cache, device: torch.device) -> None:
+def fit_spectral_correction(model: SirenModel, cache: Cache, device: torch.device) -> None:
     """Fits the model's tone to its training data: principal components and, for each, entropy-constrained levels.
 
     Args:

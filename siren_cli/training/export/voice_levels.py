@@ -26,7 +26,7 @@ _UNSEEN = 0.01
 """Added to the counts of levels."""
 
 
-def fit_levels_used(
+def fit_level_map(
     model: SirenModel,
     cache: Cache,
     voices: NDArray[np.integer],
@@ -63,7 +63,7 @@ def fit_levels_used(
     return tuple(used)
 
 
-def with_levels_used(voices: NDArray[np.integer], fine: int, used: tuple[int, ...]) -> NDArray[np.int64]:
+def apply_level_map(voices: NDArray[np.integer], fine: int, used: tuple[int, ...]) -> NDArray[np.int64]:
     """Digits [N, 28] of voices, their levels replaced by those in use."""
     if not used:
         return voices.astype(np.int64)

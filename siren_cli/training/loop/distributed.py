@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from siren_cli.errors import UsageError
 
 
-class Processes:
+class ProcessGroup:
     """All processes of a run: which one this is, and means over all of them.
 
     Every process draws its own part of every batch, and gradients are averaged over all, so that a step is the

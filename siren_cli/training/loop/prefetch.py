@@ -13,8 +13,8 @@ from siren_cli.training.config import TrainConfig
 from siren_cli.training.data.batches import Batch
 
 
-class Drawn(Protocol):
-    """A stage of training, as far as it draws batches."""
+class BatchSource(Protocol):
+    """A phase of training, as far as it draws batches."""
 
     config: TrainConfig
 
@@ -22,14 +22,14 @@ class Drawn(Protocol):
         """A part of the batch of a step."""
 
 
-class Ahead:
+class Prefetcher:
     """Draws the next part of a batch while the present one is trained on."""
 
-    def __init__(self, stage: Drawn) -> None:
-        self.stage = stage
+    def __init__(self, phase: BatchSource) -> None:
+        self.phase = phase
         self.waiting: dict[tuple[int, tuple[int, int]], Future[Batch]] = {}
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Prefetcher:
         self.pool = ThreadPoolExecutor(1)
         return self
 
@@ -39,11 +39,11 @@ class Ahead:
     def batch(self, step: int, part: tuple[int, int]) -> Batch:
         """The part of the batch of a step; the one that follows is begun."""
         future = self.waiting.pop((step, part), None)
-        batch = future.result() if future else self.stage.batch(step, part)
+        batch = future.result() if future else self.phase.batch(step, part)
         number, parts = part
-        share = self.stage.config.accumulate
+        share = self.phase.config.accumulate
         following = (step, (number + 1, parts)) if (number + 1) % share else (step + 1, (number + 1 - share, parts))
-        self.waiting = {following: self.pool.submit(self.stage.batch, *following)}
+        self.waiting = {following: self.pool.submit(self.phase.batch, *following)}
         return batch
 
 

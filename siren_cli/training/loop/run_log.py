@@ -21,19 +21,19 @@ from siren_cli.files.streams import reason_of
 
 METRICS_NAME = "metrics.jsonl"
 
-Watch = Callable[[dict[str, Any], int], None]
-"""Called with every line of figures and the stage's last step, where somebody watches."""
+ProgressCallback = Callable[[dict[str, Any], int], None]
+"""Called with every line of figures and the phase's last step, where somebody watches."""
 
 
 @dataclass(frozen=True)
-class Show:
+class MediaLog:
     """Development material to see and hear: mels [F, M] and samples [T], by name."""
 
     mels: dict[str, Tensor] = field(default_factory=dict)
     wavs: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Clock:
+class SectionTimer:
     """Adds up wall time by section; a section inside another is not counted twice."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Clock:
         return {section: spent / whole for section, spent in self.spent_s.items()}
 
 
-class Board:
+class TensorBoardWriter:
     """A TensorBoard event file, written as it comes: no thread that a full disk could surprise."""
 
     def __init__(self, folder: Path) -> None:
@@ -101,29 +101,35 @@ class Board:
         self._records.write(event.SerializeToString())
 
 
-class Logbook:
-    """The log of one stage of a run.
+class RunLogger:
+    """The log of one phase of a run.
 
     Args:
         run: Run folder.
-        stage: Name of the stage.
-        report: Called with every line, unless `watch` is there to be called with the figures.
-        watch: See `Watch`.
+        phase: Name of the phase.
+        report: Called with every line, unless `on_progress` is there to be called with the figures.
+        on_progress: See `ProgressCallback`.
         silent: Whether to write and say nothing: another process does.
     """
 
     def __init__(
-        self, run: Path, stage: str, report: Callable[[str], None], watch: Watch | None = None, *, silent: bool = False
+        self,
+        run: Path,
+        phase: str,
+        report: Callable[[str], None],
+        on_progress: ProgressCallback | None = None,
+        *,
+        silent: bool = False,
     ) -> None:
         self.run = run
-        self.stage = stage
+        self.phase = phase
         self.report = report
-        self.watch = watch
+        self.on_progress = on_progress
         self.silent = silent
-        self.board: Board | None = None
+        self.board: TensorBoardWriter | None = None
         if not silent:
             with contextlib.suppress(ImportError), self._writing():
-                self.board = Board(run / "tensorboard" / stage)
+                self.board = TensorBoardWriter(run / "tensorboard" / phase)
 
     def write(self, figures: dict[str, Any], last_step: int) -> None:
         """Adds a line of figures, among them `step`.
@@ -134,7 +140,7 @@ class Logbook:
         if self.silent:
             return
         known = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
-        line = {"stage": self.stage, "time": round(time.time(), 1), **known}
+        line = {"stage": self.phase, "time": round(time.time(), 1), **known}
         kind = "dev" if figures.get("dev") else "train"
         with self._writing():
             with (self.run / METRICS_NAME).open("a", encoding="utf-8") as file:
@@ -142,13 +148,13 @@ class Logbook:
             for name, value in known.items() if self.board else ():
                 if self.board and isinstance(value, float):
                     self.board.scalar(f"{kind}/{name}", value, figures["step"])
-        if self.watch is not None:
-            self.watch(line, last_step)
+        if self.on_progress is not None:
+            self.on_progress(line, last_step)
         else:
             said = ((k, v) for k, v in line.items() if k != "time" and v is not None and "_digit_" not in k)
             self.report("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in said))
 
-    def show(self, make: Callable[[], Show], step: int) -> None:
+    def show(self, make: Callable[[], MediaLog], step: int) -> None:
         """Adds pictures and sounds to TensorBoard, if it is installed.
 
         Raises:

@@ -52,13 +52,13 @@ def ctc_loss(logits: Tensor, batch: Batch, kind: str) -> Tensor:
     return total / max(1, int(units.sum()))
 
 
-def imitation_loss(ours: Tensor, theirs: Tensor) -> Tensor:
+def distillation_loss(ours: Tensor, theirs: Tensor) -> Tensor:
     """One minus the mean cosine similarity of our projected features to the teacher's, [B, F50, D] both."""
     return 1 - F.cosine_similarity(ours.float(), theirs.float(), dim=-1).mean()
 
 
 def entropy_shares(digits: Tensor) -> list[float]:
-    """Order-0 entropy of every digit [B, F, 4] as a share of log2 of its levels (bitrate utilisation)."""
+    """TrainRequest-0 entropy of every digit [B, F, 4] as a share of log2 of its levels (bitrate utilisation)."""
     shares = []
     for number, levels in enumerate(FSQ_LEVELS):
         p = torch.bincount(digits[..., number].flatten(), minlength=levels).double()
@@ -67,7 +67,7 @@ def entropy_shares(digits: Tensor) -> list[float]:
     return shares
 
 
-def idle_levels(codes: Tensor, floor: float) -> Tensor:
+def level_usage_loss(codes: Tensor, floor: float) -> Tensor:
     """How far digits are from using all their levels alike; 0 for those whose entropy is above a floor.
 
     A digit whose order-0 entropy in the batch is below the floor counts with what its smoothed entropy lacks: every

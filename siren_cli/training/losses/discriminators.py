@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-Judgement = tuple[Tensor, list[Tensor]]
+DiscriminatorOutput = tuple[Tensor, list[Tensor]]
 """Score map, and the activations before it."""
 
 
@@ -25,7 +25,7 @@ class PeriodDiscriminator(nn.Module):
         )
         self.score = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         """Judges samples [B, T]."""
         wav = F.pad(wav, (0, -wav.shape[-1] % self.period), mode="reflect")
         x = wav.reshape(len(wav), 1, -1, self.period)
@@ -56,7 +56,7 @@ class SpectrogramDiscriminator(nn.Module):
         self.score = weight_norm(nn.Conv2d(width, 1, 3, padding=1))
         self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         """Judges samples [B, T]."""
         spectrum = torch.stft(
             wav.float(), self.fft_samples, self.fft_samples // 4, window=self.window, return_complex=True
@@ -83,7 +83,7 @@ class ScaleDiscriminator(nn.Module):
         )
         self.score = weight_norm(nn.Conv1d(8 * width, 1, 3, padding=1))
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         """Judges samples [B, T]."""
         x = wav[:, None]
         if self.pooling > 1:
@@ -121,7 +121,7 @@ class Adversary(nn.Module):
         return [score for score, _ in judgements], [activations for _, activations in judgements]
 
 
-class SpectrumCritic(nn.Module):
+class MelDiscriminator(nn.Module):
     """Looks at patches of a log-mel spectrum, so that decoded ones become as sharp as real ones.
 
     Convolutions over time and frequency as in PatchGAN (Isola et al. 2017); each score judges about 0.3 s by half of

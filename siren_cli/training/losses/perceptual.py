@@ -20,14 +20,14 @@ _SHARPNESS = 16.0
 """Length of a speaker's vector before the names: cosines alone could never be sure of one among a thousand."""
 
 
-class Heard(NamedTuple):
+class PerceptualOutput(NamedTuple):
     """What was heard: scores of the phones [B, F / 2, 40], and who speaks [B, D]."""
 
     phones: Tensor
     speaker: Tensor
 
 
-class SpectrumListener(nn.Module):
+class PerceptualNetwork(nn.Module):
     """Reads phones and the speaker off spectral envelopes.
 
     Regression rounds off what tells sounds and people apart, since it costs little distance. A listener that learns
@@ -52,12 +52,14 @@ class SpectrumListener(nn.Module):
         self.speaker = nn.Linear(2 * width, 128)
         self.names = nn.Linear(128, speakers)
 
-    def forward(self, envelope: Tensor) -> Heard:
+    def forward(self, envelope: Tensor) -> PerceptualOutput:
         """Hears normalised log envelopes [B, F, M], F even."""
         x = self.shared(self.stem(envelope))
-        return Heard(self.phones(self.norm(self.own(x))), self.speaker(torch.cat([x.mean(1), x.std(1)], dim=-1)))
+        return PerceptualOutput(
+            self.phones(self.norm(self.own(x))), self.speaker(torch.cat([x.mean(1), x.std(1)], dim=-1))
+        )
 
-    def lesson(self, batch: Batch) -> Tensor:
+    def training_loss(self, batch: Batch) -> Tensor:
         """What it learns from a batch: cross-entropy of phones and speakers on true envelopes.
 
         Args:
@@ -69,7 +71,7 @@ class SpectrumListener(nn.Module):
         who = F.cross_entropy(names.float(), batch.speakers, ignore_index=-1, reduction="sum") / len(names)
         return phone_loss(heard.phones, batch) + who
 
-    def dissent(self, decoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def perceptual_loss(self, decoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """How far what it hears in decoded envelopes is from what is said and from who speaks in the true ones.
 
         Args:
@@ -80,9 +82,9 @@ class SpectrumListener(nn.Module):
             Cross-entropy of the phones; one minus the cosine similarity of the speakers.
         """
         frozen = {name: tensor.detach() for name, tensor in self.named_parameters()}
-        ours: Heard = functional_call(self, frozen, (_noisy(decoded),))
+        ours: PerceptualOutput = functional_call(self, frozen, (_noisy(decoded),))
         with torch.no_grad():
-            theirs: Heard = self(_noisy(batch.envelope))
+            theirs: PerceptualOutput = self(_noisy(batch.envelope))
         likeness = F.cosine_similarity(ours.speaker.float(), theirs.speaker.float(), dim=-1)
         return phone_loss(ours.phones, batch), 1 - likeness.mean()
 

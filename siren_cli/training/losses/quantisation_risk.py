@@ -20,7 +20,7 @@ _MISSED, _FAR = 1.5, 0.5
 _SECOND_STAGE = 0.5
 
 
-def place_risk(
+def quantisation_risk(
     quantizer: ResidualCodebooks, latents: Tensor, wanted: Tensor, labels: Tensor, said: Tensor, said_mean: Tensor
 ) -> Tensor:
     """Expected cost of where latents are quantised to.

@@ -15,7 +15,7 @@ _LEAST_LOG2 = -14.0
 """No digit is held to be less likely than the coder's frequencies can say."""
 
 
-class IndexPrice(nn.Module):
+class EntropyEstimator(nn.Module):
     """Bits of the digits of a frame under a prior that learns beside the factorizer and knows all frames before.
 
     Rate and distortion are minimised together, as in learned image compression (Ballé et al. 2018). A digit's price

@@ -12,7 +12,7 @@ _PITCH_SHARE = 2.0
 """How much a nat of pitch counts beside a standard deviation of the log-mel."""
 
 
-def timbre_loss(typical: Tensor, batch: Batch, absent: Tensor, mel_std: float) -> Tensor:
+def speaker_mean_loss(typical: Tensor, batch: Batch, absent: Tensor, mel_std: float) -> Tensor:
     """How far the typical spectrum and pitch heard in voices are from the means of what these were heard from.
 
     Args:

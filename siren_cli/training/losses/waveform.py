@@ -15,7 +15,7 @@ SPECTRAL_SIZES = ((256, 40), (512, 64), (1024, 80), (2048, 100))
 _FLOOR = 1e-3
 
 
-class SpectralDistance(nn.Module):
+class MultiScaleMelLoss(nn.Module):
     """Mean absolute difference of log-mel spectra at several resolutions (multi-scale mel loss, DAC, Kumar 2023).
 
     The finest resolutions see onsets, the coarsest separate the harmonics of a low voice.
@@ -55,7 +55,7 @@ class SpectralDistance(nn.Module):
         return (magnitude.transpose(1, 2) @ filterbank).clamp_min(_FLOOR * 1e-1).log()
 
 
-class SpectrumDistance(nn.Module):
+class MultiResolutionStftLoss(nn.Module):
     """Multi-resolution STFT loss: spectral convergence and log magnitude (Parallel WaveGAN, Yamamoto et al. 2020)."""
 
     def __init__(self, sizes: tuple[int, ...] = (512, 1024, 2048)) -> None:

@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from siren_cli.errors import ConfigError
 from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data.augment import among_others, degrade
+from siren_cli.training.data.augment import add_noise, mix_babble
 from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
-from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.loop.run_log import MediaLog, SectionTimer
 from siren_cli.training.losses.perceptual import phone_loss
-from siren_cli.training.stages.factorizer import speech_losses
+from siren_cli.training.phases.factorizer import speech_losses
 
 
-class GuideStage:
+class GuidePhase:
     """Losses and figures of the guide: clean spectra, pitch and voicing from noisy spectra, phones from features.
 
     The phones are read off what the trained semantic branch and speech decoder compute, in noise as well, and with one
@@ -35,7 +35,7 @@ class GuideStage:
         self.dev = dev
         self.config = config
         self.trained = nn.ModuleDict({"guide": model.guide})
-        self.clock = Clock()
+        self.timer = SectionTimer()
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -73,11 +73,11 @@ class GuideStage:
         config, mc, wav, mel = self.config, self.model.config, batch.wav, batch.mel
         if config.babble_share:
             with torch.autocast(wav.device.type, enabled=False):
-                wav = among_others(wav, config.babble_share)
+                wav = mix_babble(wav, config.babble_share)
                 mel = self.model.mel(wav)
         if self.model.front_end is not None:
             return mel, self.model.front_end(wav) if config.babble_share else self._in_quiet(batch)
-        mel = degrade(mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        mel = add_noise(mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor)
         return mel, mel
 
     def _in_quiet(self, batch: Batch) -> Tensor:
@@ -125,10 +125,10 @@ class GuideStage:
         return figures
 
     @torch.no_grad()
-    def show(self) -> Show:
+    def show(self) -> MediaLog:
         """The mel of a development crop, its envelope, and what the guide takes the envelope to be."""
         device = next(self.guide.parameters()).device
         batch = self.dev.batch(0, 1, 400).to(device)
         features, _ = self.model.factorizer.semantic(self._in_quiet(batch))
         found = self.guide(batch.mel, features).mel[0]
-        return Show({"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0], "mel/guide": found})
+        return MediaLog({"mel/true": batch.mel[0], "mel/envelope": batch.envelope[0], "mel/guide": found})

@@ -10,7 +10,7 @@ from siren_cli.model.quantizer import POINTS, ResidualCodebooks
 from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data.batches import Crops
-from siren_cli.training.stages.semantic import latent_parts
+from siren_cli.training.phases.semantic import latent_parts
 
 _BATCHES = 300
 _ROUNDS = 25

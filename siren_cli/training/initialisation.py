@@ -15,7 +15,7 @@ from siren_cli.model.siren import SirenModel
 from siren_cli.registry.weights import CONFIG_NAME, WEIGHTS_NAME, find_model, read_networks, read_prior
 from siren_cli.training.data.filterbank import fill_filterbank
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.losses.perceptual import SpectrumListener
+from siren_cli.training.losses.perceptual import PerceptualNetwork
 from siren_format.prior import NeuralPrior
 
 START_NAME = "start"
@@ -24,17 +24,17 @@ START_NAME = "start"
 CODEBOOKS_NAME = "codebooks.safetensors"
 """What was fitted to the semantic branch of a run, with the step at which that was."""
 
-_THROWN_AWAY = ("heads.", "price.", "listener.")
+_TRAINING_ONLY = ("heads.", "price.", "listener.")
 """Parts that factorizer and vocoder are trained with and no model has."""
 
 _NOT_TRAINED = ("mel.", "tone.")
 """Parts of a model that are computed or fitted, so that no stage's state has them."""
 
-_BEGIN_AS_NOTHING = ("factorizer.semantic.told.",)
+_ZERO_INITIALISED = ("factorizer.semantic.told.",)
 """Parts that change nothing until they are trained, so that a run may add them to the model it goes on from."""
 
 
-def adopt(run: Path, model: str | None) -> ModelConfig | None:
+def init_from(run: Path, model: str | None) -> ModelConfig | None:
     """Copies the model to start from into the run.
 
     Args:
@@ -70,7 +70,7 @@ def adopt(run: Path, model: str | None) -> ModelConfig | None:
     return ModelConfig.from_json(folder / CONFIG_NAME)
 
 
-def first_model(run: Path, config: ModelConfig) -> SirenModel:
+def initial_model(run: Path, config: ModelConfig) -> SirenModel:
     """The model that a stage of training begins with: random, or what the run was started with and has learned since.
 
     That is a semantic branch, and places that were fitted to it.
@@ -80,10 +80,10 @@ def first_model(run: Path, config: ModelConfig) -> SirenModel:
     """
     model = SirenModel(config)
     fill_filterbank(model.mel)
-    return _filled(run, model, _start(run) | _branch(run)) if (run / START_NAME).is_dir() else model
+    return _load_states(run, model, _start(run) | _branch(run)) if (run / START_NAME).is_dir() else model
 
 
-def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> SirenModel:
+def load_semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> SirenModel:
     """A random model with the semantic branch of a run's stage `semantic`, and its codebooks if they are `fitted`.
 
     Raises:
@@ -93,10 +93,10 @@ def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> S
     fill_filterbank(model.mel)
     names = ("semantic.safetensors", CODEBOOKS_NAME) if fitted else ("semantic.safetensors",)
     states = {k: v for name in names for k, v in load_checkpoint(run / name)[0]["average"].items()}
-    return _filled(run, model, model.state_dict() | _start(run) | states)
+    return _load_states(run, model, model.state_dict() | _start(run) | states)
 
 
-def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:
+def load_run_model(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:
     """The model of a run, from the running averages of its checkpoints: factorizer, joint or else vocoder, and guide.
 
     What has no checkpoint is what the run was started with. The guide may be missing, and is random then, unless the
@@ -117,10 +117,10 @@ def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenMo
     guide = run / "guide.safetensors"
     if guide.exists() or (guided and model.guide is not None and not any(map(_is_guide, states))):
         states.update(load_checkpoint(guide)[0]["average"])
-    return _filled(run, model, states)
+    return _load_states(run, model, states)
 
 
-def start_prior(run: Path) -> NeuralPrior | None:
+def initial_prior(run: Path) -> NeuralPrior | None:
     """The neural prior of the model that a run was started with; None if there is no such model or it has none.
 
     Raises:
@@ -130,7 +130,7 @@ def start_prior(run: Path) -> NeuralPrior | None:
     return read_prior(weights) if weights.exists() else None
 
 
-def start_listener(run: Path, listener: SpectrumListener) -> None:
+def init_perceptual_network(run: Path, listener: PerceptualNetwork) -> None:
     """Has a listener begin with what that of a run's factorizer learned from envelopes, if there was one.
 
     Raises:
@@ -166,10 +166,10 @@ def _branch(run: Path) -> dict[str, torch.Tensor]:
     return {k: v for path in paths if path.exists() for k, v in load_checkpoint(path)[0]["average"].items()}
 
 
-def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
+def _load_states(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
     wanted = model.state_dict()
-    own = {name: tensor for name, tensor in states.items() if not name.startswith(_THROWN_AWAY)}
-    may_miss = (*_NOT_TRAINED, *_BEGIN_AS_NOTHING)
+    own = {name: tensor for name, tensor in states.items() if not name.startswith(_TRAINING_ONLY)}
+    may_miss = (*_NOT_TRAINED, *_ZERO_INITIALISED)
     missing = [name for name in wanted if name not in own and not (name.startswith(may_miss) or _is_guide(name))]
     try:
         model.load_state_dict({**wanted, **own})

@@ -14,27 +14,27 @@ from siren_cli.model.decoder import Speech
 from siren_cli.model.siren import SirenModel
 from siren_cli.phones import PHONES
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data.augment import change_speaker, degrade, perturb, perturb_wav, warp_time
+from siren_cli.training.data.augment import add_noise, apply_vtlp, augment_timbre, augment_timbre_wav, warp_time
 from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
 from siren_cli.training.data.filterbank import correlation_of
 from siren_cli.training.data.ssl_features import Teacher
 from siren_cli.training.data.units import UNITS
-from siren_cli.training.loop.run_log import Clock, Show
-from siren_cli.training.losses.auxiliary import ctc_loss, entropy_shares, idle_levels, imitation_loss
-from siren_cli.training.losses.discriminators import SpectrumCritic
-from siren_cli.training.losses.perceptual import SpectrumListener, phone_loss
-from siren_cli.training.losses.rate import IndexPrice
-from siren_cli.training.losses.speaker import timbre_loss
+from siren_cli.training.loop.run_log import MediaLog, SectionTimer
+from siren_cli.training.losses.auxiliary import ctc_loss, distillation_loss, entropy_shares, level_usage_loss
+from siren_cli.training.losses.discriminators import MelDiscriminator
+from siren_cli.training.losses.perceptual import PerceptualNetwork, phone_loss
+from siren_cli.training.losses.rate import EntropyEstimator
+from siren_cli.training.losses.speaker import speaker_mean_loss
 from siren_cli.training.losses.waveform import adversary_loss, feature_matching, generator_loss
 
-_CUT_FRAMES = 128
+_DISCRIMINATOR_FRAMES = 128
 """Frames of a crop that the critic looks at."""
 
-_HEARD_FRAMES = 256
+_PERCEPTUAL_FRAMES = 256
 """Frames of a crop that the listener hears; all of them would cost half as much as everything else."""
 
 
-class FactorizerStage:
+class FactorizerPhase:
     """Losses and figures of the factorizer, the quantiser and the speech decoder.
 
     Beside the regression of mel, pitch and voicing, a phone classifier reads the 50 Hz features before and after
@@ -52,7 +52,7 @@ class FactorizerStage:
             config = dataclasses.replace(config, freeze=(*config.freeze, "factorizer.semantic"))
         self.config = config
         width = model.config.widths[0]
-        self.clock = Clock()
+        self.timer = SectionTimer()
         model.decoder.leave_out(config.decoder_dropout)
         if config.time_warp and (model.front_end is not None or config.teacher_weight):
             raise ConfigError(
@@ -64,7 +64,7 @@ class FactorizerStage:
             heads["ctc"] = nn.Linear(width, UNITS[config.ctc_units])
         self.teacher: Teacher | None = None
         if config.teacher_weight:
-            kept = train.cache.heard_by.get("teacher")
+            kept = train.cache.ssl_sources.get("teacher")
             if kept and (kept["path"], kept["layer"]) != (config.teacher, config.teacher_layer):
                 raise DataError(
                     f"the cache holds teacher {kept['path']!r}, layer {kept['layer']}, expected {config.teacher!r}, "
@@ -87,21 +87,21 @@ class FactorizerStage:
         )
         if model.front_end is not None:
             self.trained["front_end"] = model.front_end
-            kept = train.cache.heard_by.get("front_end")
+            kept = train.cache.ssl_sources.get("front_end")
             if kept and config.freezes("front_end") and kept["path"] != model.config.hubert_path:
                 raise DataError(
                     f"the cache holds features of {kept['path']!r}, expected {model.config.hubert_path!r}; run stage "
                     "prepare again"
                 )
         self.correlation = correlation_of(model.config) if config.correlation_weight else None
-        self.listener: SpectrumListener | None = None
+        self.listener: PerceptualNetwork | None = None
         if config.has_listener:
-            self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
+            self.listener = PerceptualNetwork(model.config.mel_bins, len(train.by_speaker))
             self.trained["listener"] = self.listener
         if config.rate_weight:
-            self.trained["price"] = IndexPrice()
-        self.adversary = SpectrumCritic(config.discriminator_width) if config.adversarial_weight else None
-        self._judged: tuple[Tensor, Tensor] | None = None
+            self.trained["price"] = EntropyEstimator()
+        self.adversary = MelDiscriminator(config.discriminator_width) if config.adversarial_weight else None
+        self._discriminator_inputs: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -118,21 +118,21 @@ class FactorizerStage:
         """
         share, mc = self.config.perturb if changed else 0.0, self.model.config
         if self.model.front_end is None:
-            mel = perturb(batch.mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor)
+            mel = augment_timbre(batch.mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor)
             return self._in_noise(mel) if changed else mel
         if batch.front_end is not None and self.config.freezes("front_end"):
             return batch.front_end
-        return self.model.front_end.eval()(perturb_wav(batch.wav, share))
+        return self.model.front_end.eval()(augment_timbre_wav(batch.wav, share))
 
     def _in_noise(self, mel: Tensor) -> Tensor:
         """A share of mels [B, F, M] in noise or a narrow band, in training: they keep clean targets."""
         share, mc = self.config.noise_share, self.model.config
-        return degrade(mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor) if share else mel
+        return add_noise(mel, share, mc.mel_mean, mc.mel_std, mc.mel_floor) if share else mel
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Total loss, and its parts as numbers."""
         config, model, mc = self.config, self.model, self.model.config
-        batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
+        batch = apply_vtlp(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
         if config.time_warp:
             batch = warp_time(batch, config.time_warp)
         encoder_features, latents = model.factorizer.semantic(self.features(batch, changed=True))
@@ -161,61 +161,63 @@ class FactorizerStage:
             losses["correlation"] = self.correlation(speech.mel, batch.envelope)
             total = total + config.correlation_weight * losses["correlation"]
         if model.decoder.timbre is not None and config.timbre_weight:
-            losses["timbre"] = timbre_loss(model.decoder.timbre(voice), batch, absent, mc.mel_std)
+            losses["timbre"] = speaker_mean_loss(model.decoder.timbre(voice), batch, absent, mc.mel_std)
             total = total + config.timbre_weight * losses["timbre"]
         if config.ctc_weight:
             losses["ctc"] = ctc_loss(self.heads["ctc"](decoder_features), batch, config.ctc_units)
             total = total + config.ctc_weight * losses["ctc"]
         if config.teacher_weight:
-            losses["teacher"] = imitation_loss(self.heads["teacher"](decoder_features), self._taught(batch))
+            losses["teacher"] = distillation_loss(
+                self.heads["teacher"](decoder_features), self._teacher_features(batch)
+            )
             total = total + config.teacher_weight * losses["teacher"]
         if self.listener is not None and step >= config.listener_from_step:
             stretch, cut = _stretch(batch)
-            said, who = self.listener.dissent(speech.mel[:, cut], stretch)
+            said, who = self.listener.perceptual_loss(speech.mel[:, cut], stretch)
             losses |= {"phone_heard": said, "speaker_heard": who}
             total = total + config.listener_phone_weight * said + config.listener_speaker_weight * who
         elif self.listener is not None and step >= config.listener_from_step - config.listener_lessons:
-            losses["lesson"] = self.listener.lesson(_stretch(batch)[0])
+            losses["lesson"] = self.listener.training_loss(_stretch(batch)[0])
             total = total + losses["lesson"]
         if config.evenness_weight and step >= config.evenness_from_step:
-            losses["idle"] = idle_levels(frame_codes, config.evenness_floor)
+            losses["idle"] = level_usage_loss(frame_codes, config.evenness_floor)
             total = total + config.evenness_weight * losses["idle"]
         if config.rate_weight and step >= config.rate_from_step:
             first, second = self.trained["price"](frame_codes, counts)
             losses["bits"] = first + second
             total = total + config.rate_weight * (first + config.rate_second_stage * second)
         if self.adversary is not None and step >= config.adversarial_from_step:
-            fooling, matching = self._criticise(self.adversary, batch.envelope, speech.mel)
+            fooling, matching = self._adversarial_losses(self.adversary, batch.envelope, speech.mel)
             losses |= {"fooling": fooling, "matching": matching}
             total = total + config.adversarial_weight * fooling + config.feature_weight * matching
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
-    def _criticise(self, critic: SpectrumCritic, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
+    def _adversarial_losses(self, critic: MelDiscriminator, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
         """How little decoded spectra [B, F, M] fool the critic, and how far they are from the real ones in its eyes."""
-        frames = min(_CUT_FRAMES, real.shape[1])
+        frames = min(_DISCRIMINATOR_FRAMES, real.shape[1])
         first = int(torch.randint(0, real.shape[1] - frames + 1, ()))
         real, decoded = real[:, first : first + frames], decoded[:, first : first + frames]
-        self._judged = (real, decoded.detach())
-        with self.clock("discriminators"):
+        self._discriminator_inputs = (real, decoded.detach())
+        with self.timer("discriminators"):
             fake_scores, fake_features = critic(decoded)
             with torch.no_grad():
                 _, real_features = critic(real)
         return generator_loss(self.config.adversarial_loss, fake_scores), feature_matching(real_features, fake_features)
 
-    def take_judged(self) -> tuple[Tensor, Tensor]:
+    def take_discriminator_inputs(self) -> tuple[Tensor, Tensor]:
         """The true and the decoded spectra that the critic has to judge after `loss`."""
-        assert self._judged is not None, "loss comes first"
-        judged, self._judged = self._judged, None
+        assert self._discriminator_inputs is not None, "loss comes first"
+        judged, self._discriminator_inputs = self._discriminator_inputs, None
         return judged
 
     def adversary_loss(self, judged: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """The critic's loss on spectra from `take_judged`."""
+        """The critic's loss on spectra from `take_discriminator_inputs`."""
         assert self.adversary is not None, "there is something to judge"
         real, decoded = judged
         loss = adversary_loss(self.config.adversarial_loss, self.adversary(real)[0], self.adversary(decoded)[0])
         return loss, {"adversary": float(loss.detach())}
 
-    def _taught(self, batch: Batch) -> Tensor:
+    def _teacher_features(self, batch: Batch) -> Tensor:
         """The teacher's features of a batch, from the cache or anew."""
         if self.teacher is not None:
             return self.teacher.to(batch.wav.device)(batch.wav)
@@ -258,7 +260,7 @@ class FactorizerStage:
         return figures
 
     @torch.no_grad()
-    def show(self) -> Show:
+    def show(self) -> MediaLog:
         """The mel of a development crop: true, its envelope, and decoded from every number of stages."""
         model = self.model
         device = next(model.decoder.parameters()).device
@@ -269,7 +271,7 @@ class FactorizerStage:
         for stages in range(1, model.config.stages + 1):
             quantised, _ = model.quantizer(latents, torch.full((1,), stages, device=device))
             mels[f"mel/stages_{stages}"] = model.decoder(quantised, voice)[1].mel[0]
-        return Show(mels)
+        return MediaLog(mels)
 
 
 def speech_losses(speech: Speech, batch: Batch, melody: Tensor) -> dict[str, Tensor]:
@@ -291,7 +293,7 @@ def speech_losses(speech: Speech, batch: Batch, melody: Tensor) -> dict[str, Ten
 def _stretch(batch: Batch) -> tuple[Batch, slice]:
     """A stretch of a batch's envelopes and phones for the listener, and which frames it is."""
     total = batch.envelope.shape[1]
-    frames = min(_HEARD_FRAMES, total)
+    frames = min(_PERCEPTUAL_FRAMES, total)
     first = 2 * int(torch.randint(0, (total - frames) // 2 + 1, ()))
     cut = slice(first, first + frames)
     stretch = batch._replace(

@@ -12,23 +12,23 @@ from siren_cli.model.siren import SirenModel
 from siren_cli.training.config import TrainConfig
 from siren_cli.training.data.batches import Batch, Crops
 from siren_cli.training.data.filterbank import correlation_of
-from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.loop.run_log import MediaLog, SectionTimer
 from siren_cli.training.losses.discriminators import Adversary
-from siren_cli.training.losses.perceptual import SpectrumListener
+from siren_cli.training.losses.perceptual import PerceptualNetwork
 from siren_cli.training.losses.waveform import (
-    SpectralDistance,
-    SpectrumDistance,
+    MultiResolutionStftLoss,
+    MultiScaleMelLoss,
     adversary_loss,
     feature_matching,
     generator_loss,
 )
 
 _CERTAIN = 8.0
-_CUT_FRAMES = 40
+_DISCRIMINATOR_FRAMES = 40
 """Frames the discriminators look at: 0.4 s."""
 
 
-class VocoderStage:
+class VocoderPhase:
     """Spectral distance first; from `adversarial_from_step` on, discriminators judge as well.
 
     With `listener_phone_weight` or `listener_speaker_weight`, a listener who has learned phones and speakers from true
@@ -44,16 +44,16 @@ class VocoderStage:
         self.dev = dev
         self.config = config
         self.trained = nn.ModuleDict({"vocoder": model.vocoder})
-        self.listener: SpectrumListener | None = None
+        self.listener: PerceptualNetwork | None = None
         if config.has_listener:
-            self.listener = SpectrumListener(model.config.mel_bins, len(train.by_speaker))
+            self.listener = PerceptualNetwork(model.config.mel_bins, len(train.by_speaker))
             self.trained["listener"] = self.listener
         self.adversary = Adversary(config.discriminators, config.discriminator_width)
         self.correlation = correlation_of(model.config) if config.correlation_weight else None
-        self.distance = SpectralDistance()
-        self.spectrum_distance = SpectrumDistance()
-        self.clock = Clock()
-        self._judged: tuple[Tensor, Tensor] | None = None
+        self.distance = MultiScaleMelLoss()
+        self.spectrum_distance = MultiResolutionStftLoss()
+        self.timer = SectionTimer()
+        self._discriminator_inputs: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -83,11 +83,11 @@ class VocoderStage:
         if self.listener is not None or self.correlation is not None:
             total = total + self._hear(decoded, batch, step, parts)
         if step >= self.config.adversarial_from_step:
-            first = int(torch.randint(0, batch.mel.shape[1] - _CUT_FRAMES + 1, ())) * HOP_SAMPLES
-            cut = slice(first, first + _CUT_FRAMES * HOP_SAMPLES)
+            first = int(torch.randint(0, batch.mel.shape[1] - _DISCRIMINATOR_FRAMES + 1, ())) * HOP_SAMPLES
+            cut = slice(first, first + _DISCRIMINATOR_FRAMES * HOP_SAMPLES)
             real_wav, fake_wav = batch.wav[:, cut], decoded[:, cut]
-            self._judged = (real_wav, fake_wav.detach())
-            with self.clock("discriminators"):
+            self._discriminator_inputs = (real_wav, fake_wav.detach())
+            with self.timer("discriminators"):
                 fake_scores, fake_features = self.adversary(fake_wav)
                 with torch.no_grad():
                     _, real_features = self.adversary(real_wav)
@@ -110,22 +110,22 @@ class VocoderStage:
                 losses["correlation"] = config.correlation_weight, self.correlation(mel, batch.mel)
         true = batch._replace(envelope=batch.mel)
         if listener is not None and step >= config.listener_from_step:
-            said, who = listener.dissent(mel, true)
+            said, who = listener.perceptual_loss(mel, true)
             losses["phone_heard"] = config.listener_phone_weight, said
             losses["speaker_heard"] = config.listener_speaker_weight, who
         elif listener is not None and step >= config.listener_from_step - config.listener_lessons:
-            losses["lesson"] = 1.0, listener.lesson(true)
+            losses["lesson"] = 1.0, listener.training_loss(true)
         parts |= {name: float(loss.detach()) for name, (_, loss) in losses.items()}
         return torch.stack([weight * loss for weight, loss in losses.values()]).sum() if losses else mel.new_zeros(())
 
-    def take_judged(self) -> tuple[Tensor, Tensor]:
+    def take_discriminator_inputs(self) -> tuple[Tensor, Tensor]:
         """The true and the decoded crops that the discriminators have to judge after `loss`."""
-        assert self._judged is not None, "loss comes first"
-        judged, self._judged = self._judged, None
+        assert self._discriminator_inputs is not None, "loss comes first"
+        judged, self._discriminator_inputs = self._discriminator_inputs, None
         return judged
 
     def adversary_loss(self, judged: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """The discriminators' loss on crops from `take_judged`."""
+        """The discriminators' loss on crops from `take_discriminator_inputs`."""
         real_wav, fake_wav = judged
         loss = adversary_loss(self.config.adversarial_loss, self.adversary(real_wav)[0], self.adversary(fake_wav)[0])
         return loss, {"adversary": float(loss.detach())}
@@ -137,13 +137,13 @@ class VocoderStage:
         return {"spectral": float(self.distance.to(decoded.device)(decoded, batch.wav))}
 
     @torch.no_grad()
-    def show(self) -> Show:
+    def show(self) -> MediaLog:
         """Two development crops, true and decoded."""
         batch, decoded = self._decode(2, 400)
         wavs = {f"true/{i}": wav for i, wav in enumerate(batch.wav)}
         wavs |= {f"decoded/{i}": wav for i, wav in enumerate(decoded)}
         mels = self.model.mel(decoded)
-        return Show({"mel/true": batch.mel[0], "mel/decoded": mels[0]}, wavs)
+        return MediaLog({"mel/true": batch.mel[0], "mel/decoded": mels[0]}, wavs)
 
     def _decode(self, size: int, frames: int) -> tuple[Batch, Tensor]:
         """Development crops and what the vocoder makes of them, the same every time."""
@@ -154,7 +154,7 @@ class VocoderStage:
         return batch, self.model.vocoder(speech, training_source(speech.pitch, speech.voicing, HOP_SAMPLES))
 
 
-class JointStage(VocoderStage):
+class JointPhase(VocoderPhase):
     """The vocoder learns the decoder's own mels, with the truth's pitch: same frame grid, so aligned by nature.
 
     A `true_share` of the crops keeps its true mel, so that the vocoder goes on knowing sharp ones.

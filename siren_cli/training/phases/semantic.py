@@ -13,11 +13,11 @@ from siren_cli.model.quantizer import ResidualCodebooks
 from siren_cli.model.siren import SirenModel
 from siren_cli.phones import PHONES
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data.augment import among_others, change_speaker, degrade, warp_time
+from siren_cli.training.data.augment import add_noise, apply_vtlp, mix_babble, warp_time
 from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
-from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.loop.run_log import MediaLog, SectionTimer
 from siren_cli.training.losses.perceptual import phone_loss
-from siren_cli.training.losses.quantisation_risk import place_risk
+from siren_cli.training.losses.quantisation_risk import quantisation_risk
 
 PITCH_NUMBERS = 4
 """Of a frame's melody: one for each 40 ms."""
@@ -139,7 +139,7 @@ def _patches(envelope: Tensor) -> Tensor:
     return (envelope - envelope.mean(1, keepdim=True)).unflatten(1, (-1, 2 * FRAME_STEPS)).flatten(2)
 
 
-class SemanticStage:
+class SemanticPhase:
     """Losses and figures of the semantic branch: phones by labels, and latents as they would be without noise.
 
     Of recordings without labels the branch's own posteriors are what the latents are to say (self-training), and in
@@ -173,7 +173,7 @@ class SemanticStage:
         self.bases = bases
         self.heads = nn.ModuleDict({"bases": bases})
         self.trained = nn.ModuleDict({"factorizer": nn.ModuleDict({"semantic": branch}), "heads": self.heads})
-        self.clock = Clock()
+        self.timer = SectionTimer()
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """The batch of a step, or a part of it."""
@@ -185,14 +185,14 @@ class SemanticStage:
         config, mc = self.config, self.model.config
         if config.babble_share:
             with torch.no_grad(), torch.autocast(batch.wav.device.type, enabled=False):
-                batch = batch._replace(heard=self.model.mel(among_others(batch.wav, config.babble_share)))
-        batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
+                batch = batch._replace(heard=self.model.mel(mix_babble(batch.wav, config.babble_share)))
+        batch = apply_vtlp(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
         if config.time_warp:
             batch = warp_time(batch, config.time_warp)
         with torch.no_grad():
             wanted = self._wanted(self._heard(batch.mel)[0], batch)
         heard = batch.mel if batch.heard is None else batch.heard
-        scores, latents = self._heard(degrade(heard, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor))
+        scores, latents = self._heard(add_noise(heard, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor))
         losses = {
             "phone_encoder": phone_loss(scores, batch),
             "latents": (latents - wanted).square().sum(-1).mean(),
@@ -219,7 +219,7 @@ class SemanticStage:
         quantizer, bases = self.model.quantizer, self.bases
         assert isinstance(quantizer, ResidualCodebooks), "a model with a head has them"
         with torch.autocast(latents.device.type, enabled=False):
-            return place_risk(quantizer, latents, wanted, labels, bases.said, bases.said_mean)
+            return quantisation_risk(quantizer, latents, wanted, labels, bases.said, bases.said_mean)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -234,7 +234,7 @@ class SemanticStage:
         if self.config.babble_share:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(0)
-                heard = self.model.mel(among_others(batch.wav, 1.0))
+                heard = self.model.mel(mix_babble(batch.wav, 1.0))
             in_noise, _ = self._heard(heard)
             figures["phone_accuracy_noise"] = float((in_noise.argmax(-1) == labels)[spoken].float().mean())
         if self.config.place_weight:
@@ -246,7 +246,7 @@ class SemanticStage:
         return figures
 
     @torch.no_grad()
-    def show(self) -> Show:
+    def show(self) -> MediaLog:
         """A development crop: its mel, and what its latents say of its spectrum."""
         batch = self.dev.batch(0, 1, 400, 4, 0.0).to(next(self.head.parameters()).device)
         _, latents = self._heard(batch.mel)
@@ -254,4 +254,4 @@ class SemanticStage:
         part = latent_parts(latents.shape[-1])[1]
         seen = latents[..., part] @ torch.linalg.pinv(bases.seen).T + bases.seen_mean
         frames = seen.unflatten(-1, (2 * FRAME_STEPS, -1)).flatten(1, 2)
-        return Show({"mel/true": batch.mel[0], "mel/latents": (frames + batch.envelope.mean(1, keepdim=True))[0]})
+        return MediaLog({"mel/true": batch.mel[0], "mel/latents": (frames + batch.envelope.mean(1, keepdim=True))[0]})
