@@ -1,14 +1,14 @@
-"""The phases of training one after another, in one run folder.
+"""Training pipeline: the phases of training in order, in one run folder.
 
 ```
-RUN/config.json            the model's sizes, fixed when the run begins
-RUN/training.json          how its phases are trained, as last told
-RUN/start/                 the model that it was started from, with --from
-RUN/cache/                 what `prepare` made of the recordings
-RUN/factorizer.safetensors resumable states, and likewise semantic, vocoder, joint, guide
-RUN/codebooks.safetensors  what was fitted after phase semantic
-RUN/metrics.jsonl          every figure that was logged; RUN/tensorboard/ the same, with pictures and sounds
-RUN/model/                 what `siren encode --model RUN/model` loads
+RUN/config.json            sizes of the model, fixed when the run begins
+RUN/training.json          settings of its phases, as last given
+RUN/start/                 copy of the model of --from
+RUN/cache/                 prepared recordings
+RUN/factorizer.safetensors resumable state; likewise semantic, vocoder, joint, guide
+RUN/codebooks.safetensors  codebooks fitted after phase semantic
+RUN/metrics.jsonl          log of all figures; RUN/tensorboard/ the same, with spectra and sounds
+RUN/model/                 the model, for `siren encode --model RUN/model`
 ```
 """
 
@@ -57,21 +57,21 @@ _PHASE_CLASSES: dict[str, Callable[..., Phase]] = {
     "guide": GuidePhase,
 }
 _FINE_TUNING = tuple(phase for phase in PHASES if phase not in ("semantic", "vocoder"))
-"""Stages of a run that starts from a model: its codebooks stay, its vocoder goes straight on to decoded mels."""
+"""Phases of a fine-tuning run: codebooks stay, the vocoder trains on decoded mels at once."""
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What a call of `train` is to do.
+    """Training request: the arguments of one call of `train`.
 
     Attributes:
         run: Run folder, made if missing.
         data: Sources of recordings (`siren_cli.corpus.sources.read_source`); needed by `prepare` alone.
-        phases: Names out of `PHASES`, run in the order of `PHASES`; empty for all that the run needs.
-        config: Preset or YAML file; None for what the run was told before, or else the defaults.
+        phases: Names out of `PHASES`; they run in the order of `PHASES`. Empty for all that the run needs.
+        config: Preset or YAML file; None for the saved settings, or else the defaults.
         settings: `key=value` and `section.key=value`.
         start: Model to start from: a folder or the name of a packaged model.
-        resume: Go on from the checkpoints in the run folder.
+        resume: Continue from the checkpoints in the run folder.
         device: `auto`, `cpu` or `cuda`.
         cache: Folder of the prepared recordings; `run/cache` if None.
         minutes: Time after which the state is saved and training stops; None for no limit.
@@ -92,21 +92,21 @@ class TrainRequest:
 def train(
     request: TrainRequest, report: Callable[[str], None], on_progress: ProgressCallback | None = None
 ) -> Path | None:
-    """Runs phases of training.
+    """Run phases of training.
 
     Args:
-        request: What to do.
+        request: Phases, data and settings.
         report: Called with every line of progress.
         on_progress: Called with figures instead of lines, if given.
 
     Returns:
-        The model's folder if phase `prior` was run.
+        The model's folder if phase `prior` ran; None otherwise.
 
     Raises:
         ConfigError: If a setting or a phase is unknown.
         DataError: If recordings, cache or a checkpoint are missing or unusable.
         OutputUnwritable: If the run folder cannot be written.
-        TrainingInterrupted: If somebody ended it; the state is saved.
+        TrainingInterrupted: On Ctrl-C or SIGTERM; the state is saved.
     """
     began_s = time.monotonic()
     unknown = sorted(set(request.phases) - set(PHASES))
@@ -169,7 +169,7 @@ def _run_phases(
 
 
 def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[[str], None]) -> None:
-    """Fits codebooks to what the semantic branch says now, those of the model that the run started from or new ones."""
+    """Fit codebooks to the latents of the semantic branch: new ones, or those of `--from` again."""
     step = load_checkpoint(run / "semantic.safetensors")[1]["step"]
     target = run / CODEBOOKS_NAME
     if target.exists() and load_checkpoint(target)[1]["step"] == step:
@@ -177,13 +177,13 @@ def _fit_codebooks(run: Path, cache: Cache, config: RunConfig, report: Callable[
     model = load_semantic_model(run, config.model)
     quantizer = model.quantizer
     assert isinstance(quantizer, ResidualCodebooks), "phase semantic asked for them"
-    found = latents_of(model, Crops(cache, "train", config.semantic.seed), config.semantic)
+    latents = latents_of(model, Crops(cache, "train", config.semantic.seed), config.semantic)
     fit = refit_codebooks if quantizer.is_fitted else fit_codebooks
-    entropies = fit(quantizer, found, config.semantic)
+    entropies = fit(quantizer, latents, config.semantic)
     fitted = {f"quantizer.{name}": tensor.clone() for name, tensor in quantizer.state_dict().items()}
     save_checkpoint(target, {"trained": fitted, "average": fitted}, {"step": step})
-    said = " / ".join(f"{entropy:.2f}" for entropy in entropies)
-    report(f"codebooks fitted to {len(found)} frames, entropy of the stages' indices {said} bits")
+    bits = " / ".join(f"{entropy:.2f}" for entropy in entropies)
+    report(f"codebooks fitted to {len(latents)} frames, entropy of the stages' indices {bits} bits")
 
 
 def _prepare(
@@ -198,12 +198,12 @@ def _prepare(
     )
 
 
-def _begin(run: Path, phase: str, config: RunConfig) -> SirenModel:
-    """The model that a phase begins with."""
+def _model_for(run: Path, phase: str, config: RunConfig) -> SirenModel:
+    """Build or load the model that a phase starts with."""
     if phase in ("joint", "guide"):
         return load_run_model(run, config.model)
-    begun = (run / START_NAME).is_dir() or (run / "factorizer.safetensors").exists()
-    if phase == "factorizer" and config.model.codebook_width and not begun:
+    is_begun = (run / START_NAME).is_dir() or (run / "factorizer.safetensors").exists()
+    if phase == "factorizer" and config.model.codebook_width and not is_begun:
         return load_semantic_model(run, config.model, fitted=True)
     return initial_model(run, config.model)
 
@@ -218,10 +218,10 @@ def _run_phase(
     on_progress: ProgressCallback | None,
     stop_at_s: float | None,
 ) -> bool:
-    """Trains one phase; returns whether it came to its end."""
+    """Train one phase; return True if its last step was reached."""
     phase_config = config.phase(phase)
     torch.manual_seed(phase_config.seed)
-    model = _begin(request.run, phase, config)
+    model = _model_for(request.run, phase, config)
     if model.front_end is not None and phase == "factorizer" and not (request.run / "start").is_dir():
         model.front_end.load_pretrained(config.model.hubert_path)
     cache = Cache(cache_folder, config.model.mel_bins)
@@ -229,11 +229,11 @@ def _run_phase(
     units = phase_config.ctc_units if phase == "factorizer" and phase_config.ctc_weight else ""
     crops = Crops(cache, "train", phase_config.seed, units)
     dev = Crops(cache, dev_split, _DEV_SEED)
-    part = _PHASE_CLASSES[phase](model.to(processes.device), crops, dev, phase_config)
+    trained_phase = _PHASE_CLASSES[phase](model.to(processes.device), crops, dev, phase_config)
     is_begun = (request.run / f"{phase}.safetensors").exists()
-    if isinstance(part, VocoderPhase) and part.listener is not None and not is_begun:
-        init_perceptual_network(request.run, part.listener)
-    trainer = Trainer(part, request.run, processes.device, processes)
+    if isinstance(trained_phase, VocoderPhase) and trained_phase.listener is not None and not is_begun:
+        init_perceptual_network(request.run, trained_phase.listener)
+    trainer = Trainer(trained_phase, request.run, processes.device, processes)
     if is_begun:
         if not request.resume:
             raise ConfigError(f"{trainer.checkpoint} is there already; give --resume to go on, or another --out")
