@@ -70,7 +70,7 @@ def test_what_is_heard_changes_as_the_rest_does() -> None:
     before = before._replace(heard=before.mel.clone())
     torch.manual_seed(0)
     after = warp_time(apply_vtlp(before, 1.0, MEAN, STD, FLOOR), 1.0)
-    assert after.heard is not None and torch.equal(after.heard, after.mel)
+    assert after.input_mel is not None and torch.equal(after.input_mel, after.mel)
     assert not torch.equal(after.mel, before.mel)
 
 

@@ -56,7 +56,7 @@ def test_only_the_guide_learns_and_its_target_is_clean(trained: Trained) -> None
     assert moved == {"guide"}
     assert model.guide is not None
     torch.manual_seed(1)
-    heard, _ = phase._in_noise(batch)
+    heard, _ = phase._noisy_input(batch)
     with torch.no_grad():
         features, _ = model.factorizer.semantic(heard)
         off = float((model.guide(heard, features).mel - batch.envelope).abs().mean())

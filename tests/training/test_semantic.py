@@ -147,8 +147,8 @@ def test_what_latents_are_of_is_found_again(coded: tuple[Path, list[str]]) -> No
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
     phase = SemanticPhase(load_run_model(run, config.model), crops, crops, config.semantic)
     with torch.no_grad():
-        scores, latents = phase._heard(phase.batch(5).mel)
-        wanted = phase._wanted(scores, phase.batch(5))
+        scores, latents = phase._encode(phase.batch(5).mel)
+        wanted = phase._targets(scores, phase.batch(5))
     for part in latent_parts(latents.shape[-1])[:2]:
         off = (latents[..., part] - wanted[..., part]).square().sum()
         assert float(off) < 0.2 * float((latents[..., part] - latents[..., part].mean((0, 1))).square().sum())
@@ -203,8 +203,8 @@ def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]])
     torch.manual_seed(3)
     _, parts = phase.loss(batch, 0)
     with torch.no_grad():
-        scores, clean = phase._heard(batch.mel)
-        off = float((clean - phase._wanted(scores, batch)).square().sum(-1).mean())
+        scores, clean = phase._encode(batch.mel)
+        off = float((clean - phase._targets(scores, batch)).square().sum(-1).mean())
     assert parts["latents"] > off
 
 

@@ -252,11 +252,11 @@ class Trainer:
         for group in self.adversary_optimiser.param_groups:
             group["lr"] = rate
         self.adversary_optimiser.zero_grad(set_to_none=True)
-        for judged, parts in zip(discriminator_inputs, figures, strict=True):
+        for inputs, parts in zip(discriminator_inputs, figures, strict=True):
             with self._autocast():
-                loss, judged_parts = self.phase.adversary_loss(judged)  # type: ignore[attr-defined]
+                loss, adversary_parts = self.phase.adversary_loss(inputs)  # type: ignore[attr-defined]
             (loss / len(discriminator_inputs)).backward()
-            parts.update(judged_parts)
+            parts.update(adversary_parts)
         self.processes.average_gradients(self.adversary)
         self.adversary_optimiser.step()
 

@@ -1,1 +1,1 @@
-"""The stages of training, one a module."""
+"""Phases of training, one a module."""
