@@ -1,4 +1,4 @@
-"""From a trained model to the folder that `siren encode --model` loads: indices, tables, prior, weights."""
+"""Model export: a trained model → the folder for `siren encode --model`, with tables, prior and weights."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def export_model(
     config: TrainConfig,
     report: Callable[[str], None],
 ) -> Path:
-    """Fits the tables and the neural prior to the indices of the training split and writes the model.
+    """Fit the tables and the neural prior to the indices of the training split, and write the model.
 
-    The weights are rounded to what is stored, so that both fit the indices that users will get. A run that was
-    started from a model goes on from its prior, which knows more speech than a few recordings hold.
+    The weights are rounded to their stored precision first; so both fit the indices of the exported model. A run with
+    `--from` starts from the prior of that model, which was fitted to more speech.
 
     Args:
         model: Trained.
         cache: Its training data.
-        run: Run folder; the model goes to its subfolder `model`.
-        device: Where to run the factorizer.
-        config: How to train the prior.
+        run: Run folder; the model is written to its subfolder `model`.
+        device: Device of the model.
+        config: Settings of phase `prior`.
         report: Called with lines about progress, rate and voice.
 
     Returns:
@@ -74,7 +74,7 @@ def export_model(
     model.load_state_dict(widen(tensors))
     model.to(device).eval()
     fine, used = model.config.voice_fine, model.config.voice_used
-    tone, model.tone = model.tone, None  # what it has to make good is known only after the levels
+    tone, model.tone = model.tone, None  # it is fitted after the level map
     is_refitted = bool(config.voice_rate_weight) or (tone is not None and not used)
     if is_refitted:
         model.factorizer.voice.use(())
@@ -120,24 +120,24 @@ def export_model(
 
 
 def _own_config(model: SirenModel) -> ModelConfig:
-    """The config of a model that depends on nothing outside its folder."""
+    """Return the config of the model without references to files outside its folder."""
     if model.front_end is None:
         return model.config
     return replace(model.config, hubert_path=model.front_end.description)
 
 
 def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Indices [F, Q] → [F, 2], which the tables are fitted to; a stage that the model lacks is all zeros."""
+    """Pad indices [F, Q] to [F, 2] for the tables; a missing stage is all zeros."""
     return np.pad(indices, ((0, 0), (0, MAX_STAGES - indices.shape[1])))
 
 
 def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
-    """Bits a frame of recordings under the tables."""
+    """Cross-entropy of recordings under the tables, bits a frame."""
     return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
 
 
 def _voice_cost(model: SirenModel, spans: list[Span], cache: Cache, prior: NeuralPrior, device: torch.device) -> str:
-    """What the voices of recordings cost when the prior codes them, in words."""
-    heard = [voice_of(model, wav_of(cache, span), device) for span in spans]
-    bits = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in heard]
+    """Report the bits of the voices of recordings under the prior: mean and 95th percentile."""
+    voices = [voice_of(model, wav_of(cache, span), device) for span in spans]
+    bits = [voice_bits(voice_to_bytes(NOMINAL_LEVEL_DB, digits.tolist()), prior) for digits in voices]
     return f"{np.mean(bits):.1f} bits a voice, {np.quantile(bits, 0.95):.1f} for 1 in 20"

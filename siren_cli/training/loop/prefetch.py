@@ -1,4 +1,4 @@
-"""What runs beside the steps of training: drawing the next batch, and listening for a request to end."""
+"""Prefetching of the next batch, and handling of interruptions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from siren_cli.training.data.batches import Batch
 
 
 class BatchSource(Protocol):
-    """A phase of training, as far as it draws batches."""
+    """Source of batches: the part of a phase that the prefetcher needs."""
 
     config: TrainConfig
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
-        """A part of the batch of a step."""
+        """Draw a part of the batch of a step."""
 
 
 class Prefetcher:
-    """Draws the next part of a batch while the present one is trained on."""
+    """Prefetcher: draws the next part of a batch in a thread while training uses the present one."""
 
     def __init__(self, phase: BatchSource) -> None:
         self.phase = phase
@@ -37,7 +37,7 @@ class Prefetcher:
         self.pool.shutdown(cancel_futures=True)
 
     def batch(self, step: int, part: tuple[int, int]) -> Batch:
-        """The part of the batch of a step; the one that follows is begun."""
+        """Return a part of the batch of a step, and start drawing the following one."""
         future = self.waiting.pop((step, part), None)
         batch = future.result() if future else self.phase.batch(step, part)
         number, parts = part
@@ -49,7 +49,7 @@ class Prefetcher:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Within this context the first Ctrl-C or SIGTERM sets the event; the second raises KeyboardInterrupt."""
+    """Context in which the first Ctrl-C or SIGTERM sets an event; the second raises KeyboardInterrupt."""
     event = threading.Event()
     before = {}
 

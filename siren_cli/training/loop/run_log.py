@@ -1,4 +1,4 @@
-"""What a run writes down: `metrics.jsonl`, TensorBoard, lines of progress."""
+"""Run log: `metrics.jsonl`, TensorBoard, lines of progress."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from siren_cli.files.streams import reason_of
 METRICS_NAME = "metrics.jsonl"
 
 ProgressCallback = Callable[[dict[str, Any], int], None]
-"""Called with every line of figures and the phase's last step, where somebody watches."""
+"""Progress callback: called with every line of figures and the phase's last step."""
 
 
 @dataclass(frozen=True)
 class MediaLog:
-    """Development material to see and hear: mels [F, M] and samples [T], by name."""
+    """Media of development clips for TensorBoard: mels [F, M] and samples [T], by name."""
 
     mels: dict[str, Tensor] = field(default_factory=dict)
     wavs: dict[str, Tensor] = field(default_factory=dict)
 
 
 class SectionTimer:
-    """Adds up wall time by section; a section inside another is not counted twice."""
+    """Timer of wall time by section; a nested section counts for itself alone."""
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = {}
@@ -43,7 +43,7 @@ class SectionTimer:
 
     @contextmanager
     def __call__(self, section: str) -> Iterator[None]:
-        """Charges the time of the context to a section."""
+        """Add the time of the context to a section."""
         self._charge()
         self._open.append(section)
         try:
@@ -60,13 +60,13 @@ class SectionTimer:
         self._mark_s = now_s
 
     def shares(self) -> dict[str, float]:
-        """Share of every section in all that was counted."""
+        """Return the share of every section in the total time."""
         whole = sum(self.spent_s.values()) or 1.0
         return {section: spent / whole for section, spent in self.spent_s.items()}
 
 
 class TensorBoardWriter:
-    """A TensorBoard event file, written as it comes: no thread that a full disk could surprise."""
+    """Writer of a TensorBoard event file, unbuffered and without a thread, so that a full disk raises here."""
 
     def __init__(self, folder: Path) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -80,20 +80,20 @@ class TensorBoardWriter:
         self._records.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """Adds a figure."""
+        """Add a figure."""
         self._add(self._summary.scalar(name, value), step)
 
     def picture(self, name: str, mel: Tensor, step: int) -> None:
-        """Adds a mel [F, M] as a picture, low frequencies at the bottom."""
+        """Add a mel [F, M] as a picture, low frequencies at the bottom."""
         grey = (mel.detach().float().cpu().flip(-1).T.clamp(-2, 3) + 2) / 5
         self._add(self._summary.image(name, grey[None], dataformats="CHW"), step)
 
     def sound(self, name: str, wav: Tensor, step: int) -> None:
-        """Adds samples [T] at 16 kHz."""
+        """Add samples [T] at 16 kHz."""
         self._add(self._summary.audio(name, wav.detach().float().cpu().clamp(-1, 1)[None], SAMPLE_RATE_HZ), step)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
     def _add(self, summary: Any, step: int) -> None:
@@ -102,14 +102,14 @@ class TensorBoardWriter:
 
 
 class RunLogger:
-    """The log of one phase of a run.
+    """Logger of one phase of a run.
 
     Args:
         run: Run folder.
         phase: Name of the phase.
-        report: Called with every line, unless `on_progress` is there to be called with the figures.
+        report: Called with every line, if there is no `on_progress`.
         on_progress: See `ProgressCallback`.
-        silent: Whether to write and say nothing: another process does.
+        silent: Write and report nothing, as another process does.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class RunLogger:
                 self.board = TensorBoardWriter(run / "tensorboard" / phase)
 
     def write(self, figures: dict[str, Any], last_step: int) -> None:
-        """Adds a line of figures, among them `step`.
+        """Add a line of figures, among them `step`.
 
         Raises:
             OutputUnwritable: If the log cannot be written.
@@ -151,11 +151,11 @@ class RunLogger:
         if self.on_progress is not None:
             self.on_progress(line, last_step)
         else:
-            said = ((k, v) for k, v in line.items() if k != "time" and v is not None and "_digit_" not in k)
-            self.report("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in said))
+            shown = ((k, v) for k, v in line.items() if k != "time" and v is not None and "_digit_" not in k)
+            self.report("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown))
 
     def show(self, make: Callable[[], MediaLog], step: int) -> None:
-        """Adds pictures and sounds to TensorBoard, if it is installed.
+        """Add pictures and sounds to TensorBoard, if it is installed.
 
         Raises:
             OutputUnwritable: If its file cannot be written.
@@ -170,7 +170,7 @@ class RunLogger:
                 self.board.sound(name, wav, step)
 
     def close(self) -> None:
-        """Closes TensorBoard's file."""
+        """Close TensorBoard's file."""
         if self.board is not None:
             self.board.close()
 

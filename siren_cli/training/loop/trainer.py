@@ -1,4 +1,4 @@
-"""The loop all phases share: optimiser, schedule, averages, checkpoints."""
+"""Trainer, the loop of every phase: optimiser, schedule, averages, checkpoints."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _PART_SEEDS = 7_919_000_003
 
 
 class Diverged(SirenError):
-    """The loss is not a number any more."""
+    """Divergence: the loss is not finite."""
 
 
 class TrainingInterrupted(SirenError):
-    """Somebody ended the training; its state is saved."""
+    """Interruption by Ctrl-C or SIGTERM; the state is saved."""
 
     exit_status = ExitStatus.INTERRUPTED
 
 
 class Phase(Protocol):
-    """What a phase of training gives to the loop."""
+    """Interface of a phase of training."""
 
     name: str
     trained: nn.ModuleDict
@@ -43,20 +43,30 @@ class Phase(Protocol):
     timer: SectionTimer
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
-        """The batch of a step, or one of several equal parts of it."""
+        """Draw the batch of a step, or one of several equal parts of it."""
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Total loss of the trained modules, and its parts."""
+        """Compute the total loss of the trained modules, and its parts."""
 
     def evaluate(self) -> dict[str, float]:
-        """Figures on the development set."""
+        """Compute figures on the development set."""
 
     def show(self) -> MediaLog:
-        """Something to see and to hear from the development set."""
+        """Return spectra and samples of development clips."""
 
 
 class Trainer:
-    """Runs a phase from its last checkpoint to its last step."""
+    """Trainer of a phase, from its last checkpoint to its last step.
+
+    Args:
+        phase: The phase.
+        run: Run folder.
+        device: Device to train on.
+        processes: Process group; this process alone if None.
+
+    Raises:
+        ConfigError: If the batch cannot be split into equal parts.
+    """
 
     def __init__(self, phase: Phase, run: Path, device: torch.device, processes: ProcessGroup | None = None) -> None:
         self.phase = phase
@@ -100,13 +110,13 @@ class Trainer:
         self.step = 0
 
     def _frozen(self) -> Iterator[nn.Module]:
-        """The trained modules' parts that the config freezes."""
+        """Iterate over the frozen parts of the trained modules."""
         for part in PARTS:
             if self.phase.config.freezes(part) and part.partition(".")[0] in self.phase.trained:
                 yield self.phase.trained.get_submodule(part)
 
     def resume(self) -> None:
-        """Continues from the checkpoint.
+        """Continue from the checkpoint.
 
         Raises:
             DataError: If there is none or it does not fit.
@@ -127,10 +137,10 @@ class Trainer:
             ) from error
 
     def save(self) -> None:
-        """Writes the checkpoint, in the first process alone.
+        """Write the checkpoint, in the first process alone.
 
         Raises:
-            OutputUnwritable: If it cannot be written; the one before stays.
+            OutputUnwritable: If it cannot be written; the earlier one stays.
         """
         if not self.processes.is_first:
             return
@@ -147,7 +157,7 @@ class Trainer:
     def run(
         self, report: Callable[[str], None], on_progress: ProgressCallback | None = None, stop_at_s: float | None = None
     ) -> bool:
-        """Trains to the last step, writing a log and checkpoints.
+        """Train to the last step, with log and checkpoints.
 
         Args:
             report: Called with lines of progress.
@@ -155,11 +165,11 @@ class Trainer:
             stop_at_s: Value of `time.monotonic` at which to save and stop.
 
         Returns:
-            Whether the last step was reached.
+            True if the last step was reached.
 
         Raises:
             Diverged: If the loss is not finite; the last checkpoint stays as it was.
-            TrainingInterrupted: On Ctrl-C or SIGTERM, after the step that was under way and saving.
+            TrainingInterrupted: On Ctrl-C or SIGTERM, after the current step and a checkpoint.
             OutputUnwritable: If log or checkpoint cannot be written.
         """
         config = self.phase.config
@@ -197,13 +207,13 @@ class Trainer:
         return self.step >= config.steps
 
     def one_step(self, draw: Callable[[int, tuple[int, int]], Batch] | None = None) -> dict[str, float]:
-        """One update; everything random in it follows from seed and step.
+        """Make one update; its random numbers depend on seed and step alone.
 
         Args:
-            draw: Gives a part of the batch of a step; the phase itself if None.
+            draw: Function that draws a part of the batch of a step; that of the phase if None.
 
         Returns:
-            The losses' parts and the norm of the gradient.
+            Parts of the loss, and the norm of the gradient.
         """
         config, phase, timer = self.phase.config, self.phase, self.phase.timer
         rate = config.learning_rate * schedule(self.step, config)
@@ -248,7 +258,7 @@ class Trainer:
     def _train_discriminators(
         self, discriminator_inputs: list[Any], rate: float, figures: list[dict[str, float]]
     ) -> None:
-        """One update of the discriminators, on what `loss` decoded."""
+        """Make one update of the discriminators, on the decoded inputs of `loss`."""
         for group in self.adversary_optimiser.param_groups:
             group["lr"] = rate
         self.adversary_optimiser.zero_grad(set_to_none=True)
@@ -265,18 +275,18 @@ class Trainer:
 
     @contextlib.contextmanager
     def averaged(self) -> Any:
-        """Within this context the trained modules hold their running averages, in evaluation mode."""
-        own = {name: tensor.clone() for name, tensor in self.phase.trained.state_dict().items()}
+        """Context in which the trained modules have their running averages, in evaluation mode."""
+        current = {name: tensor.clone() for name, tensor in self.phase.trained.state_dict().items()}
         self.phase.trained.load_state_dict(self.average, strict=False)
         self.phase.trained.eval()
         try:
             with uncompiled():
                 yield
         finally:
-            self.phase.trained.load_state_dict(own)
+            self.phase.trained.load_state_dict(current)
 
 
 def schedule(step: int, config: TrainConfig) -> float:
-    """Share of the learning rate at a step: warm-up, plateau, linear decay."""
+    """Learning rate schedule, as a share of the plateau: warm-up, plateau, linear decay."""
     remaining = (config.steps - step) / max(1.0, config.decay_share * config.steps)
     return min(1.0, (step + 1) / max(1, config.warmup_steps), max(remaining, 0.0))
