@@ -1,4 +1,4 @@
-"""Real recordings to train on, and a run through all stages that many tests look at."""
+"""Fixtures: real recordings to train on, and a run through all phases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory, short_clips: list[Path]
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[Path, list[str]]:
-    """A run through all stages, and what it reported."""
+    """A run through all phases, and its reports."""
     run = tmp_path_factory.mktemp("run") / "tiny"
     said: list[str] = []
     model = train(TrainRequest(run, (str(recordings),), config="tiny", settings=FEW, device="cpu"), said.append)

@@ -1,4 +1,4 @@
-"""What the networks are made to hear: other speakers in everything alike, other microphones in what is heard alone."""
+"""Augmentation: speakers change in inputs and targets alike, microphones in inputs alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage guide trains what a search for indices asks, and nothing else; a model may do without."""
+"""Phase guide trains the target predictor of the search and nothing else; a model may do without."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_guide_must_be_trained_before_it_is_packaged(trained: Trained, tmp_pat
 
 
 def test_what_the_branch_understands_helps_in_noise(short_clips: list[Path]) -> None:
-    """The packaged guide finds the quiet spectra of speech among others with its features, less with no one's."""
+    """The packaged guide predicts clean spectra from babble better with encoder features than with zeros."""
     networks = siren_cli.load().networks
     assert networks.guide is not None
     talk, other = (torch.from_numpy(soundfile.read(clip, dtype="float32")[0]) for clip in short_clips[:2])

@@ -1,4 +1,4 @@
-"""Losses and judges: each is least where it should be, and each can be switched."""
+"""Losses and discriminators: each has its minimum at the target, and each can be switched."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def codes(digits: torch.Tensor) -> torch.Tensor:
 
 
 def taught(price: EntropyEstimator, *examples: torch.Tensor, steps: int = 60) -> EntropyEstimator:
-    """A price that has learned to predict examples of codes."""
+    """An entropy estimator trained on examples of codes."""
     optimiser = torch.optim.Adam(price.parameters(), 0.01)
     for _ in range(steps):
         optimiser.zero_grad()

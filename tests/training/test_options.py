@@ -1,4 +1,4 @@
-"""Every option of training on real recordings: what it promises is there, from cache to a model that encodes."""
+"""Every option of training on real recordings, from cache to a model that encodes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def few(run: Path, data: Path, *settings: str, phases: tuple[str, ...] = ("prepare", "factorizer")) -> list[dict]:
-    """Trains a few steps; returns the lines of the log."""
+    """Train a few steps; return the lines of the log."""
     train(TrainRequest(run, (str(data),), phases, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
     log = run / "metrics.jsonl"
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
@@ -328,7 +328,7 @@ def test_accumulated_pieces_are_one_batch(trained: tuple[Path, list[str]], tmp_p
         train(order, said_nothing)
 
 
-def test_some_crops_of_the_joint_stage_keep_their_true_spectra(trained: tuple[Path, list[str]]) -> None:
+def test_some_crops_of_phase_joint_keep_their_true_spectra(trained: tuple[Path, list[str]]) -> None:
     config = run_config(read_config("tiny"), ["joint.true_share=0.5"])
     crops = Crops(Cache(trained[0] / "cache", config.model.mel_bins), "train", 1)
     phase = JointPhase(build(config.model), crops, crops, config.joint)

@@ -1,4 +1,4 @@
-"""The listener learns from true envelopes alone, and what it hears in decoded ones changes those and not itself."""
+"""The perceptual network trains on true envelopes alone; its loss changes decoded envelopes and not its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CROPS, FRAMES, BINS = 8, 48, 80
 
 
 def talk(seed: int) -> Batch:
-    """Crops of phones 1 to 4, each a bump at a place of its own, said by two people with another tilt."""
+    """Crops of phones 1 to 4, each a bump at its own frequency, of two speakers with different tilts."""
     generator = torch.Generator().manual_seed(seed)
     phones = torch.randint(1, 5, (CROPS, FRAMES // 8), generator=generator).repeat_interleave(8, dim=1)
     speakers = torch.arange(CROPS) % 2

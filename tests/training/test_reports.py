@@ -1,4 +1,4 @@
-"""What a run tells: TensorBoard, comparisons, the model card, speaker leakage, utilisation, packs, the live table."""
+"""Reports of a run: TensorBoard, comparisons, model card, speaker leakage, utilisation, packs, live table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the way costs a minute at most: full disks, interruptions, kills."""
+"""Failures cost a minute of training at most: full disks, interruptions, kills."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @contextmanager
 def full_disk(most_bytes: int) -> Iterator[None]:
-    """Within this context no file can grow beyond a size, as on a disk without space."""
+    """Context in which no file can grow beyond a size, as on a disk without space."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:

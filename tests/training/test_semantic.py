@@ -1,4 +1,4 @@
-"""Stage semantic and the codebooks fitted after it: a run through all stages, and what goes wrong."""
+"""Phase semantic and the codebooks fitted after it: a run through all phases, and its errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = (*FEW, "model.codebook_width=20", "model.voice_fine=4", "model.voice_
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[Path, list[str]]:
-    """A run with codebooks through all stages, and what it reported."""
+    """A run with codebooks through all phases, and its reports."""
     run = tmp_path_factory.mktemp("coded") / "run"
     said: list[str] = []
     train(TrainRequest(run, (str(recordings),), config="tiny", settings=SETTINGS, device="cpu"), said.append)
@@ -209,7 +209,7 @@ def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]])
 
 
 def trained_phase(run: Path, setting: str) -> SemanticPhase:
-    """The stage of a run at its end, told nothing but clean speech of its own speakers, and a setting."""
+    """The phase of a run at its end, with clean speech of its own speakers alone, and a setting."""
     settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", setting]
     config = settings_of_run(run, None, settings, write=False)
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)

@@ -1,4 +1,4 @@
-"""Recordings come from folders, tars, manifests and data sets; what is broken is named, the rest is used."""
+"""Recordings from folders, tars, manifests and data sets; broken ones are named, the others are used."""
 
 from __future__ import annotations
 

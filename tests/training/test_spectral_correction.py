@@ -1,4 +1,4 @@
-"""Stage prior fits the tone of a model that asks for one."""
+"""Phase prior fits the spectral correction of a model with one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TONE = ("model.voice_fine=8", "model.timbre=True", "model.voice_tone=True")
 
 @pytest.fixture(scope="module")
 def run(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run through all stages of a model with a tone."""
+    """A run through all phases of a model with spectral correction."""
     folder = tmp_path_factory.mktemp("run")
     train(TrainRequest(folder, (str(recordings),), (), "tiny", (*FEW, *TONE), device="cpu"), said_nothing)
     return folder

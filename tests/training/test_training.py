@@ -1,4 +1,4 @@
-"""`siren train` on bundled recordings: through all stages to a model that encodes and decodes; exact resume."""
+"""`siren train` on bundled recordings: through all phases to a model that encodes and decodes; exact resume."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_result_encodes_and_decodes(trained: tuple[Path, list[str]], short_c
         assert np.isfinite(decoded).all()
 
 
-def test_every_stage_logs_its_figures(trained: tuple[Path, list[str]]) -> None:
+def test_every_phase_logs_its_figures(trained: tuple[Path, list[str]]) -> None:
     lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
     assert {line["stage"] for line in lines} == {"factorizer", "vocoder", "joint", "guide"}
     dev = next(line for line in lines if line.get("dev") and line["stage"] == "factorizer")

@@ -1,4 +1,4 @@
-"""Which levels of a voice recordings use."""
+"""Level map of voice coefficients."""
 
 from __future__ import annotations
 

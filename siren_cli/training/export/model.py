@@ -69,7 +69,7 @@ def export_model(
         OutputUnwritable: If it cannot be written.
     """
     folder = run / "model"
-    said: list[str] = []
+    rates: list[str] = []
     tensors = weights_of(model)
     model.load_state_dict(widen(tensors))
     model.to(device).eval()
@@ -105,16 +105,18 @@ def export_model(
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
             if judged:
-                said += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)]
-                said.append(f"{split}: {_voice_cost(model, cache.spans[split][:_JUDGED], cache, prior, device)}")
+                rates += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)]
+                rates.append(f"{split}: {_voice_cost(model, cache.spans[split][:_JUDGED], cache, prior, device)}")
     else:
-        said += [f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged]
+        rates += [
+            f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged
+        ]
     leakage = speaker_leakage(model, cache, device)
-    for line in (*said, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
+    for line in (*rates, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
         report(line)
     config_json = replace(_own_config(model), voice_used=used).to_json()
     model_id = save_model(folder, config_json, arrays)
-    write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), said, leakage))
+    write_run_file(folder / CARD_NAME, model_card(run, model, cache, model_id.hex(), rates, leakage))
     report(f"wrote {folder}, model id {model_id.hex()}")
     return folder
 

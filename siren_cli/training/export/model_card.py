@@ -24,9 +24,9 @@ Use it with `siren encode --model FOLDER` and `siren decode --model FOLDER`, FOL
 8 bytes once per recording; decodes them to speech.
 
 **What it is not for.** Music and other sounds. Evidence: at this rate words can come out wrong, and a wrong word sounds
-as sure as a right one. Imitating a person: use a voice only with the consent of whoever is heard.
+as sure as a right one. Imitating a person: use a voice only with the consent of its speaker.
 
-**Licence of the recordings, consent of the speakers.** To be said by whoever trained the model.
+**Licence of the recordings, consent of the speakers.** To be filled in by the author of the model.
 
 ## Trained on
 
@@ -87,7 +87,7 @@ def model_card(
         start=", started from another model" if (run / "start").is_dir() else "",
         splits="\n".join(splits),
         rates="\n".join(f"- {line}" for line in rates),
-        figures="\n".join(f"| {stage} | {name} | {value:.4g} |" for (stage, name), value in last_figures(run).items()),
+        figures="\n".join(f"| {phase} | {name} | {value:.4g} |" for (phase, name), value in last_figures(run).items()),
         leakage=_leakage_text(leakage),
     )
 

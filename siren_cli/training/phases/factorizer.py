@@ -199,16 +199,18 @@ class FactorizerPhase:
             total = total + config.adversarial_weight * fooling + config.feature_weight * matching
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
-    def _adversarial_losses(self, critic: MelDiscriminator, real: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
+    def _adversarial_losses(
+        self, discriminator: MelDiscriminator, real: Tensor, decoded: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Compute the generator loss and the feature matching loss of decoded spectra [B, F, M]."""
         frames = min(_DISCRIMINATOR_FRAMES, real.shape[1])
         first = int(torch.randint(0, real.shape[1] - frames + 1, ()))
         real, decoded = real[:, first : first + frames], decoded[:, first : first + frames]
         self._discriminator_inputs = (real, decoded.detach())
         with self.timer("discriminators"):
-            fake_scores, fake_features = critic(decoded)
+            fake_scores, fake_features = discriminator(decoded)
             with torch.no_grad():
-                _, real_features = critic(real)
+                _, real_features = discriminator(real)
         return generator_loss(self.config.adversarial_loss, fake_scores), feature_matching(real_features, fake_features)
 
     def take_discriminator_inputs(self) -> tuple[Tensor, Tensor]:

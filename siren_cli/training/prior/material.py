@@ -72,8 +72,8 @@ def fitting_material(
 @torch.inference_mode()
 def voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
     """Estimate the voice of a recording of the cache, at the nominal level: digits [28]."""
-    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
-    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
+    chunk = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
+    samples = torch.from_numpy(np.pad(chunk, (0, -len(chunk) % FRAME_SAMPLES)))[None].to(device)
     return np.array(codes_to_digits(draw(model, hear(model, samples)).tolist()))
 
 
