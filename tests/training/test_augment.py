@@ -65,9 +65,9 @@ def test_others_are_as_much_softer_as_they_may_be() -> None:
     assert bool((mix_babble(wav[:1], 1.0) != wav[:1]).any()), "alone, noise is left"
 
 
-def test_what_is_heard_changes_as_the_rest_does() -> None:
+def test_input_mels_change_like_the_others() -> None:
     before = batch_with_a_formant(45)
-    before = before._replace(heard=before.mel.clone())
+    before = before._replace(input_mel=before.mel.clone())
     torch.manual_seed(0)
     after = warp_time(apply_vtlp(before, 1.0, MEAN, STD, FLOOR), 1.0)
     assert after.input_mel is not None and torch.equal(after.input_mel, after.mel)
