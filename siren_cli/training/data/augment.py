@@ -116,8 +116,8 @@ def add_noise(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor:
 def mix_babble(wav: Tensor, share: float) -> Tensor:
     """Mix a share of the samples of a batch with noise: babble for three of four items, else coloured noise.
 
-    Babble is the sum of three to eight other items of the batch, rolled by random offsets and of equal level. Noise
-    lies 8 to 23 dB below the speech. Unlike in `add_noise`, the sum has phases: it interferes as real sounds do.
+    Babble is the sum of three to eight other items of the batch, of equal level and with random offsets. Noise lies 8
+    to 23 dB below the speech. Unlike in `add_noise`, the sum has phases: it interferes as real sounds do.
 
     Args:
         wav: Samples [B, T].

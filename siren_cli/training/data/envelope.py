@@ -3,7 +3,7 @@
 Where bins are narrow, a log-mel shows the harmonics of a voice. At 6.25 frames a second their positions cannot be
 predicted. A regression would end between peaks and valleys: too quiet by several dB, and blurred. The harmonics come
 from the vocoder's excitation anyway. So the spectrum is averaged over exactly one harmonic spacing before the
-filterbank, as in STRAIGHT and CheapTrick (Kawahara et al. 1999, Morise 2015).
+filterbank (STRAIGHT, Kawahara et al. 1999; CheapTrick, Morise 2015).
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def shifted_indices(
 
     Speech is not aligned to frames of 160 ms; so all offsets are equally valid data. They share all layers before the
     last two halvings of the rate. Each of these decimates by 2, once from the first step and once from the second.
-    Feedback blocks at 50 Hz run for each offset. A recording cut at the offset would differ a little in its first frame
-    and in the mean that is removed.
+    Feedback blocks at 50 Hz run for each offset. A recording cut at the offset would differ
+    a little, in its first frame and its mean.
 
     Args:
         model: On the device, in evaluation mode.

@@ -21,8 +21,8 @@ _PITCH_WEIGHT = 0.1
 _COARSE_SHARE = 0.5
 """Factor on the price of a bit for coefficients of four levels.
 
-Merging two of four levels moves the decoded voice further than one step predicts, so these bits are priced at half. The
-similarity of training speakers falls sooner otherwise (weights/LOG.md).
+Merging two of four levels moves the decoded voice further than one step predicts. Without the factor, the similarity of
+training speakers falls sooner (weights/LOG.md).
 """
 
 _UNSEEN = 0.01

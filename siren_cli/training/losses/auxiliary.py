@@ -70,8 +70,8 @@ def entropy_shares(digits: Tensor) -> list[float]:
 def level_usage_loss(codes: Tensor, floor: float) -> Tensor:
     """Compute the codebook-usage regulariser: missing entropy of digits below a floor.
 
-    If the order-0 entropy of a digit in the batch is below the floor, its loss is 1 minus its soft entropy, as a share
-    of the maximum. The soft entropy assigns every code to the levels around it (Agustsson et al. 2017). So the
+    Only digits with an order-0 entropy below the floor have a loss: 1 minus their soft entropy. Both entropies are
+    shares of the maximum. The soft entropy assigns every code to the levels around it (Agustsson et al. 2017). So the
     gradient points to the less used neighbour, straight through the rounding.
 
     Args:

@@ -40,9 +40,9 @@ Whole crops would cost half as much as all other networks.
 class FactorizerPhase:
     """Losses and figures of the factorizer, the quantiser and the speech decoder.
 
-    The main loss is the regression of mel, pitch and voicing. Phone classifiers on the 50 Hz features before and after
-    the quantiser steer bits to intelligible detail instead of loud detail. They are not exported. With an
-    `adversarial_weight`, a mel discriminator counters the blur of regression.
+    The main loss is the regression of mel, pitch and voicing. Phone classifiers on the 50 Hz features, before and after
+    the quantiser, steer bits to intelligible detail. They are not exported. With an `adversarial_weight`, a mel
+    discriminator counters the blur of regression.
     """
 
     name = "factorizer"

@@ -21,7 +21,7 @@ class GuidePhase:
     """Losses and figures of the guide (target predictor).
 
     The guide predicts clean spectra, pitch and voicing from noisy spectra. It also classifies phones on features of the
-    frozen semantic branch and speech decoder, with noise, and with one or two stages.
+    frozen semantic branch and speech decoder. These have noisy inputs, and one or two stages.
     """
 
     name = "guide"

@@ -34,7 +34,7 @@ _SAMPLE_STEPS = 1_000_000_000
 class LatentBases(nn.Module):
     """Latent targets: principal components of phone posteriors and envelope, and pitch, of every frame.
 
-    - The first six tenths of the K latents come from the square roots of the posteriors of 8 steps of 20 ms [320].
+    - The first six tenths of the K latents come from square roots of posteriors, 8 steps of 20 ms [320].
     - Then follow those of the envelope less its mean [16 × M], scaled to the same total variance.
     - The last `PITCH_NUMBERS` are ln F0 less its mean, 0 where unvoiced.
     """

@@ -14,8 +14,8 @@ from siren_cli.training.loop.checkpoint import load_checkpoint, save_checkpoint
 def average(checkpoints: list[Path], shares: list[float], target: Path) -> dict[str, int]:
     """Average the running averages of checkpoints that continue the same weights.
 
-    Runs from the same weights lie in one valley of the loss, and their mean is often better than each of them. The mean
-    of unrelated runs is noise. The result is a checkpoint: phase `prior` exports it, and `--resume` continues it with a
+    Runs from the same weights lie in one valley of the loss. Their mean is often better than each of them. The mean of
+    unrelated runs is noise. The result is a checkpoint: phase `prior` exports it, and `--resume` continues it with a
     new optimiser state.
 
     Args:
