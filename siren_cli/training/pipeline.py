@@ -231,8 +231,8 @@ def _run_phase(
     dev = Crops(cache, dev_split, _DEV_SEED)
     trained_phase = _PHASE_CLASSES[phase](model.to(processes.device), crops, dev, phase_config)
     is_begun = (request.run / f"{phase}.safetensors").exists()
-    if isinstance(trained_phase, VocoderPhase) and trained_phase.listener is not None and not is_begun:
-        init_perceptual_network(request.run, trained_phase.listener)
+    if isinstance(trained_phase, VocoderPhase) and trained_phase.perceptual is not None and not is_begun:
+        init_perceptual_network(request.run, trained_phase.perceptual)
     trainer = Trainer(trained_phase, request.run, processes.device, processes)
     if is_begun:
         if not request.resume:

@@ -97,10 +97,10 @@ class FactorizerPhase:
                     "prepare again"
                 )
         self.correlation = correlation_of(model.config) if config.correlation_weight else None
-        self.listener: PerceptualNetwork | None = None
+        self.perceptual: PerceptualNetwork | None = None
         if config.has_listener:
-            self.listener = PerceptualNetwork(model.config.mel_bins, len(train.by_speaker))
-            self.trained["listener"] = self.listener
+            self.perceptual = PerceptualNetwork(model.config.mel_bins, len(train.by_speaker))
+            self.trained["listener"] = self.perceptual
         if config.rate_weight:
             self.trained["price"] = EntropyEstimator()
         self.adversary = MelDiscriminator(config.discriminator_width) if config.adversarial_weight else None
@@ -178,13 +178,13 @@ class FactorizerPhase:
                 self.heads["teacher"](decoder_features), self._teacher_features(batch)
             )
             total = total + config.teacher_weight * losses["teacher"]
-        if self.listener is not None and step >= config.listener_from_step:
+        if self.perceptual is not None and step >= config.listener_from_step:
             crop, frames = _random_crop(batch)
-            phones, speaker = self.listener.perceptual_loss(speech.mel[:, frames], crop)
+            phones, speaker = self.perceptual.perceptual_loss(speech.mel[:, frames], crop)
             losses |= {"phone_heard": phones, "speaker_heard": speaker}
             total = total + config.listener_phone_weight * phones + config.listener_speaker_weight * speaker
-        elif self.listener is not None and step >= config.listener_from_step - config.listener_lessons:
-            losses["lesson"] = self.listener.training_loss(_random_crop(batch)[0])
+        elif self.perceptual is not None and step >= config.listener_from_step - config.listener_lessons:
+            losses["lesson"] = self.perceptual.training_loss(_random_crop(batch)[0])
             total = total + losses["lesson"]
         if config.evenness_weight and step >= config.evenness_from_step:
             losses["idle"] = level_usage_loss(frame_codes, config.evenness_floor)

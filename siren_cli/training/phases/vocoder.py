@@ -46,10 +46,10 @@ class VocoderPhase:
         self.dev = dev
         self.config = config
         self.trained = nn.ModuleDict({"vocoder": model.vocoder})
-        self.listener: PerceptualNetwork | None = None
+        self.perceptual: PerceptualNetwork | None = None
         if config.has_listener:
-            self.listener = PerceptualNetwork(model.config.mel_bins, len(train.by_speaker))
-            self.trained["listener"] = self.listener
+            self.perceptual = PerceptualNetwork(model.config.mel_bins, len(train.by_speaker))
+            self.trained["listener"] = self.perceptual
         self.adversary = Adversary(config.discriminators, config.discriminator_width)
         self.correlation = correlation_of(model.config) if config.correlation_weight else None
         self.mel_loss = MultiScaleMelLoss()
@@ -82,7 +82,7 @@ class VocoderPhase:
                 stft = self.stft_loss.to(decoded.device)(decoded, batch.wav)
             parts["stft"] = float(stft.detach())
             total = total + self.config.stft_weight * stft
-        if self.listener is not None or self.correlation is not None:
+        if self.perceptual is not None or self.correlation is not None:
             total = total + self._spectrum_losses(decoded, batch, step, parts)
         if step >= self.config.adversarial_from_step:
             first = int(torch.randint(0, batch.mel.shape[1] - _DISCRIMINATOR_FRAMES + 1, ())) * HOP_SAMPLES
@@ -110,19 +110,19 @@ class VocoderPhase:
             step: Number of the step.
             parts: Losses by name; new ones are added.
         """
-        config, listener = self.config, self.listener
+        config, network = self.config, self.perceptual
         losses: dict[str, tuple[float, Tensor]] = {}
         with torch.autocast(decoded.device.type, enabled=False):
             mel = self.model.mel(decoded)
             if self.correlation is not None:
                 losses["correlation"] = config.correlation_weight, self.correlation(mel, batch.mel)
         true = batch._replace(envelope=batch.mel)
-        if listener is not None and step >= config.listener_from_step:
-            phones, speaker = listener.perceptual_loss(mel, true)
+        if network is not None and step >= config.listener_from_step:
+            phones, speaker = network.perceptual_loss(mel, true)
             losses["phone_heard"] = config.listener_phone_weight, phones
             losses["speaker_heard"] = config.listener_speaker_weight, speaker
-        elif listener is not None and step >= config.listener_from_step - config.listener_lessons:
-            losses["lesson"] = 1.0, listener.training_loss(true)
+        elif network is not None and step >= config.listener_from_step - config.listener_lessons:
+            losses["lesson"] = 1.0, network.training_loss(true)
         parts |= {name: float(loss.detach()) for name, (_, loss) in losses.items()}
         return torch.stack([weight * loss for weight, loss in losses.values()]).sum() if losses else mel.new_zeros(())
 
