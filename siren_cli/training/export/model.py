@@ -48,9 +48,9 @@ def export_model(
 ) -> Path:
     """Fit the neural prior to the indices of the training split, and write the model.
 
-    The weights are rounded to their stored precision first; so the prior fits the indices of the exported model. A run with
-    `--from` starts from the prior of that model, which was fitted to more speech. A model with fewer stages than the prior gets
-    none; its indices are packed.
+    The weights are rounded to their stored precision first; so the prior fits the indices of the exported model. A run
+    with `--from` starts from the prior of that model, which was fitted to more speech. A model of one stage gets no
+    prior; its indices are packed.
 
     Args:
         model: Trained.
