@@ -21,7 +21,7 @@ class GuidePhase:
     """Losses and figures of the guide (target predictor).
 
     The guide predicts clean spectra, pitch and voicing from noisy spectra. It also classifies phones on features of the
-    frozen semantic branch and speech decoder. These have noisy inputs, and one or two stages.
+    frozen speech decoder. These come from noisy inputs, and one or two stages.
     """
 
     name = "guide"
@@ -52,14 +52,12 @@ class GuidePhase:
         counts = torch.randint(1, self.model.config.stages + 1, (len(mel),), device=mel.device)
         encoder_features, decoder_features = self._features(batch, branch_input, counts)
         losses = speech_losses(self.guide(mel, encoder_features), batch, torch.ones(len(mel), device=mel.device))
-        losses["phones_said"] = phone_loss(self.guide.phones_said(encoder_features), batch)
         losses["phones_heard"] = phone_loss(self.guide.phones_heard(decoder_features), batch)
         total = (
             losses["mel"]
             + config.delta_weight * losses["delta"]
             + config.pitch_weight * losses["pitch"]
             + config.voicing_weight * losses["voicing"]
-            + config.phone_encoder_weight * losses["phones_said"]
             + config.phone_decoder_weight * losses["phones_heard"]
         )
         return total, {name: float(value.detach()) for name, value in losses.items()}
@@ -123,11 +121,8 @@ class GuidePhase:
         for stages in range(1, self.model.config.stages + 1):
             counts = torch.full((len(labels),), stages, device=device)
             _, decoder_features = self._features(batch, self._clean_input(batch), counts)
-            for name, scores in (
-                ("said", self.guide.phones_said(features)),
-                (f"heard_{stages}", self.guide.phones_heard(decoder_features)),
-            ):
-                figures[f"phones_{name}"] = float((scores.argmax(-1) == labels)[spoken].float().mean())
+            right = self.guide.phones_heard(decoder_features).argmax(-1) == labels
+            figures[f"phones_heard_{stages}"] = float(right[spoken].float().mean())
         return figures
 
     @torch.no_grad()
