@@ -133,7 +133,7 @@ def test_an_absurd_claim_allocates_nothing() -> None:
 def test_a_file_of_more_than_20000_groups_is_refused() -> None:
     header = bytes.fromhex("d340a1b2")
     # Parity is looked at after the structure, so the check bytes do not matter here.
-    record = bytes.fromhex("0200000000")
+    record = bytes.fromhex("0400000000")
     with pytest.raises(FormatError, match="more than 20000 groups") as caught:
         parse_layout(header + 20_001 * record)
     assert caught.value.offset == 4 + 20_000 * len(record)
