@@ -13,7 +13,6 @@ from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.errors import UsageError, VoiceMissing
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, stream_to_bytes
-from siren_format.tables import Tables
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
 _INDEX_COUNT = 1000
@@ -43,7 +42,6 @@ class Coded:
     sample_count: int
     source_rate_hz: int
     model_id: bytes
-    _tables: Tables | None = field(default=None, repr=False)
     _prior: NeuralPrior | None = field(default=None, repr=False)
     voice_id: bytes | None = None
     _file: bytes | None = field(default=None, init=False, repr=False)
@@ -89,7 +87,7 @@ class Coded:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds: a few hundred bytes a minute."""
-        return {**self.__dict__, "_tables": None, "_prior": None, "_file": self.to_bytes()}
+        return {**self.__dict__, "_prior": None, "_file": self.to_bytes()}
 
     def _identity(self) -> tuple[Any, ...]:
         return self.indices.shape, self.voice, self.voice_id, self.sample_count, self.source_rate_hz, self.model_id
@@ -104,7 +102,7 @@ class Coded:
         if self._file is not None:
             return self._file
         stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz, self.voice_id)
-        return stream_to_bytes(stream, self._tables, self._prior)
+        return stream_to_bytes(stream, self._prior)
 
     def voice_to_speak(self) -> bytes | None:
         """The voice to speak with, 8 bytes; None for the default voice.
