@@ -33,7 +33,10 @@ class Rule:
 
 _FORMAT_PLAIN = tuple(
     f"siren_format.{name}"
-    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice", "voice_file")
+    for name in (
+        *("check", "errors", "header", "layout", "limits", "packet_check", "packet_file", "packet_head"),
+        *("packet_order", "voice", "voice_file"),
+    )
 )
 """The part of the format that needs the standard library alone."""
 

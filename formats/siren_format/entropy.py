@@ -144,6 +144,44 @@ def decode_payload(
     return indices, voice
 
 
+def decode_prefix(
+    payload: bytes, frames: int, stages: int, source: Tables | NeuralPrior, *, has_voice: bool, fill: int
+) -> tuple[NDArray[np.int16], bytes | None]:
+    """Decode a payload whose end is missing, in whatever form it is.
+
+    Frames that come out the same with 0 and with 255 in place of what is missing do not depend on it.
+
+    Args:
+        payload: What is left of the payload.
+        frames: Frames F of the whole.
+        stages: Stages Q.
+        source: What the frequencies come from: the tables or the neural prior of the model.
+        has_voice: Whether a voice comes before the indices; the source must be a prior then.
+        fill: Value of every missing byte, 0..255.
+
+    Returns:
+        Indices [K, Q] of the first K frames, up to the first that no bytes stand for; and the voice field if there is
+        one and it can be read.
+    """
+    words = payload + bytes((fill,)) * (_STATE_BITS + _WORD_BITS + 8 * frames * stages)
+    words = words[: len(words) // _WORD_BYTES * _WORD_BYTES]
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, dtype=">u4").astype(np.uint32))
+    voice: bytes | None = None
+    indices = np.empty((frames, stages), dtype=np.int16)
+    done = 0
+    try:
+        if isinstance(source, Tables):
+            for done, row in enumerate(_decoded_frames(decoder, frames, _models(source)[:stages]), 1):
+                indices[done - 1] = row
+        else:
+            voice = _decode_voice(decoder, source) if has_voice else None
+            for done, row in enumerate(_decoded_neural_frames(decoder, frames, stages, source), 1):
+                indices[done - 1] = row
+    except AssertionError:  # constriction's word for a point that no symbol has; what came before it counts
+        pass
+    return indices[:done], voice
+
+
 def _coded(indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior) -> Iterator[tuple[int, Any]]:
     """Every digit in the order of coding, with the coder's model of its row."""
     if isinstance(source, Tables):
@@ -170,18 +208,24 @@ def _models(tables: Tables) -> list[list[_RowModels]]:
 
 
 def _decode(decoder: Any, frames: int, models: list[list[_RowModels]]) -> NDArray[np.int16]:
+    rows = list(_decoded_frames(decoder, frames, models))
+    return np.array(rows, dtype=np.int16).reshape(frames, len(models))
+
+
+def _decoded_frames(decoder: Any, frames: int, models: list[list[_RowModels]]) -> Iterator[list[int]]:
+    """Indices of one frame after another, out of tables."""
     decode = decoder.decode
     previous = [list(LEVELS) for _ in models]
-    indices = np.empty((frames, len(models)), dtype=np.int16)
-    for frame in range(frames):
-        for stage, (stage_models, before) in enumerate(zip(models, previous, strict=True)):
+    for _ in range(frames):
+        row = []
+        for stage_models, before in zip(models, previous, strict=True):
             index = 0
             for digit, radix in enumerate(RADICES):
                 value = decode(stage_models[digit][before[digit] * radix + index])
                 before[digit] = value
                 index += value * radix
-            indices[frame, stage] = index
-    return indices
+            row.append(index)
+        yield row
 
 
 def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
@@ -192,17 +236,23 @@ def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
 
 
 def _decode_neural(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> NDArray[np.int16]:
+    rows = list(_decoded_neural_frames(decoder, frames, stages, prior))
+    return np.array(rows, dtype=np.int16).reshape(frames, stages)
+
+
+def _decoded_neural_frames(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> Iterator[list[int]]:
+    """Indices of one frame after another, out of a prior."""
     walk = PriorWalk(prior, frames, stages)
-    indices = np.empty((frames, stages), dtype=np.int16)
-    for frame in range(frames):
-        for stage in range(stages):
+    for _ in range(frames):
+        row = []
+        for _ in range(stages):
             index = 0
             for radix in RADICES:
                 value = decoder.decode(_row_model(np.array(walk.row())))
                 walk.take(value)
                 index += value * radix
-            indices[frame, stage] = index
-    return indices
+            row.append(index)
+        yield row
 
 
 def _shortest_bytes(encoder: Any) -> bytes:

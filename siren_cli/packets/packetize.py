@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from siren_cli.errors import UsageError
 from siren_cli.streaming.rate_control import fitted
 from siren_cli.terminal.console import Rows
-from siren_format.packet import MAX_MAX_BYTES, MIN_MAX_BYTES, split_into_packets
 from siren_format.packet_file import MAX_PACKETS
+from siren_format.packet_split import MAX_MAX_BYTES, MIN_MAX_BYTES, split_into_packets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_cli.packets.conceal import HELD_FRAMES, decode_packets
+from siren_cli.packets.conceal import FADING_FRAMES, HELD_FRAMES, decode_packets
 from siren_format import voice_to_bytes
 from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import file_to_packets, packets_to_file
@@ -83,8 +83,8 @@ def test_missing_packets_are_concealed_and_said(
     assert facts["missing"] == [{"first_packet": 1, "packets": 2, "from_s": 0.8, "to_s": 2.4}]
     assert (facts["packets"], facts["output_samples"], facts["duration_s"]) == (2, 15 * 2560 + 5 * 2560, 3.2)
     wav, _ = soundfile.read(tmp_path / "gap.wav", dtype="float32")
-    # The last frame sounds on for 320 ms and fades, then there is silence, then the next packet fades in.
-    held, rest = np.split(wav[5 * 2560 : 15 * 2560], [HELD_FRAMES * 2560])
+    # Speech goes on for 480 ms and fades, then there is silence, then the next packet fades in.
+    held, rest = np.split(wav[5 * 2560 : 15 * 2560], [(HELD_FRAMES + FADING_FRAMES) * 2560])
     assert np.abs(held[:2560]).max() > 0 and np.abs(held[-100:]).max() < 1e-3 * max(1.0, np.abs(held).max())
     assert np.abs(rest).max() == 0.0
     assert np.abs(wav[15 * 2560 :]).max() > 0 and abs(wav[15 * 2560]) < 1e-4
@@ -124,7 +124,7 @@ def test_a_folder_of_packets(siren: Siren, codec: Codec, packets: list[bytes], t
     # One that the link let through damaged is left out and said.
     (folder / "001.bin").write_bytes(packets[1] + b"\0")
     outcome = siren("decode", folder, "-o", tmp_path / "less.wav")
-    assert outcome.status == 0
+    assert outcome.status == 9
     assert outcome.err.startswith("siren: note: left out packet 1 of 4: ") and outcome.err.count("\n") == 1
     assert "missing   1 from number 1" in outcome.out
 
@@ -192,7 +192,7 @@ def test_what_is_refused(siren: Siren, codec: Codec, packets: list[bytes], recor
         (["encode", recording, "--packet-folder", tmp_path / "p"], 2, "give --profile packet as well"),
         ([*packet_words, "--packet-folder", recording], 7, "is a file, expected a folder"),
         ([*packet_words, "--packet-folder", tmp_path / "no" / "such"], 7, "missing or not writable"),
-        ([*packet_words, "--max-bytes", "9"], 2, "--max-bytes is 9, expected 16..255"),
+        ([*packet_words, "--max-bytes", "9"], 2, "--max-bytes is 9, expected 16..500"),
         ([*packet_words, "--voice", "soft"], 2, "--voice is 'soft', expected each, once, none"),
     ):
         outcome = siren(*words)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from siren_format.packet import parse_packet, split_into_packets
+from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import packets_to_file
-from siren_format.packet_head import Gap, in_order
+from siren_format.packet_order import Gap, RecordingOrder
+from siren_format.packet_split import split_into_packets
 from siren_format.prior import NeuralPrior
 from tests.formats.vector_material import (
     MODEL_ID,
@@ -48,7 +49,10 @@ def packet_vectors(prior: NeuralPrior) -> dict[str, tuple[bytes, dict[str, Any]]
 
 def _facts(packets: list[bytes], prior: NeuralPrior) -> dict[str, Any]:
     parsed = [parse_packet(packet, prior) for packet in packets]
-    missing = [[item.first_number, item.packets] for item in in_order(parsed) if isinstance(item, Gap)]
+    order: RecordingOrder[Packet] = RecordingOrder(0)
+    for packet, data in zip(parsed, packets, strict=True):
+        order.take(packet, data)
+    missing = [[item.first_number, item.packets] for item in order.in_order() if isinstance(item, Gap)]
     return {
         "packet_bytes": [len(packet) for packet in packets],
         "numbers": [packet.number for packet in parsed],
