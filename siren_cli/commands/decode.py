@@ -71,8 +71,8 @@ def decode(
         bool,
         typer.Option(
             "--ignore-damage",
-            help="Decode what is undamaged of a long file, the rest is silent; of packets, decode damaged ones for what "
-            "they seem to say. All of it is listed, and the exit status is 9.",
+            help="Decode what is undamaged of a long file, the rest is silent; decode damaged packets for what they "
+            "seem to say. All of it is listed, and the exit status is 9.",
         ),
     ] = False,
     as_hex: Annotated[

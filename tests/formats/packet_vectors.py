@@ -42,6 +42,14 @@ def packet_vectors(prior: NeuralPrior) -> dict[str, tuple[bytes, dict[str, Any]]
         "lorawan-51-last-missing": lorawan[:-1],
         "sms-140-voice-once": split_into_packets(np.tile(indices, (3, 1)), voice, prior, 140, voice_in_each=False),
         "both-stages-without-voice": split_into_packets(both, None, prior, 24, voice_in_each=True),
+        "check-and-recording": split_into_packets(
+            indices, voice, prior, 51, voice_in_each=True, recording=21, check_bytes=2
+        ),
+        "short-check": split_into_packets(indices[:20], voice, prior, 51, voice_in_each=True, check_bytes=1),
+        "copies": split_into_packets(both, voice, prior, 40, voice_in_each=True, has_copies=True),
+        "long": split_into_packets(
+            likely_to_prior(prior, 120, 2, noise_every=1), None, prior, 500, voice_in_each=False
+        ),
         "packed": split_into_packets(noise_indices(3, 20, 1), UNLIKELY_VOICE, prior, 60, voice_in_each=True),
     }
     return {name: (packets_to_file(packets, MODEL_ID), _facts(packets, prior)) for name, packets in files.items()}
