@@ -90,7 +90,7 @@ def by_number(name: str) -> list[tuple[int, int, str]]:
         The key.
     """
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
 def _read_folder(folder: str) -> list[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from siren_format.errors import FormatError
+from siren_format.errors import CheckFailed, FormatError
 from siren_format.packet import Source
 from siren_format.packet_order import Gap, PacketOrder
 from siren_format.packet_salvage import Salvaged, salvage_packet
@@ -101,10 +101,15 @@ def receive(
     usual = max(checks, key=lambda size: (checks[size], size), default=0)
     if usual > check_bytes and not ignore_damage:
         found = _read(packets, source, usual, ignore_damage=False)
+    whole = [item.head.frames for item in found.values() if isinstance(item, Salvaged) and item.reason is None]
     order: PacketOrder[Salvaged] = PacketOrder()
     reception = Reception([])
+    failed = [item for item in found.values() if isinstance(item, FormatError)]
     for number, data in enumerate(packets):
         item = found[data]
+        if isinstance(item, Salvaged) and _is_implausible(item, max(whole, default=0)):
+            item = CheckFailed(f"{item.reason}, and its check does not match", offset=0, field="check")
+            failed.append(item)
         if isinstance(item, FormatError):
             reception.refused.append(f"packet {number} of {len(packets)}: {item}")
             continue
@@ -116,13 +121,18 @@ def receive(
                 "recordings that arrive together need ids"
             )
     if not order.recordings:
-        raise next(item for item in found.values() if isinstance(item, FormatError))
+        raise failed[0]
     for recording in order.recordings:
         items = [item for item in recording.in_order() if not is_alone or isinstance(item, Salvaged)]
         arrived = sum(isinstance(item, Salvaged) for item in items)
         reception.recordings.append(ReceivedRecording(recording.recording, arrived, list(_timeline(items))))
     reception.repeated = order.repeated
     return reception
+
+
+def _is_implausible(item: Salvaged, most_frames: int) -> bool:
+    """Whether a packet that seems cut and whose check is wrong says more frames than any whole one."""
+    return bool(item.reason and item.head.check_bytes and not item.is_doubtful and item.head.frames > most_frames)
 
 
 def _read(
