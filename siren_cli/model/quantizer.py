@@ -34,7 +34,7 @@ class ResidualCodebooks(nn.Module):
         Σ (weight · (latent - place))² + price,
 
     the price of a point being what its frequency costs (entropy-constrained vector quantisation, Chou, Lookabaugh &
-    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.stages.codebooks`), not trained.
+    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.phases.codebooks`), not trained.
 
     Args:
         numbers: K.

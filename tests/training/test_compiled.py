@@ -1,4 +1,4 @@
-"""Compiled stacks compute what they compute as they are, and a machine without a compiler is told so."""
+"""Compiled stacks compute the same as others; without a compiler there is an error."""
 
 from __future__ import annotations
 

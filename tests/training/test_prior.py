@@ -1,4 +1,4 @@
-"""The neural prior: it learns, and the integers are the network that was trained."""
+"""The neural prior: its rate falls in training, and its integers equal the trained network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VOICES = fit_voice(np.empty((0, 28), np.int64))
 
 
 def recordings(seed: int, count: int) -> list[np.ndarray]:
-    """Sequences whose first digit repeats what it was three frames ago: tables look back one frame and cannot know."""
+    """Sequences whose first digit repeats after three frames; tables, with one frame of context, cannot predict it."""
     rng = np.random.default_rng(seed)
     made = []
     for _ in range(count):

@@ -19,13 +19,13 @@ from __future__ import annotations
 import os
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-"""Where the manifest and the models' folders lie."""
+"""Folder of the manifest and of the models' folders."""
 
 MANIFEST_PATH = os.path.join(FOLDER, "manifest.json")
 """The list of the models."""
 
 VOICES_PATH = os.path.join(FOLDER, "voices.json")
-"""What the packaged voices are made from: `make voices` reads it and writes `<model>/voices/NAME.voice`."""
+"""Recipe of the packaged voices: `make voices` reads it and writes `<model>/voices/NAME.voice`."""
 
 IDS_PATH = os.path.join(FOLDER, "ids.txt")
-"""Id, name and release of every model, a line each: what `siren info` reads, which has no time for JSON."""
+"""Id, name and release of every model, a line each; `siren info` reads it, as parsing JSON takes longer."""

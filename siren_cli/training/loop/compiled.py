@@ -1,4 +1,4 @@
-"""Training with its blocks compiled: the same arithmetic in fewer passes over memory."""
+"""Compilation of the blocks for training (`torch.compile`): the same arithmetic in fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from siren_cli.errors import ConfigError
 from siren_cli.model.layers import FrameStack
 
 _SHAPES = 64
-"""Stacks of all widths, lengths and types share one function to compile, more often than torch allows by itself."""
+"""Recompilation limit: stacks of all widths, lengths and types share one compiled function."""
 
 
 def compile_stacks(model: nn.Module) -> None:
-    """Has the stacks of blocks in a model compiled when each is first used, for every shape that it meets."""
+    """Mark the stacks of blocks in a model for compilation; each compiles on first use of a shape."""
     torch._dynamo.config.recompile_limit = _SHAPES
     for module in model.modules():
         if isinstance(module, FrameStack):
@@ -26,7 +26,7 @@ def compile_stacks(model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def compiler_needed() -> Iterator[None]:
-    """Within this context compiled modules run.
+    """Context for running compiled modules.
 
     Raises:
         ConfigError: If there is no compiler for this device.
@@ -41,5 +41,5 @@ def compiler_needed() -> Iterator[None]:
 
 
 def uncompiled() -> contextlib.AbstractContextManager[None]:
-    """Within this context nothing is compiled; for shapes that are met seldom."""
+    """Context without compilation, for rare shapes."""
     return torch.compiler.set_stance("force_eager")

@@ -1,4 +1,4 @@
-"""What indices cost under each coder: the table that `siren train` prints when it has fitted them."""
+"""Rate report: bits of indices under each coder, which `siren train` prints after the fit."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def compare_coders(
     net: PriorNet,
     prior: NeuralPrior,
 ) -> list[str]:
-    """Computes cross-entropies of recordings, each a group of its own.
+    """Compute cross-entropies of recordings, each a group of its own.
 
     Args:
-        recordings: Indices [F, 2] of the recordings to judge by.
-        train: Those that everything was fitted to; index frequencies (order 0) are counted in them.
+        recordings: Indices [F, 2] of the recordings to measure.
+        train: Training recordings, for index frequencies (order 0).
         tables: The fitted tables.
-        net: The trained network, judged without rounding.
+        net: The trained network, used without rounding.
         prior: Its integers.
 
     Returns:
@@ -58,14 +58,14 @@ def coder_bits(
     net: PriorNet,
     prior: NeuralPrior,
 ) -> dict[str, float]:
-    """Computes what every coder makes of recordings, each a group of its own.
+    """Compute the bits of recordings under every coder, each recording a group of its own.
 
     Args:
         recordings: Indices [F, 2].
-        stages: How many of the stages to code.
-        counted: Recordings to count index frequencies (order 0) in; left out if there are none.
+        stages: Number of stages to code.
+        counted: Recordings for index frequencies (order 0); without them, order 0 is left out.
         tables: The tables.
-        net: The network, judged without rounding.
+        net: The network, used without rounding.
         prior: Its integers.
 
     Returns:
@@ -86,7 +86,7 @@ def coder_bits(
 
 
 def _order_0_bits(train: Sequence[Recording], stage: int) -> NDArray[np.float64]:
-    """Information of every index of a stage by its count, half a count added to each."""
+    """Information of every index of a stage from its count, with a pseudo-count of one half."""
     counts = np.bincount(np.concatenate([indices[:, stage] for indices in train]), minlength=INDEX_COUNT) + 0.5
     bits: NDArray[np.float64] = -np.log2(counts / counts.sum())
     return bits
