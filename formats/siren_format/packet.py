@@ -104,11 +104,11 @@ def parse_packet(data: bytes, source: Source) -> Packet:
     """
     parts = parse_parts(data)
     head = parts.head
-    indices, voice = _parse_body(parts, source)
+    indices, voice = body_to_indices(parts, source)
     copy = None
     if head.copied_frames:
         fields = PacketHead(head.copied_frames, 1, False, False, 0)
-        copy, _ = _parse_body(PacketParts(fields, parts.copy, b"", len(data) - len(parts.copy)), source)
+        copy, _ = body_to_indices(PacketParts(fields, parts.copy, b"", len(data) - len(parts.copy)), source)
     packet = Packet(
         head.number, head.is_last, indices, voice, head.recording, head.check_bytes, copy, head.is_copy_whole
     )
@@ -122,8 +122,20 @@ def parse_packet(data: bytes, source: Source) -> Packet:
     return packet
 
 
-def _parse_body(parts: PacketParts, source: Source) -> tuple[NDArray[np.int16], bytes | None]:
-    """Indices and voice of a body."""
+def body_to_indices(parts: PacketParts, source: Source) -> tuple[NDArray[np.int16], bytes | None]:
+    """Read voice and payload of a packet.
+
+    Args:
+        parts: The packet, taken apart.
+        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+
+    Returns:
+        Indices [F, Q], and the voice field if there is one.
+
+    Raises:
+        NeedsTables: The payload is coded and there is nothing to decode it with.
+        BadPayload: No encoder writes this payload.
+    """
     head, body, offset = parts.head, parts.body, parts.body_offset
     if parts.is_coded and source is None:
         raise NeedsTables(

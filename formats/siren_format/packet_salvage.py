@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from siren_format.entropy import decode_prefix
 from siren_format.errors import CheckFailed, FormatError, TruncatedFile
 from siren_format.limits import VOICE_BYTES
-from siren_format.packet import Packet, Source, parse_packet
+from siren_format.packet import Packet, Source, body_to_indices, parse_packet
 from siren_format.packet_head import PacketHead, PacketParts, parse_parts
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
@@ -103,10 +103,10 @@ def _left_of(data: bytes, source: Source, error: FormatError, check_bytes: int, 
         parts = parse_parts(data, is_lenient=True)
     except FormatError:
         raise error from None
-    if not parts.is_coded:
-        raise error
     if ignore_damage:
         return _as_it_seems(parts, source, str(error))
+    if not parts.is_coded:
+        raise error
     if parts.head.check_bytes < check_bytes:
         raise error
     if parts.missing_bytes:
@@ -132,7 +132,7 @@ def _prefix(parts: PacketParts, source: Tables | NeuralPrior, reason: str) -> Sa
 
 
 def _as_it_seems(parts: PacketParts, source: Tables | NeuralPrior, reason: str) -> Salvaged:
-    indices, voice = _decoded(parts, source, 0)
+    indices, voice = _decoded(parts, source, 0) if parts.is_coded else body_to_indices(parts, source)
     return _salvaged(parts, indices, voice, reason, is_doubtful=True)
 
 
