@@ -92,7 +92,7 @@ RULES = (
         (
             "numpy",
             "siren_format",
-            *_rooms("files packets registry.manifest streaming.rate_control terminal.console"),
+            *_rooms("files packets registry streaming.rate_control terminal.console"),
             *_CLI_PLAIN,
         ),
         _rooms("codec coded"),

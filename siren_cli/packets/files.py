@@ -291,5 +291,5 @@ def packet_file_rows(facts: dict[str, Any]) -> Rows:
 
 
 def refuse_bits(source: str) -> UsageError:
-    """The error for `siren info --bits` of packets."""
-    return UsageError(f"{source}: holds packets, --bits is about .srn files; leave it out")
+    """The error for `siren info --bits` and `--packets` of packets."""
+    return UsageError(f"{source}: holds packets, --bits and --packets are about .srn files; leave them out")

@@ -170,7 +170,7 @@ def test_info_of_packets(siren: Siren, codec: Codec, packets: list[bytes], tmp_p
     assert json.loads(siren("info", "--json", folder / "3.pkt").out)["missing"] == []
     assert siren("decode", folder / "3.pkt", "-o", tmp_path / "one.wav").status == 0
     outcome = siren("info", "--bits", srp)
-    assert (outcome.status, outcome.out) == (2, "") and "--bits is about .srn files" in outcome.err
+    assert (outcome.status, outcome.out) == (2, "") and "--bits and --packets are about .srn files" in outcome.err
     (tmp_path / "long.pkt").write_bytes(packets[0] + bytes(20))
     outcome = siren("info", tmp_path / "long.pkt")
     assert (outcome.status, outcome.out) == (3, "") and "packet 0: the packet has" in outcome.err
