@@ -20,7 +20,7 @@ Source = Tables | NeuralPrior | None
 
 @dataclass(frozen=True, eq=False)
 class Packet:
-    """What one packet says.
+    """Content of one packet.
 
     Attributes:
         number: Number of the packet in its recording, modulo 32.

@@ -30,7 +30,7 @@ _PAYLOAD_LENGTH_BYTES = 2
 
 @dataclass(frozen=True)
 class PacketHead:
-    """What the fields before a packet's payload say.
+    """Fields of a packet before its payload.
 
     Attributes:
         frames: Frames, 1 to 128.
@@ -127,7 +127,7 @@ class PacketParts:
 
     @property
     def is_coded(self) -> bool:
-        """Whether the body is coded: shorter than the packed form, which has one length."""
+        """True if the body is coded: shorter than the packed form, which has one length."""
         return len(self.body) < self.head.packed_bytes
 
 

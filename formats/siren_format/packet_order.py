@@ -21,7 +21,7 @@ class Numbered(Protocol):
 
     @property
     def is_last(self) -> bool:
-        """Whether it is the recording's last."""
+        """True if it is the recording's last."""
 
     @property
     def recording(self) -> int:
@@ -32,7 +32,7 @@ Some = TypeVar("Some", bound=Numbered)
 
 
 class Taken(Enum):
-    """What became of a packet: it is new, one that is there already, or another in the place of one."""
+    """Outcome for a packet: it is new, one that is there already, or another in the place of one."""
 
     NEW = "new"
     REPEATED = "repeated"
@@ -70,7 +70,7 @@ class RecordingOrder(Generic[Some]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the recording's last packet is there."""
+        """True if the recording's last packet is there."""
         return self._last is not None
 
     def take(self, packet: Some, data: bytes, *, is_sound: bool = True) -> Taken:

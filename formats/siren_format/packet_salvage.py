@@ -1,4 +1,4 @@
-"""What is left of a packet that is cut or damaged (``PACKET1.md``, section 2.2)."""
+"""Sound frames of a packet that is cut or damaged (``PACKET1.md``, section 2.2)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Salvaged:
 
     @property
     def is_last(self) -> bool:
-        """Whether it is the recording's last."""
+        """True if it is the recording's last."""
         return self.head.is_last
 
     @property
@@ -96,7 +96,7 @@ def salvage_packet(data: bytes, source: Source, *, check_bytes: int = 0, ignore_
 
 
 def _left_of(data: bytes, source: Source, error: FormatError, check_bytes: int, *, ignore_damage: bool) -> Salvaged:
-    """What is left of a packet that was refused."""
+    """Read the sound frames of a packet that was refused."""
     if source is None or isinstance(error, TruncatedFile) and len(data) < 3:
         raise error
     try:

@@ -30,7 +30,7 @@ _FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
 @dataclass(eq=False)
 class PacketSpeech:
-    """What packets decode to.
+    """Speech that packets decode to.
 
     Attributes:
         wav: Samples [T] at 16 kHz.
@@ -56,7 +56,7 @@ class PacketSpeech:
 
     @property
     def is_lossy(self) -> bool:
-        """Whether anything that was sent is not in the samples, or may be wrong."""
+        """True if anything that was sent is not in the samples, or may be wrong."""
         return bool(self.refused or self.missing or self.damaged or any(item["is_coarse"] for item in self.restored))
 
 
@@ -73,7 +73,7 @@ class _Run:
 
 
 def speech_facts(speech: PacketSpeech) -> dict[str, Any]:
-    """What packets decoded to, but for the samples.
+    """Collects the facts of decoded packets, but for the samples.
 
     Args:
         speech: What `speak_recording` returned.
@@ -97,7 +97,7 @@ def speech_facts(speech: PacketSpeech) -> dict[str, Any]:
 
 
 def decoded_packet_rows(facts: dict[str, Any]) -> Rows:
-    """What packets decoded to, for a person.
+    """Formats the facts of decoded packets for a person.
 
     Args:
         facts: What `speech_facts` returned.

@@ -27,7 +27,7 @@ _MOST_TEXT_BYTES = 2**24
 
 
 def is_packets(source: str, data: bytes) -> bool:
-    """Whether a source holds packets rather than a `.srn` file.
+    """Tells if a source holds packets rather than a `.srn` file.
 
     Args:
         source: Path, or `-`.
@@ -197,7 +197,7 @@ def _empty(folder: str) -> None:
 
 
 def packet_file_facts(source: str, data: bytes, kind: str | None = None) -> dict[str, Any]:
-    """What packets say of themselves, read without a model.
+    """Reads the facts that packets state, without a model.
 
     Args:
         source: Path, or `-`.

@@ -25,7 +25,7 @@ VOICE_CHOICES = ("each", "once", "none")
 
 @dataclass(frozen=True)
 class PacketOptions:
-    """What packets carry beside the recording.
+    """Options of packets: voice, check, id, copies.
 
     Attributes:
         voice: `each` packet carries the voice, the first `once`, or `none`.
@@ -117,7 +117,7 @@ def split(codec: Codec, coded: Coded, max_bytes: int, options: PacketOptions) ->
 
 
 def packet_facts(packets: Sequence[bytes], duration_s: float) -> dict[str, Any]:
-    """What packets cost.
+    """Counts the cost of packets.
 
     Args:
         packets: The packets.
@@ -137,7 +137,7 @@ def packet_facts(packets: Sequence[bytes], duration_s: float) -> dict[str, Any]:
 
 
 def packet_rows(facts: dict[str, Any]) -> Rows:
-    """What packets cost, for a person.
+    """Formats the cost of packets for a person.
 
     Args:
         facts: What `packet_facts` returned.

@@ -58,7 +58,7 @@ class ReceivedRecording:
 
 @dataclass(eq=False)
 class Reception:
-    """What arrived.
+    """Recordings that arrived, and packets that were left out.
 
     Attributes:
         recordings: Recordings in the order of their first arrival.
@@ -131,7 +131,7 @@ def receive(
 
 
 def _is_implausible(item: Salvaged, most_frames: int) -> bool:
-    """Whether a packet that seems cut and whose check is wrong says more frames than any whole one."""
+    """Tells if a packet that seems cut and whose check is wrong says more frames than any whole one."""
     return bool(item.reason and item.head.check_bytes and not item.is_doubtful and item.head.frames > most_frames)
 
 

@@ -24,7 +24,7 @@ KINDS = ("hex", "base64")
 
 
 def is_text(data: bytes) -> bool:
-    """Whether bytes are text that people read, in UTF-8.
+    """Tells text that people read, in UTF-8, from other bytes.
 
     Args:
         data: The bytes.
@@ -112,7 +112,7 @@ def _base64_packets(lines: Sequence[str], is_told: bool) -> list[bytes]:
 
 
 def _is_mixed(word: str) -> bool:
-    """Whether a word has letters of both kinds and something else, which words of a language have not."""
+    """Tells if a word has letters of both kinds and something else, which words of a language have not."""
     return word.lower() != word and word.upper() != word and not word.isalpha()
 
 

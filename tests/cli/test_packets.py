@@ -198,3 +198,43 @@ def test_what_is_refused(siren: Siren, codec: Codec, packets: list[bytes], recor
         outcome = siren(*words)
         assert (outcome.status, outcome.out) == (status, ""), words
         assert said in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_packets_as_text_and_in_any_order(siren: Siren, one_codec: Codec, packets: list[bytes], tmp_path: Path) -> None:
+    chat, folder = tmp_path / "chat.txt", tmp_path / "arrived"
+    lines = [f"[12:03] Anna: {packet.hex()}" for packet in [*packets[::-1], packets[1]]]
+    chat.write_text("\n".join(lines), encoding="utf-8")
+    folder.mkdir()
+    for name, packet in zip(("p8", "p9", "p10", "p11"), packets, strict=True):
+        (folder / name).write_bytes(packet)
+    facts = json.loads(siren("decode", "--json", chat, "-o", tmp_path / "chat.wav").out)
+    assert (facts["packets"], facts["repeated"], facts["missing"], facts["lost_s"]) == (4, 1, [], 0)
+    for words in (["--hex", chat], [folder]):
+        assert siren("decode", *words, "-o", tmp_path / "same.wav", "--force").status == 0
+        assert (tmp_path / "same.wav").read_bytes() == (tmp_path / "chat.wav").read_bytes()
+    outcome = siren("decode", "--base64", chat, "-o", tmp_path / "no.wav")
+    assert (outcome.status, outcome.out) == (3, "")
+    assert siren("decode", "--hex", folder, "-o", tmp_path / "no.wav").status == 2
+
+
+def test_two_recordings_and_a_damaged_packet(siren: Siren, one_codec: Codec, tmp_path: Path) -> None:
+    indices = np.random.default_rng(3).integers(0, 1000, (10, 1), dtype=np.int16)
+    sent = [
+        Packet(number, number == 1, indices[5 * number : 5 * number + 5], None, recording, 2).to_bytes(
+            one_codec.packet_source
+        )
+        for number in (0, 1)
+        for recording in (4, 9)
+    ]
+    damaged = bytes((*sent[3][:-1], sent[3][-1] ^ 1))
+    (tmp_path / "two.srp").write_bytes(packets_to_file([*sent[:3], damaged], one_codec.model_id))
+    outcome = siren("decode", "--json", tmp_path / "two.srp")
+    first, second = map(json.loads, outcome.out.splitlines())
+    assert outcome.status == 9 and "the check of the packet does not match" in outcome.err
+    assert (first["recording"], first["missing"], first["duration_s"]) == (4, [], 1.6)
+    assert (second["recording"], second["output"]) == (9, str(tmp_path / "two-2.wav"))
+    assert second["missing"] == [{"first_packet": 1, "packets": 1, "from_s": 0.8, "to_s": 1.6}]
+    outcome = siren("decode", "--json", "--force", "--ignore-damage", tmp_path / "two.srp")
+    second = json.loads(outcome.out.splitlines()[1])
+    assert outcome.status == 9 and [item["packet"] for item in second["damaged"]] == [1]
+    assert siren("decode", tmp_path / "two.srp", "-o", "-").status == 2

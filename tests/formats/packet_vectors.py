@@ -55,6 +55,34 @@ def packet_vectors(prior: NeuralPrior) -> dict[str, tuple[bytes, dict[str, Any]]
     return {name: (packets_to_file(packets, MODEL_ID), _facts(packets, prior)) for name, packets in files.items()}
 
 
+def hostile_packets(prior: NeuralPrior) -> dict[str, tuple[bytes, str]]:
+    """Make packets that every reader refuses, each alone in a packet file.
+
+    Args:
+        prior: Neural prior of the vectors.
+
+    Returns:
+        By name, the file and the name of the error.
+    """
+    indices = likely_to_prior(prior, 20, 1, noise_every=2)
+    whole = Packet(0, True, indices, None, 21, 2).to_bytes(prior)
+    short = Packet(0, True, indices, None, 0, 1).to_bytes(prior)
+    copied = Packet(1, True, indices, None, copy=indices, is_copy_whole=True).to_bytes(prior)
+    packets = {
+        "check-of-2-wrong": (whole[:9] + bytes((whole[9] ^ 1,)) + whole[10:], "CheckFailed"),
+        "check-of-1-wrong": (short[:9] + bytes((short[9] ^ 128,)) + short[10:], "CheckFailed"),
+        "checked-packet-cut": (whole[:-1], "CheckFailed"),
+        "options-empty": (whole[:2] + b"\0" + whole[5:], "ReservedBits"),
+        "check-of-3-bytes": (whole[:2] + b"\3" + whole[3:], "ReservedBits"),
+        "ends-before-its-copy": (copied[:5], "TruncatedFile"),
+        "payload-longer-than-the-packet": (copied[:4] + b"\x19\0" + copied[6:12], "TruncatedFile"),
+        "payload-longer-than-packed": (copied[:4] + b"\xff\1" + copied[6:], "LimitExceeded"),
+        "packed-without-need": (Packet(0, True, likely_to_prior(prior, 9, 1, noise_every=9), None).to_bytes(None),
+                                "BadPayload"),
+    }  # fmt: skip
+    return {name: (packets_to_file([data], MODEL_ID), error) for name, (data, error) in packets.items()}
+
+
 def _facts(packets: list[bytes], prior: NeuralPrior) -> dict[str, Any]:
     parsed = [parse_packet(packet, prior) for packet in packets]
     order: RecordingOrder[Packet] = RecordingOrder(0)

@@ -33,6 +33,7 @@ from tests.formats.vector_material import (
 )
 
 PACKETS: dict[str, dict[str, Any]] = json.loads((VECTORS / "MANIFEST.json").read_text())["packets"]
+HOSTILE: dict[str, str] = json.loads((VECTORS / "MANIFEST.json").read_text())["invalid-packets"]
 PRIOR = vector_prior()
 TABLES = vector_tables()
 SOURCES: list[Source] = [PRIOR, TABLES, None]
@@ -52,6 +53,13 @@ def test_vector_says_what_the_manifest_says(name: str, prior: NeuralPrior) -> No
         "missing": [[gap.first_number, gap.packets] for gap in ordered(parsed) if isinstance(gap, Gap)],
         "indices_sha256": hashlib.sha256(indices.astype("<u2").tobytes()).hexdigest(),
     }
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_vector_is_refused(name: str) -> None:
+    _, (packet,) = file_to_packets((VECTORS / "invalid-packets" / f"{name}.srp").read_bytes())
+    with pytest.raises(getattr(errors, HOSTILE[name])):
+        parse_packet(packet, PRIOR)
 
 
 def test_example_of_the_document_is_the_vector() -> None:
