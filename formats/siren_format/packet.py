@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.entropy import decode_payload, encode_indices
-from siren_format.errors import BadPayload, NeedsTables
+from siren_format.errors import BadPayload, NeedsPrior
 from siren_format.limits import VOICE_BYTES
 from siren_format.packet_head import PacketHead, PacketParts, parse_parts
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
-from siren_format.tables import Tables
-
-Source = Tables | NeuralPrior | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +52,11 @@ class Packet:
             copied, self.is_copy_whole,
         )  # fmt: skip
 
-    def to_bytes(self, source: Source) -> bytes:
+    def to_bytes(self, prior: NeuralPrior | None) -> bytes:
         """Write the packet.
 
         Args:
-            source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+            prior: The model's neural prior; None if it has none.
 
         Returns:
             Its bytes.
@@ -68,28 +65,25 @@ class Packet:
             ValueError: There are no frames, more than 128, or not 1 or 2 stages; or an option is out of range.
         """
         head = self.head()
-        copy = b"" if self.copy is None else _shorter(self.copy, None, source)
-        return head.to_bytes(_shorter(self.indices, self.voice, source), copy)
+        copy = b"" if self.copy is None else _shorter(self.copy, None, prior)
+        return head.to_bytes(_shorter(self.indices, self.voice, prior), copy)
 
 
-def _shorter(indices: NDArray[np.int16], voice: bytes | None, source: Source) -> bytes:
+def _shorter(indices: NDArray[np.int16], voice: bytes | None, prior: NeuralPrior | None) -> bytes:
     """Voice and payload, coded if that is shorter than packed; a prior codes the voice as well."""
     packed = (voice or b"") + pack_indices(indices)
-    if source is None:
+    if prior is None:
         return packed
-    if isinstance(source, Tables):
-        coded = (voice or b"") + encode_indices(indices, source)
-    else:
-        coded = encode_indices(indices, source, voice)
+    coded = encode_indices(indices, prior, voice)
     return coded if len(coded) < len(packed) else packed
 
 
-def parse_packet(data: bytes, source: Source) -> Packet:
+def parse_packet(data: bytes, prior: NeuralPrior | None) -> Packet:
     """Read a packet and refuse what no encoder writes.
 
     Args:
         data: Its bytes, no more and no less: the link says where it ends.
-        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        prior: The model's neural prior; None if it has none.
 
     Returns:
         What it says.
@@ -99,20 +93,20 @@ def parse_packet(data: bytes, source: Source) -> Packet:
         LimitExceeded: Its payload is longer than the packed form.
         ReservedBits: It has options that no encoder writes.
         CheckFailed: Its check does not match.
-        NeedsTables: Its payload is coded and there is nothing to decode it with.
+        NeedsPrior: Its payload is coded and there is nothing to decode it with.
         BadPayload: No encoder writes this payload.
     """
     parts = parse_parts(data)
     head = parts.head
-    indices, voice = body_to_indices(parts, source)
+    indices, voice = body_to_indices(parts, prior)
     copy = None
     if head.copied_frames:
         fields = PacketHead(head.copied_frames, 1, False, False, 0)
-        copy, _ = body_to_indices(PacketParts(fields, parts.copy, b"", len(data) - len(parts.copy)), source)
+        copy, _ = body_to_indices(PacketParts(fields, parts.copy, b"", len(data) - len(parts.copy)), prior)
     packet = Packet(
         head.number, head.is_last, indices, voice, head.recording, head.check_bytes, copy, head.is_copy_whole
     )
-    if packet.to_bytes(source) != data:
+    if packet.to_bytes(prior) != data:
         raise BadPayload(
             "the packet is packed although coding is shorter, or the reverse; it is damaged or for another model, "
             "have it sent again",
@@ -122,35 +116,30 @@ def parse_packet(data: bytes, source: Source) -> Packet:
     return packet
 
 
-def body_to_indices(parts: PacketParts, source: Source) -> tuple[NDArray[np.int16], bytes | None]:
+def body_to_indices(parts: PacketParts, prior: NeuralPrior | None) -> tuple[NDArray[np.int16], bytes | None]:
     """Read voice and payload of a packet.
 
     Args:
         parts: The packet, taken apart.
-        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        prior: The model's neural prior; None if it has none.
 
     Returns:
         Indices [F, Q], and the voice field if there is one.
 
     Raises:
-        NeedsTables: The payload is coded and there is nothing to decode it with.
+        NeedsPrior: The payload is coded and there is nothing to decode it with.
         BadPayload: No encoder writes this payload.
     """
     head, body, offset = parts.head, parts.body, parts.body_offset
-    if parts.is_coded and source is None:
-        raise NeedsTables(
-            "the packet is coded or cut, the model has neither prior nor tables; give the model it was made with",
+    if parts.is_coded and prior is None:
+        raise NeedsPrior(
+            "the packet is coded or cut, the model has no prior; give the model it was made with",
             offset=0,
             field="packet",
         )
-    if parts.is_coded and isinstance(source, NeuralPrior):
-        return decode_payload(body, head.frames, head.stages, source, offset=offset, has_voice=head.has_voice)
+    if parts.is_coded and prior is not None:
+        return decode_payload(body, head.frames, head.stages, prior, offset=offset, has_voice=head.has_voice)
     start = VOICE_BYTES * head.has_voice
     voice = body[:start] if head.has_voice else None
-    if parts.is_coded and source is not None:
-        indices, _ = decode_payload(
-            body[start:], head.frames, head.stages, source, offset=offset + start, has_voice=False
-        )
-    else:
-        indices = unpack_indices(body[start:], head.frames, head.stages, offset=offset + start)
+    indices = unpack_indices(body[start:], head.frames, head.stages, offset=offset + start)
     return indices, voice

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from siren_format.entropy import decode_prefix
 from siren_format.errors import CheckFailed, FormatError, TruncatedFile
-from siren_format.limits import VOICE_BYTES
-from siren_format.packet import Packet, Source, body_to_indices, parse_packet
+from siren_format.packet import Packet, body_to_indices, parse_packet
 from siren_format.packet_head import PacketHead, PacketParts, parse_parts
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
-from siren_format.tables import Tables, table_digit_bits
 
 CUT_BITS = 20
 """Bits by which a body is shorter than what it says, if it is cut; by chance one whole packet in a million is."""
@@ -58,7 +56,9 @@ class Salvaged:
         return self.head.recording
 
 
-def salvage_packet(data: bytes, source: Source, *, check_bytes: int = 0, ignore_damage: bool = False) -> Salvaged:
+def salvage_packet(
+    data: bytes, prior: NeuralPrior | None, *, check_bytes: int = 0, ignore_damage: bool = False
+) -> Salvaged:
     """Read a packet, or what is sound of one that is cut.
 
     A body decodes to frames that have an information. If that is more than the body has bits, its end is missing, and
@@ -66,7 +66,7 @@ def salvage_packet(data: bytes, source: Source, *, check_bytes: int = 0, ignore_
 
     Args:
         data: What arrived.
-        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        prior: The model's neural prior; None if it has none.
         check_bytes: Bytes of the check that it must have at least.
         ignore_damage: Whether to take damaged packets for what they seem to say.
 
@@ -77,9 +77,9 @@ def salvage_packet(data: bytes, source: Source, *, check_bytes: int = 0, ignore_
         FormatError: Nothing of it is known to be sound.
     """
     try:
-        packet = parse_packet(data, source)
+        packet = parse_packet(data, prior)
     except FormatError as error:
-        return _left_of(data, source, error, check_bytes, ignore_damage=ignore_damage)
+        return _left_of(data, prior, error, check_bytes, ignore_damage=ignore_damage)
     head = packet.head()
     if head.check_bytes < check_bytes:
         lacking = CheckFailed(
@@ -87,42 +87,44 @@ def salvage_packet(data: bytes, source: Source, *, check_bytes: int = 0, ignore_
             offset=0,
             field="check",
         )
-        return _left_of(data, source, lacking, check_bytes, ignore_damage=ignore_damage)
-    if head.check_bytes == 0 and source is not None:
+        return _left_of(data, prior, lacking, check_bytes, ignore_damage=ignore_damage)
+    if head.check_bytes == 0 and prior is not None:
         parts = parse_parts(data)
-        if parts.is_coded and _bits(packet.indices, packet.voice, source) - 8 * len(parts.body) > CUT_BITS:
-            return _prefix(parts, source, "the packet is cut")
+        if parts.is_coded and _bits(packet.indices, packet.voice, prior) - 8 * len(parts.body) > CUT_BITS:
+            return _prefix(parts, prior, "the packet is cut")
     return Salvaged(head, packet)
 
 
-def _left_of(data: bytes, source: Source, error: FormatError, check_bytes: int, *, ignore_damage: bool) -> Salvaged:
+def _left_of(
+    data: bytes, prior: NeuralPrior | None, error: FormatError, check_bytes: int, *, ignore_damage: bool
+) -> Salvaged:
     """Read the sound frames of a packet that was refused."""
-    if source is None or isinstance(error, TruncatedFile) and len(data) < 3:
+    if prior is None or isinstance(error, TruncatedFile) and len(data) < 3:
         raise error
     try:
         parts = parse_parts(data, is_lenient=True)
     except FormatError:
         raise error from None
     if ignore_damage:
-        return _as_it_seems(parts, source, str(error))
+        return _as_it_seems(parts, prior, str(error))
     if not parts.is_coded:
         raise error
     if parts.head.check_bytes < check_bytes:
         raise error
     if parts.missing_bytes:
-        return _prefix(parts, source, "the packet is cut")
+        return _prefix(parts, prior, "the packet is cut")
     if not isinstance(error, CheckFailed):
         raise error
-    indices, voice = _decoded(parts, source, 0)
-    if len(indices) and 8 * len(parts.body) < _CUT_SHARE * _bits(indices, voice, source):
-        return _prefix(parts, source, "the packet is cut")
+    indices, voice = _decoded(parts, prior, 0)
+    if len(indices) and 8 * len(parts.body) < _CUT_SHARE * _bits(indices, voice, prior):
+        return _prefix(parts, prior, "the packet is cut")
     raise error
 
 
-def _prefix(parts: PacketParts, source: Tables | NeuralPrior, reason: str) -> Salvaged:
+def _prefix(parts: PacketParts, prior: NeuralPrior, reason: str) -> Salvaged:
     """The frames that are the same whatever is missing."""
-    least, voice = _decoded(parts, source, 0)
-    most, other_voice = _decoded(parts, source, 255)
+    least, voice = _decoded(parts, prior, 0)
+    most, other_voice = _decoded(parts, prior, 255)
     shared = min(len(least), len(most))
     differs = np.flatnonzero((least[:shared] != most[:shared]).any(axis=1))
     sound = int(differs[0]) if len(differs) else shared
@@ -131,8 +133,8 @@ def _prefix(parts: PacketParts, source: Tables | NeuralPrior, reason: str) -> Sa
     return _salvaged(parts, least[:sound], voice, f"{reason}, {sound} of {parts.head.frames} frames are left")
 
 
-def _as_it_seems(parts: PacketParts, source: Tables | NeuralPrior, reason: str) -> Salvaged:
-    indices, voice = _decoded(parts, source, 0) if parts.is_coded else body_to_indices(parts, source)
+def _as_it_seems(parts: PacketParts, prior: NeuralPrior, reason: str) -> Salvaged:
+    indices, voice = _decoded(parts, prior, 0) if parts.is_coded else body_to_indices(parts, prior)
     return _salvaged(parts, indices, voice, reason, is_doubtful=True)
 
 
@@ -144,21 +146,13 @@ def _salvaged(
     return Salvaged(head, packet, head.frames - len(indices), reason, is_doubtful)
 
 
-def _decoded(parts: PacketParts, source: Tables | NeuralPrior, fill: int) -> tuple[NDArray[np.int16], bytes | None]:
+def _decoded(parts: PacketParts, prior: NeuralPrior, fill: int) -> tuple[NDArray[np.int16], bytes | None]:
     """Indices [K, Q] and voice of a body of which the end may be missing, with `fill` in its place."""
     head = parts.head
-    if isinstance(source, NeuralPrior):
-        return decode_prefix(parts.body, head.frames, head.stages, source, has_voice=head.has_voice, fill=fill)
-    start = VOICE_BYTES * head.has_voice
-    if len(parts.body) < start:
-        return np.empty((0, head.stages), np.int16), None
-    indices, _ = decode_prefix(parts.body[start:], head.frames, head.stages, source, has_voice=False, fill=fill)
-    return indices, parts.body[:start] if head.has_voice else None
+    return decode_prefix(parts.body, head.frames, head.stages, prior, has_voice=head.has_voice, fill=fill)
 
 
-def _bits(indices: NDArray[np.integer[Any]], voice: bytes | None, source: Tables | NeuralPrior) -> float:
+def _bits(indices: NDArray[np.integer[Any]], voice: bytes | None, prior: NeuralPrior) -> float:
     """Information of voice and indices."""
-    if isinstance(source, Tables):
-        return float(table_digit_bits(indices, source).sum()) + 8.0 * VOICE_BYTES * (voice is not None)
-    own = 0.0 if voice is None else voice_bits(voice, source)
-    return float(prior_digit_bits(indices, source).sum()) + own
+    own = 0.0 if voice is None else voice_bits(voice, prior)
+    return float(prior_digit_bits(indices, prior).sum()) + own

@@ -1,9 +1,9 @@
-"""`siren train`: recordings → a model; with prepare, compare, average, probe, pack and unpack."""
+"""`siren train`: recordings → a model; with prepare, compare, average and probe."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -12,7 +12,6 @@ from siren_cli.terminal.console import note, show_json, show_rows
 from siren_cli.terminal.options import Device, DeviceOption, JsonOption, QuietOption, ThreadsOption
 from siren_cli.terminal.progress import TrainingDisplay
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from siren_cli.training.pipeline import TrainRequest
 
@@ -205,32 +204,6 @@ def probe(
         show_json(facts)
     else:
         show_rows([(name, f"{value:.3g}") for name, value in facts.items()])
-
-
-@train_app.command()
-def pack(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Run folder (its cache left out), or a cache.")],
-    target: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the parts.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Write a run's state, or a cache, as files below 14 MiB each, to carry to another machine."""
-    from siren_cli.training.tools.packing import pack as pack_folder
-
-    facts = pack_folder(folder, target)
-    _show(facts, as_json=as_json)
-
-
-@train_app.command()
-def unpack(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the parts.")],
-    folder: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Restore the files of pack; every file is checked."""
-    from siren_cli.training.tools.packing import unpack as unpack_folder
-
-    facts = unpack_folder(source, folder)
-    _show(facts, as_json=as_json)
 
 
 def _show(facts: dict[str, int], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from siren_cli.registry.manifest import model_for
-from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior
 from siren_cli.terminal.console import Rows
 from siren_format.header import parse_header
 from siren_format.packet_split import split_into_packets
@@ -80,14 +80,13 @@ def packet_cost_facts(data: bytes, model: str | None) -> list[dict[str, Any]]:
         WeightsMissing: If the model is not there.
     """
     files = find_model(model_for(parse_header(data)[0].model_id.hex(), model))
-    tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-    stream = bytes_to_stream(data, tables, files.model_id, prior)
-    source = tables if prior is None else prior
+    prior = read_prior(files.weights_path)
+    stream = bytes_to_stream(data, files.model_id, prior)
     found = []
     for link, most_bytes in LINKS:
         for stages in range(1, stream.indices.shape[1] + 1):
             packets = split_into_packets(
-                stream.indices[:, :stages], stream.voice, source, most_bytes, voice_in_each=True
+                stream.indices[:, :stages], stream.voice, prior, most_bytes, voice_in_each=True
             )
             sizes = [len(packet) for packet in packets]
             is_lora = max(sizes) <= LORA_MOST_BYTES

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from siren_format.errors import CheckFailed, FormatError
-from siren_format.packet import Source
 from siren_format.packet_order import Gap, PacketOrder
 from siren_format.packet_salvage import Salvaged, salvage_packet
+from siren_format.prior import NeuralPrior
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ class Reception:
 
 def receive(
     packets: Sequence[bytes],
-    source: Source,
+    prior: NeuralPrior | None,
     *,
     check_bytes: int = 0,
     ignore_damage: bool = False,
@@ -85,7 +85,7 @@ def receive(
 
     Args:
         packets: Packets in the order of arrival.
-        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        prior: The model's neural prior; None if it has none.
         check_bytes: Bytes of the check that every packet must have at least.
         ignore_damage: Whether to take damaged packets for what they seem to say.
         is_alone: Whether a packet is shown out of its recording, so that the others are not missed.
@@ -96,11 +96,11 @@ def receive(
     Raises:
         FormatError: If not a single packet can be read; the error is that of the first.
     """
-    found = _read(packets, source, check_bytes, ignore_damage=ignore_damage)
+    found = _read(packets, prior, check_bytes, ignore_damage=ignore_damage)
     checks = Counter(item.head.check_bytes for item in found.values() if isinstance(item, Salvaged) and not item.reason)
     usual = max(checks, key=lambda size: (checks[size], size), default=0)
     if usual > check_bytes and not ignore_damage:
-        found = _read(packets, source, usual, ignore_damage=False)
+        found = _read(packets, prior, usual, ignore_damage=False)
     whole = [item.head.frames for item in found.values() if isinstance(item, Salvaged) and item.reason is None]
     order: PacketOrder[Salvaged] = PacketOrder()
     reception = Reception([])
@@ -136,13 +136,13 @@ def _is_implausible(item: Salvaged, most_frames: int) -> bool:
 
 
 def _read(
-    packets: Sequence[bytes], source: Source, check_bytes: int, *, ignore_damage: bool
+    packets: Sequence[bytes], prior: NeuralPrior | None, check_bytes: int, *, ignore_damage: bool
 ) -> dict[bytes, Salvaged | FormatError]:
     found: dict[bytes, Salvaged | FormatError] = {}
     for data in packets:
         if data not in found:
             try:
-                found[data] = salvage_packet(data, source, check_bytes=check_bytes, ignore_damage=ignore_damage)
+                found[data] = salvage_packet(data, prior, check_bytes=check_bytes, ignore_damage=ignore_damage)
             except FormatError as error:
                 found[data] = error
     return found

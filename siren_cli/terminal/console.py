@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from siren_cli.errors import OutputUnwritable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    # Importing these takes longer than the whole of `siren info`.
-    from contextlib import AbstractContextManager
-    from typing import Any
 
 Rows = list[tuple[str, str]]
 
@@ -149,8 +145,6 @@ def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
     Returns:
         A context manager for the time of the work.
     """
-    from contextlib import nullcontext
-
     if quiet or not sys.stderr.isatty():
         return nullcontext()
     from rich.console import Console

@@ -82,7 +82,7 @@ RateWeightOption = Annotated[
         min=0.0,
         max=1.0,
         metavar="W",
-        help="Trade quality for bits, 0 to 1 (default 0). 0.1 saves about 3 %.",
+        help="Trade quality for bits, 0 to 1 (default 0). 0.1 saves about 3 %. Above 0, --effort is at least 1.",
     ),
 ]
 EffortOption = Annotated[

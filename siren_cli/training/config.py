@@ -57,7 +57,6 @@ class TrainConfig:
     clip_norm: float = 1.0  # largest norm of the gradient
     ema_decay: float = 0.999  # running average of the weights
     bf16: bool = True  # autocast to bfloat16
-    compiled: bool = False  # compile the blocks (torch.compile); needs a C++ compiler and a minute or two
     freeze: tuple[str, ...] = ()  # names out of `PARTS` whose weights stay
     log_every: int = 50  # steps
     evaluate_every: int = 1_000  # steps
@@ -85,7 +84,6 @@ class TrainConfig:
     pitch_weight: float = 0.5  # loss of ln F0, voiced frames
     pitch_first_stage: float = 1.0  # factor on the pitch loss of crops with one stage; less leaves its bits to words
     voicing_weight: float = 0.1  # voicing cross-entropy
-    quantizer_from_step: int = 0  # codes are bounded but not rounded before (warm start, as in ESC)
     ctc_weight: float = 0.0  # CTC loss on decoder features
     ctc_units: str = "phones"  # or text
     teacher: str = ""  # folder of WavLM, HuBERT or wav2vec 2.0

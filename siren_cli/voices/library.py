@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from siren_cli.config import ModelConfig
 from siren_cli.errors import AudioEmpty, AudioUnreadable, UsageError, VoiceMissing, VoiceUnusable
 from siren_cli.files.streams import STREAM, read_bytes, reason_of, require_file
-from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.registry.weights import ModelFiles, find_model, read_prior
 from siren_cli.srn.file import read_srn, refusal
 from siren_cli.voices.mixing import average
 from siren_format.errors import BadVoice, FormatError
@@ -220,7 +220,7 @@ class Voices:
 
         weights = self._files.weights_path
         try:
-            stream = bytes_to_stream(data, read_tables(weights), self.model_id, read_prior(weights))
+            stream = bytes_to_stream(data, self.model_id, read_prior(weights))
         except FormatError as error:
             raise refusal(source, error) from error
         if stream.voice is not None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from siren_cli.packets.costs import LORA_SETTINGS, LoraSetting, packet_cost_facts, packet_cost_rows
-from siren_cli.registry.weights import read_tables
 from siren_format import Stream, stream_to_bytes
-from tests.formats.vector_material import VOICE, likely_indices
+from tests.formats.vector_material import VOICE, noise_indices
 
 
 def test_airtime_is_that_of_semtech() -> None:
@@ -22,13 +21,13 @@ def test_airtime_is_that_of_semtech() -> None:
 
 
 def test_cost_of_a_file(tiny_model: Path) -> None:
-    from siren_cli.registry.weights import find_model
+    from siren_cli.registry.weights import find_model, read_prior
 
     files = find_model(str(tiny_model))
-    tables = read_tables(files.weights_path)
-    assert tables is not None
-    indices = likely_indices(tables, 60, 2, noise_every=2)
-    data = stream_to_bytes(Stream(files.model_id, indices, 60 * 2_560, VOICE, 16_000, None), tables, None)
+    indices = noise_indices(1, 60, 2)
+    data = stream_to_bytes(
+        Stream(files.model_id, indices, 60 * 2_560, VOICE, 16_000, None), read_prior(files.weights_path)
+    )
     facts = packet_cost_facts(data, str(tiny_model))
     assert [(fact["most_bytes"], fact["stages"]) for fact in facts[:3]] == [(51, 1), (51, 2), (88, 1)]
     assert all(fact["bytes"] <= fact["packets"] * fact["most_bytes"] for fact in facts)

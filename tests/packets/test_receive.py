@@ -10,16 +10,17 @@ import pytest
 from siren_cli.packets.receive import Piece, Reception, receive
 from siren_format.errors import FormatError
 from siren_format.packet_split import split_into_packets
-from tests.formats.vector_material import VOICE, likely_indices, vector_tables
+from tests.formats.vector_material import likely_to_prior, likely_voice_to_prior, vector_prior
 
-TABLES = vector_tables()
+PRIOR = vector_prior()
+VOICE = likely_voice_to_prior(PRIOR)
 FRAMES = 120
-INDICES = likely_indices(TABLES, FRAMES, 1, noise_every=3)
+INDICES = likely_to_prior(PRIOR, FRAMES, 1, noise_every=3)
 
 
 def sent(check_bytes: int = 0, *, has_copies: bool = False, recording: int = 0) -> list[bytes]:
     return split_into_packets(
-        INDICES, VOICE, TABLES, 36, voice_in_each=True, check_bytes=check_bytes, has_copies=has_copies,
+        INDICES, VOICE, PRIOR, 36, voice_in_each=True, check_bytes=check_bytes, has_copies=has_copies,
         recording=recording,
     )  # fmt: skip
 
@@ -29,9 +30,9 @@ def frames_of(pieces: list[Piece]) -> int:
 
 
 def test_every_order_of_six_packets_is_the_whole_talk() -> None:
-    six = split_into_packets(INDICES[:36], VOICE, TABLES, 16, voice_in_each=True)[:6]
-    talk = frames_of(receive(six, TABLES).recordings[0].pieces)
-    found = {frames_of(receive(order, TABLES).recordings[0].pieces) for order in list(permutations(six))[::24]}
+    six = split_into_packets(INDICES[:36], VOICE, PRIOR, 16, voice_in_each=True)[:6]
+    talk = frames_of(receive(six, PRIOR).recordings[0].pieces)
+    found = {frames_of(receive(order, PRIOR).recordings[0].pieces) for order in list(permutations(six))[::24]}
     assert found == {talk}
 
 
@@ -40,12 +41,12 @@ def test_what_a_channel_loses_is_said(check_bytes: int) -> None:
     """Without a check packets are lost, repeated, swapped and cut; with one, bits are wrong as well."""
     rng = np.random.default_rng(check_bytes)
     packets = sent(check_bytes)
-    lengths = [piece.frames for piece in receive(packets, TABLES).recordings[0].pieces]
+    lengths = [piece.frames for piece in receive(packets, PRIOR).recordings[0].pieces]
     longest, spread = max(lengths), max(lengths) - min(lengths[:-1])
-    for _ in range(300):
+    for _ in range(100):
         arrived = channel(packets, rng, has_wrong_bits=check_bytes > 0)
         try:
-            reception = receive(arrived, TABLES, check_bytes=check_bytes)
+            reception = receive(arrived, PRIOR, check_bytes=check_bytes)
         except FormatError:
             assert all(data not in packets for data in arrived)
             continue
@@ -85,7 +86,7 @@ def is_lossy(reception: Reception) -> bool:
 def test_a_copy_stands_in_for_a_lost_packet() -> None:
     packets = sent(2, has_copies=True)
     for lost in range(len(packets) - 1):
-        pieces = receive(packets[:lost] + packets[lost + 1 :], TABLES).recordings[0].pieces
+        pieces = receive(packets[:lost] + packets[lost + 1 :], PRIOR).recordings[0].pieces
         restored = [piece for piece in pieces if piece.reason and "restored" in piece.reason]
         assert len(restored) == 1 and restored[0].number == lost
         heard = [piece.indices for piece in pieces if piece.indices is not None]
@@ -95,19 +96,19 @@ def test_a_copy_stands_in_for_a_lost_packet() -> None:
 
 def test_recordings_with_ids_come_apart() -> None:
     mixed = [data for pair in zip(sent(recording=1), sent(recording=2), strict=True) for data in pair]
-    reception = receive(mixed[::-1], TABLES)
+    reception = receive(mixed[::-1], PRIOR)
     assert sorted(own.recording for own in reception.recordings) == [1, 2]
     assert {frames_of(own.pieces) for own in reception.recordings} == {FRAMES}
 
 
 def test_most_packets_tell_that_a_check_is_expected() -> None:
     packets = sent(2)
-    bare = split_into_packets(INDICES[:5], None, TABLES, 36, voice_in_each=True)[0]
-    reception = receive([*packets, bare], TABLES)
+    bare = split_into_packets(INDICES[:5], None, PRIOR, 36, voice_in_each=True)[0]
+    reception = receive([*packets, bare], PRIOR)
     assert len(reception.refused) == 1 and "check of 0 bytes, expected 2" in reception.refused[0]
 
 
 def test_one_packet_alone_misses_no_others() -> None:
     one = sent()[1]
-    assert [piece.packets for piece in receive([one], TABLES, is_alone=True).recordings[0].pieces] == [0]
-    assert [piece.packets for piece in receive([one], TABLES).recordings[0].pieces] == [1, 0, 1]
+    assert [piece.packets for piece in receive([one], PRIOR, is_alone=True).recordings[0].pieces] == [0]
+    assert [piece.packets for piece in receive([one], PRIOR).recordings[0].pieces] == [1, 0, 1]

@@ -190,23 +190,6 @@ def test_a_listener_that_never_learned_is_refused(settings: tuple[str, ...]) -> 
         phase_config("factorizer", ["listener_phone_weight=0.3", *settings])
 
 
-def test_a_warm_start_goes_without_rounding(recordings: Path, tmp_path: Path) -> None:
-    same = ("perturb=0.0", "other_speakers=0.0", "log_every=1", "bf16=False")
-    few(tmp_path / "a", recordings, phases=("prepare",))
-    cache = tmp_path / "a" / "cache"
-    losses = {}
-    for name, first in (("always", 0), ("never", 99), ("later", 2)):
-        order = TrainRequest(
-            tmp_path / name, phases=("factorizer",), config="tiny", device="cpu", cache=cache,
-            settings=(*FEW, *same, f"factorizer.quantizer_from_step={first}"),
-        )  # fmt: skip
-        train(order, said_nothing)
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        losses[name] = [json.loads(line)["mel"] for line in lines if '"dev"' not in line]
-    assert losses["later"][:2] == losses["never"][:2] != losses["always"][:2]
-    assert losses["later"][2:] != losses["never"][2:]
-
-
 @pytest.mark.parametrize("part", [part for part in PARTS if part not in ("front_end", "vocoder")])
 def test_a_frozen_part_stays_and_the_rest_moves(part: str, trained: tuple[Path, list[str]], tmp_path: Path) -> None:
     order = TrainRequest(

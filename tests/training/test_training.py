@@ -77,8 +77,8 @@ def test_the_prior_is_fitted_and_compared(trained: tuple[Path, list[str]]) -> No
     lines = [line for line in said if line.startswith("train: bits a frame with")]
     assert len(lines) == 2
     for line in lines:
-        costs = dict(re.findall(r"(packed|order 0|tables|float twin|integer prior) (\d+\.\d+) \(", line))
-        assert len(costs) == 5
+        costs = dict(re.findall(r"(packed|order 0|float twin|integer prior) (\d+\.\d+) \(", line))
+        assert len(costs) == 4
         assert float(costs["integer prior"]) == pytest.approx(float(costs["float twin"]), rel=0.02)
 
 

@@ -1,4 +1,4 @@
-"""Model export: a trained model → the folder for `siren encode --model`, with tables, prior and weights."""
+"""Model export: a trained model → the folder for `siren encode --model`, with prior and weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from siren_cli.audio.level import NOMINAL_LEVEL_DB
 from siren_cli.config import ModelConfig
@@ -30,11 +29,9 @@ from siren_cli.training.prior.report import compare_coders
 from siren_cli.training.prior.voice import fit_voice
 from siren_cli.training.settings import write_run_file
 from siren_cli.training.tools.speaker_probe import speaker_leakage
-from siren_format.fitting import fit_tables
 from siren_format.limits import MAX_STAGES
 from siren_format.prior import NeuralPrior
 from siren_format.prior_voice import voice_bits
-from siren_format.tables import Tables, cross_entropy_bits
 from siren_format.voice import voice_to_bytes
 
 _JUDGED = 200
@@ -49,10 +46,11 @@ def export_model(
     config: TrainConfig,
     report: Callable[[str], None],
 ) -> Path:
-    """Fit the tables and the neural prior to the indices of the training split, and write the model.
+    """Fit the neural prior to the indices of the training split, and write the model.
 
-    The weights are rounded to their stored precision first; so both fit the indices of the exported model. A run with
-    `--from` starts from the prior of that model, which was fitted to more speech.
+    The weights are rounded to their stored precision first; so the prior fits the indices of the exported model. A run
+    with `--from` starts from the prior of that model, which was fitted to more speech. A model of one stage gets no
+    prior; its indices are packed.
 
     Args:
         model: Trained.
@@ -91,8 +89,7 @@ def export_model(
         voices = voices_of(model, cache, device)
     elif is_refitted:
         voices = apply_level_map(voices, fine, used)
-    tables = fit_tables([_of_all_stages(indices) for indices in train])
-    arrays = {**{name: tensor.numpy() for name, tensor in tensors.items()}, **tables.to_arrays()}
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     seen = {
         split: [indices_of(model, wav_of(cache, span), device) for span in cache.spans.get(split, [])[:_JUDGED]]
         for split in ("train", "dev", "test")
@@ -105,12 +102,8 @@ def export_model(
         arrays.update(prior.to_arrays())
         for split, judged in seen.items():
             if judged:
-                rates += [f"{split}: {line}" for line in compare_coders(judged, train, tables, net, prior)]
+                rates += [f"{split}: {line}" for line in compare_coders(judged, train, net, prior)]
                 rates.append(f"{split}: {_voice_cost(model, cache.spans[split][:_JUDGED], cache, prior, device)}")
-    else:
-        rates += [
-            f"{split}: {_table_bits(judged, tables):.3f} bits a frame" for split, judged in seen.items() if judged
-        ]
     leakage = speaker_leakage(model, cache, device)
     for line in (*rates, "speaker from the indices: " + "  ".join(f"{k} {v:.3g}" for k, v in leakage.items())):
         report(line)
@@ -126,16 +119,6 @@ def _own_config(model: SirenModel) -> ModelConfig:
     if model.front_end is None:
         return model.config
     return replace(model.config, hubert_path=model.front_end.description)
-
-
-def _of_all_stages(indices: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Pad indices [F, Q] to [F, 2] for the tables; a missing stage is all zeros."""
-    return np.pad(indices, ((0, 0), (0, MAX_STAGES - indices.shape[1])))
-
-
-def _table_bits(recordings: list[NDArray[np.int16]], tables: Tables) -> float:
-    """Cross-entropy of recordings under the tables, bits a frame."""
-    return sum(cross_entropy_bits(indices, tables) for indices in recordings) / sum(map(len, recordings))
 
 
 def _voice_cost(model: SirenModel, spans: list[Span], cache: Cache, prior: NeuralPrior, device: torch.device) -> str:

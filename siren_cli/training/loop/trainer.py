@@ -16,7 +16,6 @@ from siren_cli.errors import ConfigError, DataError, ExitStatus, SirenError
 from siren_cli.training.config import PARTS, TrainConfig
 from siren_cli.training.data.batches import Batch
 from siren_cli.training.loop.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
-from siren_cli.training.loop.compiled import compile_stacks, compiler_needed, uncompiled
 from siren_cli.training.loop.distributed import ProcessGroup
 from siren_cli.training.loop.prefetch import Prefetcher, interruptible
 from siren_cli.training.loop.run_log import MediaLog, ProgressCallback, RunLogger, SectionTimer
@@ -83,8 +82,6 @@ class Trainer:
                 "accumulate); correct it"
             )
         phase.trained.to(device)
-        if config.compiled:
-            compile_stacks(phase.trained)
         for frozen in self._frozen():
             frozen.requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
@@ -230,11 +227,11 @@ class Trainer:
             torch.manual_seed(config.seed * 1_000_003 + self.step + number * _PART_SEEDS)
             with timer("loader"):
                 batch = (draw or phase.batch)(self.step, (number, self.parts)).to(self.device)
-            with timer("forward"), compiler_needed(), self._autocast():
+            with timer("forward"), self._autocast():
                 total, parts = phase.loss(batch, self.step)
             if not bool(torch.isfinite(total)):
                 raise Diverged(f"step {self.step}: the loss is {float(total)}; resume with a smaller learning_rate")
-            with timer("backward"), compiler_needed():
+            with timer("backward"):
                 (total / config.accumulate).backward()
             figures.append(parts)
             if self.adversary is not None and self.step >= config.adversarial_from_step:
@@ -280,8 +277,7 @@ class Trainer:
         self.phase.trained.load_state_dict(self.average, strict=False)
         self.phase.trained.eval()
         try:
-            with uncompiled():
-                yield
+            yield
         finally:
             self.phase.trained.load_state_dict(current)
 

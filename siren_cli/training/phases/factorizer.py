@@ -148,8 +148,7 @@ class FactorizerPhase:
         voice = model.factorizer.voice.codes_to_voice(codes, absent)
         dropped = torch.rand(len(codes), device=codes.device) < config.stage_dropout
         counts = torch.where(dropped, 1, mc.stages)
-        rounded = step >= config.quantizer_from_step
-        quantised, frame_codes = model.quantizer.latents_to_codes(latents, counts, rounded=rounded)
+        quantised, frame_codes = model.quantizer.latents_to_codes(latents, counts)
         decoder_features, speech = model.decoder(quantised, voice)
 
         losses = speech_losses(speech, batch, torch.where(counts > 1, 1.0, config.pitch_first_stage))

@@ -1,4 +1,4 @@
-"""Training data of tables and prior: indices and voices of the training split, augmented with offsets and silence."""
+"""Training data of the prior: indices and voices of the training split, augmented with offsets and silence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from siren_format.limits import FRAME_SAMPLES
 from siren_format.voice import codes_to_digits
 
 FIT_HOURS = 15.0
-"""Hours of speech for tables and prior: about six minutes of encoding on one core."""
+"""Hours of speech for the prior: about six minutes of encoding on one core."""
 
 _MIN_SAMPLES = 2 * FRAME_SAMPLES
 _SILENT_EVERY = 6

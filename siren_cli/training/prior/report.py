@@ -14,7 +14,6 @@ from siren_cli.training.prior.network import PriorNet
 from siren_format.limits import FRAME_SAMPLES, INDEX_COUNT, MAX_STAGES
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
-from siren_format.tables import Tables, cross_entropy_bits
 
 _FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
 
@@ -22,7 +21,6 @@ _FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
 def compare_coders(
     recordings: Sequence[Recording],
     train: Sequence[Recording],
-    tables: Tables,
     net: PriorNet,
     prior: NeuralPrior,
 ) -> list[str]:
@@ -31,7 +29,6 @@ def compare_coders(
     Args:
         recordings: Indices [F, 2] of the recordings to measure.
         train: Training recordings, for index frequencies (order 0).
-        tables: The fitted tables.
         net: The trained network, used without rounding.
         prior: Its integers.
 
@@ -41,7 +38,7 @@ def compare_coders(
     lines = []
     frames = sum(len(indices) for indices in recordings)
     for stages in range(1, MAX_STAGES + 1):
-        totals = coder_bits(recordings, stages, train, tables, net, prior)
+        totals = coder_bits(recordings, stages, train, net, prior)
         costs = [
             f"{name} {bits / frames:.3f} ({bits / frames * _FRAME_RATE_HZ:.1f} bps)" for name, bits in totals.items()
         ]
@@ -54,7 +51,6 @@ def coder_bits(
     recordings: Sequence[Recording],
     stages: int,
     counted: Sequence[Recording],
-    tables: Tables,
     net: PriorNet,
     prior: NeuralPrior,
 ) -> dict[str, float]:
@@ -64,7 +60,6 @@ def coder_bits(
         recordings: Indices [F, 2].
         stages: Number of stages to code.
         counted: Recordings for index frequencies (order 0); without them, order 0 is left out.
-        tables: The tables.
         net: The network, used without rounding.
         prior: Its integers.
 
@@ -79,7 +74,6 @@ def coder_bits(
             for stage in range(stages)
             for indices in recordings
         )
-    totals["tables"] = sum(cross_entropy_bits(indices, tables) for indices in cut)
     totals["float twin"] = _twin_bits(net, recordings, stages)
     totals["integer prior"] = sum(float(prior_digit_bits(indices, prior).sum()) for indices in cut)
     return totals

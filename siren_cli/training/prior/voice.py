@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_format.fitting import integer_rows
+from siren_format.limits import FREQUENCY_TOTAL
 from siren_format.prior import NeuralPrior
 from siren_format.voice import COARSE_LEVEL_DB, VOICE_DIGIT_LEVELS, VOICE_DIGITS, coarse_level_db, voice_to_bytes
 
@@ -89,3 +89,22 @@ def _level_row() -> NDArray[np.uint16]:
             distance = (level_db - _USUAL_LEVEL_DB) / _LEVEL_SPREAD_DB
             weights[voice_to_bytes(level_db, [0] * VOICE_DIGITS)[0]] = 0.05 + np.exp(-0.5 * distance**2)
     return integer_rows(weights)
+
+
+def integer_rows(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Round rows to integers of at least 1 that sum to 65536: largest remainder, ties to the lower value.
+
+    Args:
+        probabilities: Rows [.., L] of numbers of 0 or more, not all of them 0.
+
+    Returns:
+        Frequencies [.., L].
+    """
+    level_count = probabilities.shape[-1]
+    shares = probabilities / probabilities.sum(axis=-1, keepdims=True) * (FREQUENCY_TOTAL - level_count)
+    whole = np.floor(shares).astype(np.int64)
+    missing = FREQUENCY_TOTAL - level_count - whole.sum(axis=-1, keepdims=True)
+    order = np.argsort(whole - shares, axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    rows: NDArray[np.uint16] = (1 + whole + (rank < missing)).astype(np.uint16)
+    return rows
