@@ -20,7 +20,7 @@ _PITCH_WEIGHT = 0.1
 
 _COARSE_SHARE = 0.5
 """Price of a bit where there are four levels: merging two of those moves too far for what a single step tells, and the
-likeness of training speakers falls sooner (weights/LOG.md)."""
+likeness of training speakers falls sooner (weights/log)."""
 
 _UNSEEN = 0.01
 """Added to the counts of levels."""
