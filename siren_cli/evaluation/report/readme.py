@@ -1,7 +1,7 @@
 """Pastes the recorded figures into README.md: `python -m siren_cli.evaluation.report.readme EVALUATION.json`.
 
 The record goes without its clips to `weights/evaluation.json`, the table between two marks of `README.md`; that of
-`siren eval --voices` to `weights/voice_evaluation.json` and between two others. A test fails when they disagree.
+`siren eval --voices` to `weights/voice_evaluation.json` and `docs/voices.md`. A test fails when they disagree.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from siren_cli.files.streams import write_bytes_atomic
 VOICE_BEGIN = "<!-- voice figures: written by make readme-voices -->"
 BEGIN = "<!-- figures: written by make readme-table -->"
 END = "<!-- end of figures -->"
+README = Path("README.md")
+VOICES = Path("docs", "voices.md")
 RECORD = Path("weights", "evaluation.json")
 VOICE_RECORD = Path("weights", "voice_evaluation.json")
 
@@ -63,7 +65,7 @@ def paste(readme: str, table: str, begin_mark: str = BEGIN) -> str:
     before, begin, rest = readme.partition(begin_mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise UsageError(f"README.md lacks the marks {begin_mark} and {END}; put them back where the table goes")
+        raise UsageError(f"the document lacks the marks {begin_mark} and {END}; put them back where the table goes")
     return f"{before}{begin_mark}\n\n{table}\n\n{END}{after}"
 
 
@@ -89,9 +91,10 @@ def main(arguments: list[str]) -> None:
     is_voices = "pairs" in record
     del record["pairs" if is_voices else "clips"]
     write_bytes_atomic(str(VOICE_RECORD if is_voices else RECORD), (json.dumps(record, indent=1) + "\n").encode())
-    readme = Path("README.md").read_text(encoding="utf-8")
+    document = VOICES if is_voices else README
+    text = document.read_text(encoding="utf-8")
     table, mark = (voice_markdown(record), VOICE_BEGIN) if is_voices else (markdown_of(record), BEGIN)
-    write_bytes_atomic("README.md", paste(readme, table, mark).encode())
+    write_bytes_atomic(str(document), paste(text, table, mark).encode())
 
 
 if __name__ == "__main__":
