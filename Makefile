@@ -115,7 +115,7 @@ wheel-check: $(DEV_READY) ## Build sdist and wheel into dist/ and test the wheel
 	$(BIN)/python -m pytest tests/test_wheel.py
 
 docs: $(DEV_READY) ## Build the documentation as a site into site/, without a warning; needs Python 3.11
-	$(BIN)/python -m mkdocs build --strict --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
 
 clean: ## Remove what make built, .venv included
 	rm -rf .venv build dist demo eval site .mypy_cache .pytest_cache .ruff_cache .hypothesis
