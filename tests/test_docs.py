@@ -124,7 +124,9 @@ def test_links_lead_somewhere(document: Path) -> None:
 def siren_commands() -> dict[str, str]:
     """Returns every command of the program and the text of its help."""
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    names = [path.stem for path in (ROOT / "siren_cli" / "commands").glob("*.py") if path.stem not in ("__init__", "app")]
+    names = [
+        path.stem for path in (ROOT / "siren_cli" / "commands").glob("*.py") if path.stem not in ("__init__", "app")
+    ]
     helps = {}
     for name in sorted(names):
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""`siren eval`: the honest table, SIREN beside what people use today."""
+"""`siren eval`: measurement of SIREN and the codecs people use today, on the same recordings."""
 
 from __future__ import annotations
 
@@ -61,9 +61,18 @@ def evaluate(
         typer.Option("--packet-bytes", min=16, max=255, metavar="N", help="Largest packet for --ber and --drop."),
     ] = 51,
     asr: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--asr",
+            metavar="NAME|DIR",
+            help="Recognise words: pocketsphinx (if none is given), or a transformers model's folder or hub name, as "
+            "openai/whisper-tiny.en; several are a column each.",
+        ),
+    ] = None,
+    asr_language: Annotated[
         str,
-        typer.Option("--asr", metavar="NAME|DIR", help="pocketsphinx, or a transformers CTC or Whisper model."),
-    ] = "pocketsphinx",
+        typer.Option("--asr-language", metavar="CODE", help="Language of recordings whose own is unknown, as en."),
+    ] = "",
     study: Annotated[
         str,
         typer.Option(
@@ -95,7 +104,7 @@ def evaluate(
     ] = 12,
     plots: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--plots", metavar="DIR", help="Write plots of quality against rate, as SVG."),
+        typer.Option("--plots", metavar="DIR", help="Write plots of quality against rate, as SVG, light and dark."),
     ] = None,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
@@ -119,6 +128,7 @@ def evaluate(
 
     from siren_cli.corpus.clips import list_material
     from siren_cli.evaluation.codecs.damage import Damage
+    from siren_cli.evaluation.metrics.asr import POCKETSPHINX
     from siren_cli.evaluation.page import require_page_folder, write_page
     from siren_cli.evaluation.report.plots import damage_plots, rate_plots
     from siren_cli.evaluation.report.tables import cost_note_of, cost_table_of, csv_of, notes_of, table_of
@@ -134,6 +144,8 @@ def evaluate(
         require_page_folder(html, force=force)
     if plots is not None:
         _require_plots_folder(plots, force=force)
+    if html is not None or plots is not None:
+        _require_matplotlib()
     studies = _studies(study)
     if studies and (csv_file is not None or html is not None or plots is not None):
         raise UsageError("--study writes tables and --json alone; leave out --csv, --html and --plots")
@@ -147,7 +159,8 @@ def evaluate(
         stages=_stages(stages),
         baselines=there,
         has_strangers=True,
-        asr=asr,
+        asr=tuple(asr or (POCKETSPHINX,)),
+        asr_language=asr_language,
         cache=_default_cache() if cache is None else cache,
         device=device.value,
         threads=threads,
@@ -277,6 +290,14 @@ def _require_plots_folder(folder: Path, *, force: bool) -> None:
         raise OutputExists(f"{folder}: holds plots already; give --force to replace them")
 
 
+def _require_matplotlib() -> None:
+    """Refuses, before any work is done, plots and pages that nothing could draw."""
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plots and --html need matplotlib; pip install matplotlib")
+
+
 def _write_plots(folder: Path, plots: dict[str, str], *, force: bool) -> None:
     from siren_cli.files.streams import reason_of
 
@@ -285,7 +306,7 @@ def _write_plots(folder: Path, plots: dict[str, str], *, force: bool) -> None:
     except OSError as error:
         raise OutputUnwritable(f"{folder}: cannot be made ({reason_of(error)}); write elsewhere") from error
     for name, text in plots.items():
-        write_bytes(str(folder / f"{name}.svg"), text.encode(), force=force)
+        write_bytes(str(folder / name), text.encode(), force=force)
 
 
 def _default_cache() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,9 @@ import soundfile
 
 from siren_cli.errors import OutputExists, OutputUnwritable
 from siren_cli.evaluation.codecs.systems import label_of
-from siren_cli.evaluation.report.columns import COLUMNS
 from siren_cli.evaluation.report.plots import damage_plots, rate_plots
 from siren_cli.evaluation.report.spectrogram import peak_of, spectrogram_png
-from siren_cli.evaluation.report.tables import cost_note_of, cost_table_of, notes_of, table_of
+from siren_cli.evaluation.report.tables import all_columns_in, cost_note_of, cost_table_of, notes_of, table_of
 from siren_cli.evaluation.workers.result_cache import digest_of
 from siren_cli.files.streams import reason_of, write_bytes_atomic
 
@@ -24,7 +24,7 @@ _ASSETS = Path(__file__).parent / "assets"
 
 
 def write_page(folder: Path, record: dict[str, Any], clip_count: int, *, force: bool) -> None:
-    """Writes `index.html`, `audio/` and `pictures/` into a folder.
+    """Write `index.html`, `audio/`, `pictures/` and `plots/` into a folder.
 
     Args:
         folder: Made if missing.
@@ -42,11 +42,14 @@ def write_page(folder: Path, record: dict[str, Any], clip_count: int, *, force: 
     count = min(clip_count, len(clips))
     shown = [clips[number * len(clips) // count] for number in range(count)]
     try:
-        for part in ("audio", "pictures"):
+        for part in ("audio", "pictures", "plots"):
             shutil.rmtree(folder / part, ignore_errors=True)
             (folder / part).mkdir(parents=True)
         data = [_clip(folder, number, clip) for number, clip in enumerate(shown)]
-        write_bytes_atomic(str(index), _html(record, data).encode())
+        plots = {**rate_plots(record), **damage_plots(record)}
+        for name, text in plots.items():
+            write_bytes_atomic(str(folder / "plots" / name), text.encode())
+        write_bytes_atomic(str(index), _html(record, data, plots).encode())
     except OSError as error:
         raise OutputUnwritable(f"{folder}: cannot be written ({reason_of(error)}); write elsewhere") from error
 
@@ -71,7 +74,8 @@ def require_page_folder(folder: Path, *, force: bool) -> None:
 def _clip(folder: Path, number: int, clip: dict[str, Any]) -> dict[str, Any]:
     systems = []
     peak_db = 0.0
-    for place, (name, result) in enumerate(clip["systems"].items()):
+    sounding = {name: result for name, result in clip["systems"].items() if result["decoded"] is not None}
+    for place, (name, result) in enumerate(sounding.items()):
         wav, _ = soundfile.read(result["decoded"], dtype="float32")
         peak_db = peak_db if place else peak_of(wav)
         stem = digest_of(str(number), name)[:12]  # names no codec: the listener may be blind
@@ -86,23 +90,23 @@ def _clip(folder: Path, number: int, clip: dict[str, Any]) -> dict[str, Any]:
                 "picture": f"pictures/{stem}.png",
                 "bytes": result["file_bytes"],
                 "bps": figures.get("file_bps"),
-                "words": result["transcript"],
+                "words": next(iter(result["transcripts"].values()), None),
                 "phones": figures.get("phones"),
             }
         )
     return {**{key: clip[key] for key in ("id", "speaker", "duration_s", "text")}, "systems": systems}
 
 
-def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
+def _html(record: dict[str, Any], clips: list[dict[str, Any]], plots: Iterable[str]) -> str:
     cost = cost_table_of(record)
     notes = [*notes_of(record), *([] if cost is None else [cost_note_of(record)]), *record["missing"]]
     parts = {
         "STYLE": _asset("page.css"),
         "SCRIPT": _asset("page.js"),
-        "TABLE": _table(*table_of(record, [column.name for column in COLUMNS])),
+        "TABLE": _table(*table_of(record, all_columns_in(record))),
         "COST": "" if cost is None else f'<h3>Cost</h3><div class="wide" tabindex="0">{_table(*cost)}</div>',
         "NOTES": "".join(f"<li>{escape(line)}</li>" for line in notes),
-        "PLOTS": "".join(f"<figure>{svg}</figure>" for svg in {**rate_plots(record), **damage_plots(record)}.values()),
+        "PLOTS": "".join(_plot(name) for name in plots if not name.endswith("-dark.svg")),
         # A script ends at the first "</", wherever it stands.
         "DATA": json.dumps(clips).replace("<", "\\u003c"),
     }
@@ -110,6 +114,14 @@ def _html(record: dict[str, Any], clips: list[dict[str, Any]]) -> str:
     for name, content in parts.items():
         text = text.replace(f"@{name}@", content)
     return text
+
+
+def _plot(name: str) -> str:
+    dark = name.replace(".svg", "-dark.svg")
+    return (
+        f'<figure><picture><source srcset="plots/{escape(dark)}" media="(prefers-color-scheme: dark)">'
+        f'<img src="plots/{escape(name)}" alt="{escape(name.removesuffix(".svg"))}"></picture></figure>'
+    )
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from siren_cli import __version__
@@ -15,16 +14,17 @@ from siren_cli.corpus.clips import first_readable, read_joined
 from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation.codecs.systems import baseline
 from siren_cli.evaluation.cost.measure import conditions, cost_of
+from siren_cli.evaluation.metrics.asr import judge_name, require_languages
 from siren_cli.evaluation.metrics.judges import judges
 from siren_cli.evaluation.metrics.utilisation import utilisation_of
-from siren_cli.evaluation.report.columns import COLUMNS, COST_COLUMNS
+from siren_cli.evaluation.report.columns import COST_COLUMNS, column_of, in_order
 from siren_cli.evaluation.report.figures import Pairs, row_figures, speaker_values, voice_scale
 from siren_cli.evaluation.workers import worker
 from siren_cli.evaluation.workers.pool import crew
 from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
 from siren_cli.evaluation.workers.worker import RATE_S, Plan
 
-SCHEMA = 2
+SCHEMA = 3
 
 COST = "cost"
 """Name for `--skip` of what is measured beside the judges: speed, start-up and memory."""
@@ -89,12 +89,14 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
         The record: settings, rows with intervals, speakers, clips, what was left out and what is missing.
 
     Raises:
+        UsageError: If a recogniser would have to guess a clip's language.
         DataError: If no clip can be used.
         SirenError: If the model cannot be loaded.
     """
     tasks = [(clip, first_readable(clips, number)) for number, clip in enumerate(clips)]
     plan = replace(plan, has_strangers=all(stranger is not None for _, stranger in tasks))
-    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    sources, missing = recognisers_for(plan, clips)
+    missing = [*judges(plan.skip, plan.recogniser)[1], *missing]
     found = []
     with crew(plan, jobs) as each:
         for number, result in enumerate(each(worker.work_on, tasks), 1):
@@ -114,7 +116,21 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
     if COST not in plan.skip:
         report("speed, start-up and memory")
         cost = _cost(plan, next(iter(by_speaker.values())))
-    return _record(plan, done, rates, left_out, missing, cost)
+    return _record(plan, done, rates, left_out, missing, cost, [judge_name(source) for source in sources])
+
+
+def recognisers_for(plan: Plan, clips: Sequence[Clip]) -> tuple[tuple[str, ...], list[str]]:
+    """List the recognisers that transcribe the clips, before any work is done.
+
+    Returns:
+        Those that can run, and one line for each missing package.
+
+    Raises:
+        UsageError: If one is none, or would have to guess the language of a clip.
+    """
+    sources, missing = plan.recognisers()
+    require_languages(sources, ((clip.clip_id, plan.language_of(clip)) for clip in clips))
+    return sources, missing
 
 
 def model_facts(model: str | None) -> dict[str, Any]:
@@ -156,14 +172,15 @@ def _record(
     left_out: list[dict[str, Any]],
     missing: list[str],
     cost: dict[str, Any] | None,
+    recognisers: list[str],
 ) -> dict[str, Any]:
     from siren_cli.codec import load_codec
 
     codec = load_codec(plan.model, device="cpu")
-    names = list(done[0]["systems"])
+    names = list(dict.fromkeys(name for clip in done for name in clip["systems"]))
     rows = []
     for name in names:
-        pairs = [(clip["speaker"], clip["systems"][name]["figures"]) for clip in done]
+        pairs = [(clip["speaker"], clip["systems"][name]["figures"]) for clip in done if name in clip["systems"]]
         rows.append(
             {
                 "system": name,
@@ -182,9 +199,9 @@ def _record(
             "speakers": len({clip["speaker"] for clip in done}),
             "duration_s": sum(clip["duration_s"] for clip in done),
         },
-        "asr": Path(plan.asr).name,
+        "recognisers": recognisers,
         "packet_bytes": plan.packet_bytes if plan.damages else None,
-        "columns": [asdict(column) for column in COLUMNS],
+        "columns": [asdict(column_of(name)) for name in in_order(n for row in rows for n in row["figures"])],
         "rows": rows,
         "cost_columns": [asdict(column) for column in COST_COLUMNS],
         "cost": cost,

@@ -19,10 +19,12 @@ from siren_cli.corpus.statistics import Estimate, estimate
 from siren_cli.errors import DataError, SirenError, UsageError
 from siren_cli.evaluation.codecs.systems import Recording, System, siren
 from siren_cli.evaluation.metrics import recogniser
+from siren_cli.evaluation.metrics.asr import judge_name
 from siren_cli.evaluation.metrics.judges import judges
 from siren_cli.evaluation.metrics.verification import centroid_scores, classifier_scores, estimate_eer
-from siren_cli.evaluation.metrics.words import edit_distance, normalised
+from siren_cli.evaluation.metrics.words import words_kept
 from siren_cli.evaluation.report.figures import similarity
+from siren_cli.evaluation.run import recognisers_for
 from siren_cli.evaluation.workers.worker import Plan, Worker
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ AVERAGED = 5
 
 SCHEMA = 1
 _FEWEST_CLIPS = 3
+_PITCH_VERSION = 1
+"""Raise it whenever a change here or in `siren_cli.audio.pitch` may change median pitches."""
+
 _FAR_APART = 2.0 / 12.0
 """Speakers whose median pitches are nearer, in octaves, say nothing about whether pitch moves: two semitones."""
 
@@ -73,7 +78,8 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
     from siren_cli.voices.mixing import average
 
     worker = Worker(plan)
-    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    sources, words_missing = recognisers_for(plan, clips)
+    missing = [*judges(plan.skip, plan.recogniser)[1], *words_missing]
     if "voice" in plan.skip:
         raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
     if all(judge.name != "voice" for judge in worker.judges):
@@ -122,7 +128,7 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
             "duration_s": sum(len(one.wav) for one in material) / SAMPLE_RATE_HZ,
             "averaged_clips": len(_split(by_speaker[speakers[0]])[0]),
         },
-        "asr": Path(plan.asr).name,
+        "recogniser": judge_name(sources[0]) if sources else None,
         "figures": {
             name: asdict(value)
             for name, value in {
@@ -174,10 +180,13 @@ def _listen(worker: Worker, system: System | None, name: str, one: _Heard) -> No
     heard = worker.hear(decoded, one.wav, one.clip.phones, _WANTED[name])
     one.voices[name] = heard.get("embedding")
     if any(judge.name == "pitch" for judge in worker.judges):
-        one.pitch[name] = worker.store.kept("median-pitch", _median_pitch, decoded)
-    if one.clip.text is not None and "transcript" in heard:
-        said = normalised(one.clip.text).split()
-        one.words[name] = (words_kept(heard["transcript"].split(), said), len(said))
+        one.pitch[name] = worker.store.kept("median-pitch", _PITCH_VERSION, _median_pitch, decoded)
+    references = worker.references(one.clip) if "words" in _WANTED[name] else {}
+    if references:
+        (texts,) = worker.transcripts([decoded], worker.plan.language_of(one.clip))
+        recogniser, reference = next(iter(references.items()))
+        said = reference.split()
+        one.words[name] = (words_kept(texts[recogniser].split(), said), len(said))
     if heard.get("phones") is not None:
         one.phones[name] = heard["phones"]
 
@@ -189,20 +198,7 @@ _WANTED = {
     "converted": ("voice", "words", "phones"),
     "converted by one": ("voice",),
 }
-"""Which judges hear what; words take most of the time."""
-
-
-def words_kept(found: Sequence[str], wanted: Sequence[str]) -> int:
-    """How many of the wanted words were found in their place; words put in between count for nothing.
-
-    Args:
-        found: Words recognised.
-        wanted: Words said.
-
-    Returns:
-        Length of their longest common subsequence, which is (len + len - distance without substitution) / 2.
-    """
-    return (len(found) + len(wanted) - edit_distance(found, wanted, substitution=2)) // 2
+"""The metrics of each; words, by the first recogniser, take most of the time."""
 
 
 def _median_pitch(wav: _Samples) -> float | None:

@@ -60,7 +60,7 @@ def test_a_flac_cut_short_is_refused(tmp_path: Path, kept: float) -> None:
 def test_longer_than_a_file_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros((700_000, 1), np.float32), 16_000)
-    monkeypatch.setattr("siren_cli.audio.resampling.MAX_DURATION_S", 30)
+    monkeypatch.setattr("siren_cli.audio.reading.MAX_DURATION_S", 30)
     with pytest.raises(AudioInvalid) as caught:
         read_audio(str(path))
     assert str(caught.value) == f"{path}: longer than the 30 s that a file can hold; split it"

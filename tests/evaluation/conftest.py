@@ -36,7 +36,7 @@ def speech(short_clips: list[Path]) -> np.ndarray:
 def plan(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """Everything but the slow judges and the programs that pip does not bring."""
     return Plan(
-        model=str(tiny_model), stages=(1, 2), baselines=(), has_strangers=True, asr="pocketsphinx",
+        model=str(tiny_model), stages=(1, 2), baselines=(), has_strangers=True, asr=("pocketsphinx",),
         cache=tmp_path_factory.mktemp("store"), threads=1, damages=(Damage("ber", 0.05), Damage("drop", 0.3)),
         packet_bytes=20, skip=("words", "dnsmos", "cost"),
     )  # fmt: skip
@@ -73,22 +73,25 @@ def ctc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny random recogniser of Whisper's kind as transformers keeps one."""
+def save_whisper(folder: Path, languages: tuple[str, ...] = ()) -> Path:
+    """Saves a tiny random recogniser of Whisper's kind, of several languages or of English alone."""
     from transformers import (
+        GenerationConfig,
         WhisperConfig,
         WhisperFeatureExtractor,
         WhisperForConditionalGeneration,
-        WhisperProcessor,
         WhisperTokenizer,
     )
 
-    folder = tmp_path_factory.mktemp("whisper")
-    letters = [*"abcdefgh", "<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]
-    (folder / "vocab.json").write_text(json.dumps({letter: number for number, letter in enumerate(letters)}))
+    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in languages), "<|transcribe|>",
+               "<|translate|>", "<|notimestamps|>"]  # fmt: skip
+    letters = [*"abcdefgh", *special]
+    place = {letter: number for number, letter in enumerate(letters)}
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(place))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     tokenizer = WhisperTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    tokenizer.add_special_tokens({"additional_special_tokens": special})
     torch.manual_seed(0)
     config = WhisperConfig(
         vocab_size=len(letters), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
@@ -96,8 +99,31 @@ def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bos_token_id=8, eos_token_id=8, decoder_start_token_id=9, begin_suppress_tokens=None,
     )  # fmt: skip
     model = WhisperForConditionalGeneration(config)
-    model.generation_config.suppress_tokens = [8, 9, 10]
-    model.generation_config.max_length = 8
+    settings = {
+        "suppress_tokens": [place[token] for token in special],
+        "no_timestamps_token_id": place["<|notimestamps|>"],
+        "max_length": 10,
+        "is_multilingual": bool(languages),
+        "decoder_start_token_id": place["<|startoftranscript|>"],
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), place["<|endoftext|>"]),
+    }
+    if languages:
+        settings["lang_to_id"] = {f"<|{code}|>": place[f"<|{code}|>"] for code in languages}
+        settings["task_to_id"] = {name: place[f"<|{name}|>"] for name in ("transcribe", "translate")}
+    model.generation_config = GenerationConfig(**settings)
     model.save_pretrained(folder)
-    WhisperProcessor(WhisperFeatureExtractor(), tokenizer).save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Whisper of English alone as transformers keeps one."""
+    return save_whisper(tmp_path_factory.mktemp("asr") / "tiny-whisper.en")
+
+
+@pytest.fixture(scope="session")
+def multilingual_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Whisper of three languages."""
+    return save_whisper(tmp_path_factory.mktemp("asr") / "tiny-whisper", ("en", "de", "pl"))

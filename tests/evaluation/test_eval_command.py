@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from siren_cli.__main__ import main
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ExitStatus
+from siren_cli.evaluation.metrics import asr
 from siren_cli.registry.weights import save_model
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,7 @@ def test_a_mixed_folder_is_measured_and_what_cannot_be_is_named(
     assert (tmp_path / "page" / "index.html").is_file()
     assert len(list((tmp_path / "page" / "audio").iterdir())) == len(rows)
     assert (tmp_path / "plots" / "mel_distance.svg").is_file()
+    assert (tmp_path / "plots" / "mel_distance-dark.svg").is_file()
 
 
 def test_strict_fails_after_all_is_done(
@@ -120,7 +122,7 @@ def test_existing_outputs_stay_unless_forced(
         (["--drop", "half"], "--drop is 'half', expected shares"),
         (["--baselines", "mp3"], "baseline 'mp3' is not known"),
         (["--packet-bytes", "15"], "Input should be greater than or equal to 16"),
-        (["--skip", "", "--asr", "nowhere"], "nowhere: no config.json there; give --asr pocketsphinx or"),
+        (["--skip", "", "--asr", "nowhere"], "nowhere: no such folder and no hub name; give --asr pocketsphinx, a"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(
@@ -140,19 +142,64 @@ def test_efforts_alone_are_refused_for_a_model_without_a_guide(
     assert "has no guide, which efforts above 0 need" in capsys.readouterr().err
 
 
-def test_a_recogniser_of_the_users_own_gives_the_words(
-    tiny_model: Path, store: Path, ctc_folder: Path, root: Path, tmp_path: Path
-) -> None:
+WORDS_ALONE = "dnsmos,pitch,stoi,voice,cost,pesq,signal,phones"
+
+
+def test_each_recogniser_has_a_column_and_the_transcript_a_row(
+    tiny_model: Path, store: Path, ctc_folder: Path, multilingual_folder: Path, root: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     manifest = root / "tests" / "data" / "manifest.jsonl"
-    skipped = "dnsmos,pitch,stoi,voice,cost,pesq,signal,phones"
-    words = ["--asr", ctc_folder, "--skip", skipped, "--limit", "2", "--json", tmp_path / "e.json"]
+    words = ["--asr", ctc_folder, "--asr", multilingual_folder, "--skip", WORDS_ALONE, "--limit", "2",
+             "--json", tmp_path / "e.json"]  # fmt: skip
     assert run(manifest, tiny_model, store, *words) == ExitStatus.OK
     record = json.loads((tmp_path / "e.json").read_text())
-    assert record["asr"] == ctc_folder.name
+    names = [ctc_folder.name, multilingual_folder.name]
+    assert record["recognisers"] == names
     figures = {row["system"]: row["figures"] for row in record["rows"]}
-    assert figures["original"]["dwer"]["value"] == 0.0
-    assert figures["siren-1"]["wer"]["count"] == 2
-    assert figures["original"]["cer"]["value"] > 0.5  # it is random
+    for name in names:
+        assert figures["original"][f"dwer:{name}"]["value"] == 0.0
+        assert figures["siren-1"][f"wer:{name}"]["count"] == 2
+        assert figures["original"][f"cer:{name}"]["value"] > 0.5  # it is random
+        assert f"WER ({name})" in {column["label"] for column in record["columns"]}
+    for method in ("zstd", "PPM"):
+        row = figures[f"transcript-{method}"]
+        assert row[f"wer:{names[0]}"] == figures["original"][f"wer:{names[0]}"]
+        assert f"wer:{names[1]}" not in row
+        assert 0 < row["file_bps"]["value"] < figures["original"]["file_bps"]["value"]
+    assert "Transcript alone, PPM" in capsys.readouterr().out
+
+
+def test_a_recogniser_of_several_languages_wants_the_language(
+    folder: Path, tiny_model: Path, store: Path, multilingual_folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    words = ["--asr", multilingual_folder, "--skip", WORDS_ALONE, "--json", tmp_path / "e.json", "--efforts", "0"]
+    assert run(folder / "bob", tiny_model, store, *words) == ExitStatus.USAGE
+    assert (
+        "its language is unknown and tiny-whisper transcribes several; give --asr-language" in capsys.readouterr().err
+    )
+    assert run(folder / "bob", tiny_model, store, *words, "--asr-language", "de") == ExitStatus.OK
+    record = json.loads((tmp_path / "e.json").read_text())
+    figures = {row["system"]: row["figures"] for row in record["rows"]}
+    assert figures["siren-1"]["dwer:tiny-whisper"]["count"] == 1
+    assert "transcript-PPM" not in figures  # the compressors know English
+
+
+def test_without_any_recogniser_all_else_is_measured(
+    folder: Path, tiny_model: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    real = asr.importlib.util.find_spec
+    monkeypatch.setattr(
+        asr.importlib.util, "find_spec", lambda name: None if name in ("pocketsphinx", "transformers") else real(name)
+    )
+    skipped = ["--skip", "dnsmos,pitch,stoi,voice,cost,pesq", "--json", tmp_path / "e.json", "--efforts", "0"]
+    assert run(folder / "bob", tiny_model, store, *skipped) == ExitStatus.OK
+    record = json.loads((tmp_path / "e.json").read_text())
+    assert record["recognisers"] == []
+    assert "mel_distance" in record["rows"][1]["figures"]
+    assert "WER by PocketSphinx left out; pip install pocketsphinx to have it" in capsys.readouterr().err
 
 
 def test_no_usable_clip_is_an_error(
@@ -177,6 +224,8 @@ def test_roundtrip_prints_the_same_figures_for_one_file(
     words = ["roundtrip", short_clips[1], "--metrics", "--json", "--model", tiny_model]
     assert main([str(word) for word in words]) == ExitStatus.OK
     facts = json.loads(capsys.readouterr().out)
-    assert {"stoi", "estoi", "pesq", "mel_distance", "si_sdr", "dwer", "dnsmos_ovrl"} <= facts["metrics"].keys()
+    assert {"stoi", "estoi", "pesq", "mel_distance", "si_sdr", "dwer:PocketSphinx", "dnsmos_ovrl"} <= facts[
+        "metrics"
+    ].keys()
     assert facts["metrics"]["stoi"] == pytest.approx(facts["stoi"], abs=0.01)
     assert isinstance(facts["words_heard"], str)

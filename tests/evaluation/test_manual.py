@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from siren_cli.__main__ import main
-from siren_cli.evaluation.report.columns import COLUMNS
+from siren_cli.evaluation.report.columns import COLUMNS, WORD_COLUMNS
 from siren_cli.evaluation.studies.catalogue import STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,7 +62,7 @@ def test_its_commands_work(
 
 def test_every_column_and_every_study_is_explained() -> None:
     table = MANUAL.partition("| column | is |")[2].partition("\n\n")[0]
-    labels = [column.label.removesuffix(" B").removesuffix(" dB") for column in COLUMNS]
+    labels = [column.label.removesuffix(" B").removesuffix(" dB") for column in (*COLUMNS, *WORD_COLUMNS)]
     assert [label for label in labels if label not in table] == []
     table = MANUAL.partition("| study | answers |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `([a-z]+)`", table, re.MULTILINE) == list(STUDIES)

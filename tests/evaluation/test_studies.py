@@ -23,6 +23,7 @@ from siren_cli.evaluation.studies.alike import digits_of, likeness, pronunciatio
 from siren_cli.evaluation.studies.levels import block_levels_db, with_silence
 from siren_cli.evaluation.studies.mels import decoded_log_mel
 from siren_cli.evaluation.studies.robustness import spoilt
+from siren_cli.evaluation.studies.silence import ROOM_DB, SILENCES, surrounded
 from siren_cli.evaluation.studies.speakers import digit_shares
 from siren_cli.evaluation.studies.vocoder import vocoded
 from siren_cli.evaluation.workers.worker import Plan
@@ -101,18 +102,45 @@ def test_spoilt_recordings_are_as_spoilt_as_they_say(speech: np.ndarray, short_c
 
 
 @pytest.mark.slow
-def test_robustness_compares_each_system_with_itself(plan: Plan, clips: list[Clip]) -> None:
-    found = robustness.measure(replace(plan, stages=(1,)), clips, 1)
+def test_robustness_compares_each_system_with_itself(
+    plan: Plan, clips: list[Clip], ctc_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions = (*robustness.CONDITIONS[:6], "2 s of zeros before", "2 s of room noise between")
+    monkeypatch.setattr(robustness, "CONDITIONS", conditions)  # twenty seconds each take long
+    found = robustness.measure(replace(plan, stages=(1,), skip=("dnsmos",), asr=(str(ctc_folder),)), clips, 1)
     assert list(found["systems"]) == ["original", "siren-1"]
+    assert found["recognisers"] == [ctc_folder.name]
     own = found["systems"]["original"]
-    assert list(own) == list(robustness.CONDITIONS)
+    assert list(own) == list(conditions)
     assert own["clean"]["of_clean"]["value"] == 1.0
     assert own["clean"]["phones"]["value"] > own["babble"]["phones"]["value"] > 0.2
     assert own["softer"]["of_clean"]["value"] == pytest.approx(1.0, abs=0.02)
+    assert "phones" not in own["2 s of zeros before"]
+    assert own["2 s of zeros before"][f"wer:{ctc_folder.name}"]["count"] == len(clips)
     headings, rows, _ = robustness.table(found)
-    assert len(rows) == 6 and {len(row) for row in rows} == {len(headings)}
+    assert len(rows) == 8 and {len(row) for row in rows} == {len(headings)}
     with pytest.raises(DataError, match="none of 1 clips has an alignment"):
         robustness.measure(plan, [replace(clips[0], phones=None)], 1)
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_silence_is_added_and_the_speech_stays(silence: str, speech: np.ndarray) -> None:
+    found = surrounded(speech, silence)
+    count = int(silence.split()[0]) * 16_000
+    assert len(found) == len(speech) + count
+    start = {"before": 0, "behind": len(speech)}.get(silence.split()[-1])
+    if start is None:
+        start = next(k for k in range(len(speech), 0, -1) if np.array_equal(found[:k], speech[:k]))
+        assert len(speech) / 4 <= start <= 3 * len(speech) / 4 + count
+    added = found[start : start + count]
+    if silence.endswith(("before", "behind")):
+        assert np.array_equal(np.delete(found, np.s_[start : start + count]), speech)
+    if "zeros" in silence:
+        assert np.count_nonzero(added) <= 1_600
+    elif not silence.endswith("between"):
+        level_db = 10 * np.log10(np.mean(added.astype(np.float64) ** 2))
+        assert level_db - speech_level_db(speech) == pytest.approx(ROOM_DB, abs=0.1)
+    assert np.array_equal(found, surrounded(speech, silence))
 
 
 def test_words_are_found_where_they_are_said(clips: list[Clip]) -> None:

@@ -13,7 +13,6 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_cli.coded import Coded
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import DataError, UsageError
 from siren_cli.evaluation.codecs.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
@@ -118,22 +117,18 @@ def test_a_wrong_voice_changes_the_voice_and_nothing_else(
 ) -> None:
     # The voices of a random model are all alike, so the stranger's is put there.
     stranger_voice = voice_to_bytes(-20.0, [3, 0] * 14)
-    encode = codec.encode
-
-    def encode_apart(wav: np.ndarray, rate_hz: int, *, stages: int = 1) -> Coded:
-        coded = encode(wav, rate_hz, stages=stages)
-        return coded if len(wav) == len(speech) else replace(coded, voice=stranger_voice)
-
-    monkeypatch.setattr(codec, "encode", encode_apart)
-    wrong_voice(codec, "weights").run(speech, tmp_path / "wrong.srn", speech[:32_000])
-    right, wrong = encode(speech, 16_000), codec.from_bytes((tmp_path / "wrong.srn").read_bytes())
+    right = codec.encode(speech, 16_000)
+    monkeypatch.setattr(Codec, "encode", lambda *_, **__: replace(right, voice=stranger_voice))
+    system = wrong_voice(codec, "weights", lambda wav: right.to_bytes())
+    system.run(speech, tmp_path / "wrong.srn", speech[:32_000])
+    wrong = codec.from_bytes((tmp_path / "wrong.srn").read_bytes())
     assert np.array_equal(right.indices, wrong.indices)
     assert right.voice is not None
     assert wrong.voice is not None
     assert voice_digits(wrong.voice) == voice_digits(stranger_voice) != voice_digits(right.voice)
     assert voice_level_db(wrong.voice) == voice_level_db(right.voice)
     with pytest.raises(DataError, match="needs a clip of another speaker"):
-        wrong_voice(codec, "weights").run(speech, tmp_path / "b.srn", None)
+        system.run(speech, tmp_path / "b.srn", None)
 
 
 def test_a_bad_link_flips_and_loses_as_much_as_asked_for() -> None:

@@ -27,11 +27,13 @@ from siren_cli.evaluation.codecs.systems import (
     baseline,
     codec2_run,
     siren,
-    source_of,
 )
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
+
+_VERSION = 1
+"""Raise it whenever a change here, in `siren_cli.packets` or in `siren_cli.packets.conceal` may change what arrives."""
 
 _FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
@@ -84,12 +86,11 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
         return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
-    sources = f"{source_of(packetize)} {source_of(conceal)} {_own_source()}"
     return replace(
         whole,
         name=f"{whole.name} {damage.label}",
         suffix=".packets",
-        identity=f"{whole.identity} {sources} {damage.label} {packet_bytes}",
+        identity=f"{whole.identity} link version {_VERSION} {damage.label} {packet_bytes}",
         run=run,
     )
 
@@ -132,7 +133,7 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
         gain = gap_gain([(a * frames.samples, b * frames.samples) for a, b in gaps], held_samples, len(wav))
         return Recording(made.wav * gain, sum(map(len, sent)))
 
-    identity = f"{whole.identity} {_own_source()} {damage.label} {packet_bytes}"
+    identity = f"{whole.identity} link version {_VERSION} {damage.label} {packet_bytes}"
     return replace(whole, name=f"{name} {damage.label}", suffix=".packets", identity=identity, run=run)
 
 
@@ -189,8 +190,3 @@ def _flipped(packet: bytes, where: NDArray[np.bool_]) -> bytes:
 
 def _seed_of(wav: Samples) -> int:
     return zlib.crc32(wav.tobytes())
-
-
-def _own_source() -> str:
-    parts = (damaged_siren, damaged_codec2, gaps_of, gap_gain, carry, _flipped)
-    return " ".join(source_of(function) for function in parts)

@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +33,9 @@ _CODEC2_DELAY_SAMPLES = {"3200": 288, "1300": 300, "700C": 470, "450": 440}
 """How late each mode's decoder is, in samples at 16 kHz: found as the shift of least mel distance, the median of
 five clips (libcodec2 1.0)."""
 
+_VERSIONS = {"original": 1, "floor": 1, "wrong voice": 1, "codec2": 1, "opus": 1}
+"""Raise a number whenever a change here may change that system's results: files kept under the old one are stale."""
+
 BASELINES = ("opus6", "codec2-3200", "codec2-1300", "codec2-700C", "codec2-450")
 """Names for `--baselines`."""
 
@@ -41,6 +43,8 @@ _LABELS = {
     "original": "Original, 16-bit PCM",
     "siren-1-wrong-voice": "SIREN, 1 stage, wrong voice",
     "floor": "Noise (floor)",
+    "transcript-zstd": "Transcript alone, zstd",
+    "transcript-PPM": "Transcript alone, PPM",
 }
 
 
@@ -106,7 +110,7 @@ def original() -> System:
         soundfile.write(file, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
         return Recording(wav, 2 * len(wav))
 
-    return System("original", ".wav", source_of(original), run)
+    return System("original", ".wav", f"version {_VERSIONS['original']}", run)
 
 
 def floor() -> System:
@@ -123,7 +127,7 @@ def floor() -> System:
         noise = np.fft.irfft(smooth * np.exp(1j * phases), len(wav)).astype(np.float32)
         return Recording(noise, 0)
 
-    return System("floor", "", source_of(floor), run)
+    return System("floor", "", f"version {_VERSIONS['floor']}", run)
 
 
 def siren(codec: Codec, weights: str, stages: int) -> System:
@@ -144,8 +148,17 @@ def siren_name(stages: int, effort: int) -> str:
     return f"siren-{stages}" + f"-effort-{effort}" * (effort > 0)
 
 
-def wrong_voice(codec: Codec, weights: str) -> System:
-    """SIREN with one stage and a stranger's voice: the difference is what the voice code is worth."""
+def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes]) -> System:
+    """SIREN with one stage and another speaker's voice: the difference is what the voice code is worth.
+
+    Args:
+        codec: The codec, with the effort that `own_bytes` encodes with.
+        weights: Name of the content of its files (`digest_of_model`).
+        own_bytes: Encodes a clip [T] with its own voice and one stage.
+
+    Returns:
+        The system. It estimates the other voice without a search, which no voice depends on.
+    """
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         from dataclasses import replace
@@ -154,8 +167,8 @@ def wrong_voice(codec: Codec, weights: str) -> System:
 
         if stranger is None:
             raise DataError("a wrong voice needs a clip of another speaker; give clips of two speakers or more")
-        own = codec.encode(wav, SAMPLE_RATE_HZ)
-        other = codec.encode(stranger, SAMPLE_RATE_HZ)
+        own = codec.from_bytes(own_bytes(wav))
+        other = codec.searching(0).encode(stranger, SAMPLE_RATE_HZ)
         if own.voice is None or other.voice is None:
             raise DataError("a file without a voice was encoded, expected one; use a model that codes voices")
         voice = voice_to_bytes(voice_level_db(own.voice), voice_digits(other.voice))
@@ -163,7 +176,7 @@ def wrong_voice(codec: Codec, weights: str) -> System:
         file.write_bytes(data)
         return Recording(codec.decode(data), _payload_bytes(data))
 
-    identity = f"{siren_identity(weights)} {source_of(wrong_voice)} effort {codec.effort}"
+    identity = f"{siren_identity(weights)} version {_VERSIONS['wrong voice']} effort {codec.effort}"
     return System("siren-1-wrong-voice", ".srn", identity, run, True)
 
 
@@ -183,10 +196,10 @@ def baseline(name: str) -> System:
     kind, _, mode = name.partition("-")
     if kind == "codec2" and mode in _CODEC2_DELAY_SAMPLES:
         programs = _programs("c2enc", "c2dec", package="codec2")
-        return System(name, ".c2", _identity(codec2_run, programs), codec2_run(mode))
+        return System(name, ".c2", _identity("codec2", programs), codec2_run(mode))
     if name.startswith("opus") and name[4:].isdigit() and int(name[4:]) >= 6:
         programs = _programs("opusenc", "opusdec", package="opus-tools")
-        return System(name, ".opus", _identity(_opus, programs), _opus(int(name[4:])))
+        return System(name, ".opus", _identity("opus", programs), _opus(int(name[4:])))
     raise UsageError(f"baseline {name!r} is not known; give some of {', '.join(BASELINES)}, or opusN from 6 kbps on")
 
 
@@ -268,9 +281,9 @@ def _programs(*names: str, package: str) -> list[str]:
     return [path for path in found if path is not None]
 
 
-def _identity(function: Callable[..., object], programs: list[str]) -> str:
+def _identity(kind: str, programs: list[str]) -> str:
     digests = [hashlib.sha256(Path(program).read_bytes()).hexdigest()[:16] for program in programs]
-    return " ".join([source_of(function), *digests])
+    return " ".join([f"version {_VERSIONS[kind]}", *digests])
 
 
 def siren_identity(weights: str) -> str:
@@ -283,8 +296,3 @@ def siren_identity(weights: str) -> str:
         files += sorted((program / room).rglob("*.py"))
     files += sorted(formats.glob("*.py"))
     return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
-
-
-def source_of(part: Callable[..., object] | ModuleType) -> str:
-    """Digest of a function's or module's text."""
-    return hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:16]

@@ -1,11 +1,10 @@
-"""The judges: each makes figures of a decoded clip, some beside its original; a missing package leaves one out."""
+"""Metrics of decoded clips, some of them against the original; a missing package leaves one out."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.evaluation.metrics import naturalness, recogniser, signal, words
+from siren_cli.evaluation.metrics import naturalness, recogniser, signal
 
 Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Something that listens.
+    """A metric.
 
     Attributes:
         name: Short and unique.
-        identity: Changes when its figures may change.
+        identity: Changes when its figures may change: package and version number.
         hear: Decoded clip [T], original [T], alignment of the original or None, to figures by name.
         compares: Whether it listens to the original at all.
         needs_phones: Whether it needs the alignment.
@@ -48,54 +47,46 @@ class _Package:
 
 
 JUDGES = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmos")
-"""Names for `--skip`."""
+"""Names for `--skip`; `words` are the recognisers (`siren_cli.evaluation.metrics.asr`)."""
+
+_VOICE_VERSION = 1
+"""Raise it whenever a change here may change voices."""
 
 _PACKAGES = (
     _Package("pystoi", "pystoi", "STOI and ESTOI"),
     _Package("pesq", "pesq", "PESQ"),
     _Package("pysptk", "pysptk", "pitch and voicing"),
-    _Package("pocketsphinx", "pocketsphinx", "WER and CER"),
     _Package("resemblyzer", "--no-deps resemblyzer", "speaker similarity"),
     _Package("speechmos", "speechmos", "DNSMOS"),
     _Package("onnxruntime", "onnxruntime", "DNSMOS"),
 )
 
 
-def judges(asr: str, skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
-    """The judges that this installation has.
+def judges(skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
+    """List the metrics that this installation has; those of words are recognisers (`siren_cli.evaluation.metrics.asr`).
 
     Args:
-        asr: `pocketsphinx` or a folder (see `siren_cli.evaluation.metrics.words`).
-        skip: Names of judges that are not wanted.
+        skip: Names of metrics that are not wanted.
         recogniser_path: The phone recogniser's weights; None for those of the package.
 
     Returns:
-        The judges, and one line for each missing package.
-
-    Raises:
-        UsageError: If the recogniser of words is none.
+        The metrics, and one line for each missing package.
     """
-    if "words" not in skip:
-        words.require_recogniser(asr)
     missing = {p.module: p for p in _PACKAGES if importlib.util.find_spec(p.module) is None}
-    if asr != words.POCKETSPHINX:
-        missing.pop("pocketsphinx", None)
     notes = [
         f"{package.columns} left out; pip install {package.distribution} to have them" for package in missing.values()
     ]
     found = [_signal_judge(), _phone_judge(recogniser_path)]
     if "pystoi" not in missing:
-        found.append(Judge("stoi", _identity("pystoi", signal.intelligibility), _stoi))
+        found.append(Judge("stoi", _identity("pystoi", signal.STOI_VERSION), _stoi))
     if "pesq" not in missing:
-        found.append(Judge("pesq", _identity("pesq", signal.pesq_wide_band), _pesq))
+        found.append(Judge("pesq", _identity("pesq", signal.PESQ_VERSION), _pesq))
     if "pysptk" not in missing:
-        found.append(Judge("pitch", _identity("pysptk", signal.pitch_likeness), _pitch))
-    if "pocketsphinx" not in missing and "words" not in skip:
-        found.append(_word_judge(asr))
+        found.append(Judge("pitch", _identity("pysptk", signal.PITCH_VERSION), _pitch))
     if "resemblyzer" not in missing:
-        found.append(Judge("voice", _identity("resemblyzer", _voice), _voice, compares=False))
+        found.append(Judge("voice", _identity("resemblyzer", _VOICE_VERSION), _voice, compares=False))
     if not {"speechmos", "onnxruntime"} & missing.keys():
-        found.append(Judge("dnsmos", _identity("speechmos", naturalness), _dnsmos, compares=False))
+        found.append(Judge("dnsmos", _identity("speechmos", naturalness.VERSION), _dnsmos, compares=False))
     return [judge for judge in found if judge.name not in skip], notes
 
 
@@ -107,8 +98,7 @@ def _signal_judge() -> Judge:
             "mel_distance": signal.mel_distance_db(original, decoded),
         }
 
-    source = inspect.getsource(signal.si_sdr_db) + inspect.getsource(signal.mel_distance_db)
-    return Judge("signal", _digest(source + inspect.getsource(recogniser.log_mel)), hear)
+    return Judge("signal", f"version {signal.DISTANCE_VERSION} mel {recogniser.VERSION}", hear)
 
 
 def _phone_judge(path: Path | None) -> Judge:
@@ -123,18 +113,8 @@ def _phone_judge(path: Path | None) -> Judge:
         }
 
     weights = recogniser.weights_path(path)
-    identity = _digest(inspect.getsource(recogniser)) + (_digest(weights.read_bytes()) if weights.is_file() else "")
-    return Judge("phones", identity, hear, needs_phones=True)
-
-
-def _word_judge(asr: str) -> Judge:
-    def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
-        del original, phones
-        return {"transcript": _listener(asr)(decoded)}
-
-    package = "pocketsphinx" if asr == words.POCKETSPHINX else "transformers"
-    model = "" if asr == words.POCKETSPHINX else _folder_digest(Path(asr))
-    return Judge("words", f"{_identity(package, words)} {model}", hear, compares=False)
+    content = hashlib.sha256(weights.read_bytes()).hexdigest()[:16] if weights.is_file() else ""
+    return Judge("phones", f"version {recogniser.VERSION} {content}", hear, needs_phones=True)
 
 
 def _stoi(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
@@ -177,11 +157,6 @@ def recogniser_of_phones(path: Path | None) -> recogniser.PhoneRecogniser:
 
 
 @lru_cache(maxsize=1)
-def _listener(asr: str) -> Callable[[Samples], str]:
-    return words.recogniser_of_words(asr)
-
-
-@lru_cache(maxsize=1)
 def _voice_encoder() -> Any:
     from resemblyzer import VoiceEncoder
 
@@ -193,14 +168,5 @@ def _naturalness() -> naturalness.Dnsmos:
     return naturalness.Dnsmos()
 
 
-def _identity(distribution: str, source: Any) -> str:
-    return f"{distribution} {importlib.metadata.version(distribution)} {_digest(inspect.getsource(source))}"
-
-
-def _digest(content: str | bytes) -> str:
-    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16]
-
-
-def _folder_digest(folder: Path) -> str:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return _digest("".join(f"{file.relative_to(folder)} {_digest(file.read_bytes())}" for file in files))
+def _identity(distribution: str, version: int) -> str:
+    return f"{distribution} {importlib.metadata.version(distribution)} version {version}"

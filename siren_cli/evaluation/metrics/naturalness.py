@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 
+VERSION = 1
+"""Raise it whenever a change here may change figures: those kept under the old one are stale."""
+
 _WINDOW_SAMPLES = round(9.01 * SAMPLE_RATE_HZ)
 _HOP_SAMPLES = SAMPLE_RATE_HZ
 # From what the network says to the scale of opinions, as in the authors' program: highest power first.

@@ -23,6 +23,9 @@ from siren_cli.errors import WeightsDamaged, WeightsMissing
 from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.phones import NO_PHONE, PHONES, phone_track
 
+VERSION = 1
+"""Raise it whenever a change here may change figures: those kept under the old one are stale."""
+
 HOP_SAMPLES = 160
 FFT_SAMPLES = 1_024
 WINDOW_SAMPLES = 640

@@ -14,6 +14,9 @@ Samples = NDArray[np.float32]
 _PESQ_PIECE_S = 20.0  # the ITU's program has room for 50 utterances and no check for more
 _FEWEST_VOICED_FRAMES = 10
 
+STOI_VERSION = PESQ_VERSION = DISTANCE_VERSION = PITCH_VERSION = 1
+"""Raise a number whenever a change here may change that metric's figures: those kept under the old one are stale."""
+
 
 def intelligibility(original: Samples, decoded: Samples) -> dict[str, float | None]:
     """Short-time objective intelligibility (Taal et al. 2011), and extended (Jensen & Taal 2016).

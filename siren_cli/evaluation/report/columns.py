@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,6 @@ COLUMNS = (
         "share of frames with speech whose phone a recogniser reads off right",
     ),
     Column("phones_4k", "phones 4k", 3, "higher", "the same with everything above 4 kHz taken away"),
-    Column("wer", "WER", 3, "lower", "wrong words / words, against the transcript; a wide-band judge"),
-    Column("cer", "CER", 3, "lower", "wrong letters / letters, against the transcript"),
-    Column("dwer", "dWER", 3, "lower", "wrong words against what the same recogniser hears in the original"),
-    Column("dcer", "dCER", 3, "lower", "wrong letters against what it hears in the original"),
     Column(
         "similarity",
         "speaker",
@@ -65,6 +62,16 @@ COLUMNS = (
     Column("dnsmos_sig", "DNSMOS sig", 2, "higher", "predicted quality of the speech itself"),
 )
 
+WORD_COLUMNS = (
+    Column("wer", "WER", 3, "lower", "word errors / words, against the transcript"),
+    Column("substitutions", "subst.", 3, "lower", "substituted words / words of the transcript"),
+    Column("deletions", "del.", 3, "lower", "deleted words / words of the transcript"),
+    Column("insertions", "ins.", 3, "lower", "inserted words / words of the transcript"),
+    Column("cer", "CER", 3, "lower", "character errors / characters, against the transcript"),
+    Column("dwer", "dWER", 3, "lower", "word errors / words, against the recogniser's own transcript of the original"),
+)
+"""What each recogniser adds; in records the names are `wer:RECOGNISER` and so on."""
+
 COST_COLUMNS = (
     Column("encode_speed_1", "encode x", 1, "higher", "seconds of sound encoded in a second, one thread"),
     Column("encode_speed_2", "encode x, 2 threads", 1, "higher", "the same, two threads"),
@@ -78,8 +85,46 @@ COST_COLUMNS = (
 """The columns of the table of costs: medians of a few runs on one recording, not figures over clips."""
 
 HEADLINE = (
-    "file_bps", "file_bps_10s", "phones", "wer", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl",
+    "file_bps", "file_bps_10s", "wer", "dwer", "similarity", "dnsmos_ovrl", "stoi", "pesq", "mel_distance", "phones",
 )  # fmt: skip
-"""The columns of the table in a terminal and in README.md; the rest is in JSON, CSV and on the page."""
+"""The columns of the table in a terminal and in docs/evaluation.md; the rest is in JSON, CSV and on the page."""
 
-BY_NAME = {column.name: column for column in (*COLUMNS, *COST_COLUMNS)}
+_WORDS = {column.name: column for column in WORD_COLUMNS}
+_PLAIN = {column.name: column for column in (*COLUMNS, *COST_COLUMNS)}
+_ORDER = [*_PLAIN]
+_ORDER[_ORDER.index("similarity") : _ORDER.index("similarity")] = _WORDS
+_PLACE = {name: number for number, name in enumerate(_ORDER)}
+
+
+def word_column(name: str, recogniser: str) -> str:
+    """Name in records of a column of words by one recogniser."""
+    return f"{name}:{recogniser}"
+
+
+def column_of(name: str) -> Column:
+    """Describe a column of a record, its label with the recogniser's name.
+
+    Args:
+        name: Of a column; of words with its recogniser, as `wer:whisper-tiny.en`.
+
+    Raises:
+        KeyError: If there is no such column.
+    """
+    kind, _, recogniser = name.partition(":")
+    if not recogniser:
+        return _PLAIN[name]
+    column = _WORDS[kind]
+    return replace(column, name=name, label=f"{column.label} ({recogniser})")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names of columns as tables have them; those of several recognisers stay in their own order."""
+    return sorted(dict.fromkeys(names), key=lambda name: _PLACE[name.partition(":")[0]])
+
+
+def with_recognisers(columns: Sequence[str], recognisers: Sequence[str]) -> list[str]:
+    """Put a column for each recogniser in the place of each column of words."""
+    found: list[str] = []
+    for name in columns:
+        found += [word_column(name, recogniser) for recogniser in recognisers] if name in _WORDS else [name]
+    return found

@@ -1,16 +1,16 @@
-"""From what the judges heard to figures per clip, and from clips to rows with intervals."""
+"""Figures of clips from metrics and transcripts, and of systems from those of clips, with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.metrics.words import letter_errors, normalised, word_errors
-from siren_cli.evaluation.report.columns import COLUMNS
+from siren_cli.evaluation.metrics.words import character_errors, word_errors
+from siren_cli.evaluation.report.columns import in_order, word_column
 
 Pairs = dict[str, tuple[float, float]]
 
@@ -25,16 +25,16 @@ def clip_figures(
     heard_original: dict[str, Any],
     coded: dict[str, Any],
     duration_s: float,
-    text: str | None,
+    references: Mapping[str, str],
 ) -> Pairs:
     """Figures of one decoded clip, as numerator and denominator.
 
     Args:
-        heard: What the judges said of the decoded clip.
-        heard_original: What they said of the original.
+        heard: Metrics of the decoded clip, and `transcripts`, recogniser to normalised text.
+        heard_original: The same of the original.
         coded: Facts of its file (see `siren_cli.evaluation.workers.result_cache`).
         duration_s: Of the clip.
-        text: What is said in it; None where unknown.
+        references: Recogniser to the clip's transcript, normalised as its own are; empty where unknown.
 
     Returns:
         Column to numerator and denominator; columns that do not apply are absent.
@@ -44,15 +44,40 @@ def clip_figures(
         pairs["file_bps"] = (8.0 * coded["file_bytes"], duration_s)
         pairs["payload_bps"] = (8.0 * coded["payload_bytes"], duration_s)
         pairs["overhead_bytes"] = (coded["file_bytes"] - coded["payload_bytes"], 1.0)
-    if "transcript" in heard:
-        found, reference = heard["transcript"], heard_original["transcript"]
-        pairs["dwer"], pairs["dcer"] = word_errors(found, reference), letter_errors(found, reference)
-        if text is not None:
-            wanted = normalised(text)
-            pairs["wer"], pairs["cer"] = word_errors(found, wanted), letter_errors(found, wanted)
+    for recogniser, found in heard.get("transcripts", {}).items():
+        pairs.update(word_figures(recogniser, found, heard_original["transcripts"][recogniser], references))
     likeness = similarity(heard.get("embedding"), heard_original.get("embedding"))
     if likeness is not None:
         pairs["similarity"] = (likeness, 1.0)
+    return pairs
+
+
+def word_figures(recogniser: str, found: str, original: str, references: Mapping[str, str]) -> Pairs:
+    """Error rates of one transcript, as numerator and denominator.
+
+    Args:
+        recogniser: Its name.
+        found: Its normalised transcript of the decoded clip.
+        original: Its normalised transcript of the original.
+        references: Recogniser to the clip's transcript; without this one, only dWER is counted.
+
+    Returns:
+        Column, such as `wer:RECOGNISER`, to numerator and denominator.
+    """
+    own = word_errors(found, original)
+    pairs: Pairs = {word_column("dwer", recogniser): (own.errors, own.reference)}
+    if recogniser in references:
+        reference = references[recogniser]
+        words, characters = word_errors(found, reference), character_errors(found, reference)
+        counts = {
+            "wer": words.errors,
+            "substitutions": words.substitutions,
+            "deletions": words.deletions,
+            "insertions": words.insertions,
+        }
+        for name, count in counts.items():
+            pairs[word_column(name, recogniser)] = (count, words.reference)
+        pairs[word_column("cer", recogniser)] = (characters.errors, characters.reference)
     return pairs
 
 
@@ -74,10 +99,10 @@ def row_figures(clips: Sequence[Pairs]) -> dict[str, Any]:
         Column to `{"value", "low", "high", "count"}`, in the order of the columns.
     """
     found = {}
-    for column in COLUMNS:
-        over_clips = estimate([clip[column.name] for clip in clips if column.name in clip])
+    for name in in_order(name for clip in clips for name in clip):
+        over_clips = estimate([clip[name] for clip in clips if name in clip])
         if over_clips is not None:
-            found[column.name] = asdict(over_clips)
+            found[name] = asdict(over_clips)
     return found
 
 

@@ -1,36 +1,31 @@
-"""Plots as SVG, drawn by hand: they need no package, follow dark mode and stay sharp."""
+"""Plots of quality against rate and against damage, as SVG by matplotlib, for light and for dark pages."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siren_cli.evaluation.codecs.systems import label_of
-from siren_cli.evaluation.report.columns import BY_NAME
+from siren_cli.evaluation.report.columns import column_of, with_recognisers
 
-RATE_PLOTS = ("phones", "dwer", "similarity", "stoi", "mel_distance", "pesq", "dnsmos_ovrl")
-"""Columns that are plotted against file bps."""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RATE_PLOTS = ("wer", "similarity", "stoi", "dnsmos_ovrl", "pesq", "mel_distance", "phones")
+"""Columns that are plotted against file bps; those of words once for each recogniser."""
 
 _DAMAGE_PLOTS = ("phones", "stoi")
-_NOT_PLOTTED = ("original", "siren-1-wrong-voice")
-_WIDTH, _HEIGHT = 560, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 40, 52
-_COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-)  # Okabe & Ito: told apart by all
-_STYLE = (
-    "text{font:12px system-ui,sans-serif;fill:currentColor}.t{font-weight:600;font-size:14px}"
-    ".a{stroke:currentColor;stroke-opacity:.55}.g{stroke:currentColor;stroke-opacity:.15}"
-    "svg{color:#222;background:#fff}@media(prefers-color-scheme:dark){svg{color:#ddd;background:#16181c}}"
-)
+_NOT_PLOTTED = ("original", "siren-1-wrong-voice", "transcript-zstd")
+_SIZE_INCHES = (7.0, 4.4)
+_SIREN = {"light": "#d1495b", "dark": "#ff7d8c"}
+_OTHERS = {"light": "#6b7280", "dark": "#9ca3af"}
+_INK = {"light": "#1f2937", "dark": "#e5e7eb"}
+_PAPER = {"light": "#ffffff", "dark": "#16181c"}
+_FAR = 8
+"""Distance of a label from its point, in points; labels without room go two, three or more times as far."""
 
 
 @dataclass(frozen=True)
@@ -45,34 +40,41 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one colour; `label` stands beside the first (a legend where they are joined)."""
+    """Points of one system, joined if there are several; the label stands beside the last one."""
 
     label: str
     points: tuple[Point, ...]
+    is_siren: bool
 
 
 def rate_plots(record: dict[str, Any]) -> dict[str, str]:
-    """Quality against rate, one plot a column.
+    """Quality against rate, one plot a column, in light and dark.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
 
     Returns:
-        Name of the column to SVG text; columns without values are left out.
+        File name, such as `stoi.svg` and `stoi-dark.svg`, to SVG text; columns without values are left out.
     """
-    found = {}
-    for name in RATE_PLOTS:
+    found: dict[str, str] = {}
+    figures = {row["system"]: row["figures"] for row in record["rows"]}
+    for name in with_recognisers(RATE_PLOTS, record["recognisers"]):
         series = []
-        for row in record["rows"]:
-            rate, figure = row["figures"].get("file_bps"), row["figures"].get(name)
-            is_whole = " " not in row["system"] and row["system"] not in _NOT_PLOTTED
-            if rate is not None and figure is not None and is_whole:
-                point = Point(rate["value"], figure["value"], figure["low"], figure["high"])
-                series.append(Series(label_of(row["system"]), (point,)))
+        for system, own in figures.items():
+            if "file_bps" in own and name in own and " " not in system and system not in _NOT_PLOTTED:
+                point = Point(own["file_bps"]["value"], *(own[name][key] for key in ("value", "low", "high")))
+                series.append(Series(label_of(system), (point,), system.startswith("siren")))
         if series:
-            column = BY_NAME[name]
-            title = f"{column.label} and rate ({column.better} is better)"
-            found[name] = plot(title, "bits a second in the file", column.label, series, is_log=True)
+            column = column_of(name)
+            level = figures.get("original", {}).get(name) if name.startswith("wer:") else None
+            found |= _in_both(
+                name.replace(":", "-"),
+                f"{column.label}, {column.better} is better",
+                ("bits a second in the file", column.label),
+                series,
+                is_log=True,
+                level=None if level is None else ("originals", level["value"]),
+            )
     return found
 
 
@@ -83,10 +85,10 @@ def damage_plots(record: dict[str, Any]) -> dict[str, str]:
         record: From `siren_cli.evaluation.run.evaluate`.
 
     Returns:
-        Kind and column to SVG text; nothing where nothing was damaged.
+        File name to SVG text; nothing where nothing was damaged.
     """
     rows = {row["system"]: row["figures"] for row in record["rows"]}
-    found = {}
+    found: dict[str, str] = {}
     lost = f"share of packets of {record.get('packet_bytes')} bytes lost"
     for kind, axis in (("ber", "share of bits flipped"), ("drop", lost)):
         for name in _DAMAGE_PLOTS:
@@ -99,102 +101,129 @@ def damage_plots(record: dict[str, Any]) -> dict[str, str]:
                 there = [(level, rows[other][name]) for level, other in sorted(levels.items()) if name in rows[other]]
                 if len(levels) > 1 and there:
                     points = [Point(level, f["value"], f["low"], f["high"]) for level, f in there]
-                    series.append(Series(label_of(system), tuple(points)))
+                    series.append(Series(label_of(system), tuple(points), system.startswith("siren")))
             if series:
-                label = BY_NAME[name].label
-                found[f"{kind}_{name}"] = plot(f"{label} over a bad link", axis, label, series)
+                label = column_of(name).label
+                found |= _in_both(f"{kind}_{name}", f"{label} over a bad link", (axis, label), series)
     return found
 
 
-def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, is_log: bool = False) -> str:
-    """Draws points with their intervals; series of several points are joined and get a legend.
+def draw(
+    theme: str,
+    title: str,
+    axis_labels: tuple[str, str],
+    series: Sequence[Series],
+    *,
+    is_log: bool = False,
+    level: tuple[str, float] | None = None,
+) -> Figure:
+    """Draw points with their intervals, SIREN's in one colour, all others grey.
 
     Args:
+        theme: `light` or `dark`.
         title: Above the plot.
-        x_label: Below the horizontal axis.
-        y_label: Beside the vertical axis.
+        axis_labels: Of the horizontal and the vertical axis.
         series: At least one, each with at least one point.
         is_log: Whether the horizontal axis is logarithmic; every x is above 0 then.
+        level: Label and value of a dashed line across the plot.
 
     Returns:
-        One `<svg>` element.
+        The figure; no label covers another one or a point.
     """
-    points = [point for one in series for point in one.points]
-    x_ticks, x_low, x_high = _log_axis(points) if is_log else _axis([point.x for point in points])
-    y_ticks, y_low, y_high = _axis([value for point in points for value in (point.low, point.high)])
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    def across(value: float) -> float:
-        share = math.log(value / x_low) / math.log(x_high / x_low) if is_log else (value - x_low) / (x_high - x_low)
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-
-    def down(value: float) -> float:
-        return _HEIGHT - _BOTTOM - (value - y_low) / (y_high - y_low) * (_HEIGHT - _TOP - _BOTTOM)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}"><style>{_STYLE}</style>',
-        f'<text class="t" x="{_LEFT}" y="22">{escape(title)}</text>',
-    ]
-    for tick in x_ticks:
-        parts.append(_line(across(tick), _TOP, across(tick), _HEIGHT - _BOTTOM, "g"))
-        parts.append(_text(across(tick), _HEIGHT - _BOTTOM + 17, f"{tick:g}", "middle"))
-    for tick in y_ticks:
-        parts.append(_line(_LEFT, down(tick), _WIDTH - _RIGHT, down(tick), "g"))
-        parts.append(_text(_LEFT - 7, down(tick) + 4, f"{tick:g}", "end"))
-    parts.append(_line(_LEFT, _HEIGHT - _BOTTOM, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM, "a"))
-    parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 12, x_label, "middle"))
-    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
-    parts.append(f'<g transform="rotate(-90 16 {middle:.1f})">{_text(16, middle, y_label, "middle")}</g>')
-    for number, one in enumerate(series):
-        parts += _marks(one, number, across, down)
-    return "".join([*parts, "</svg>"])
-
-
-def _marks(one: Series, number: int, across: Any, down: Any) -> list[str]:
-    colour = _COLOURS[number % len(_COLOURS)]
-    parts = []
-    if len(one.points) > 1:
-        path = " ".join(f"{across(point.x):.1f},{down(point.y):.1f}" for point in one.points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    for point in one.points:
-        x = across(point.x)
-        parts.append(
-            f'<line x1="{x:.1f}" y1="{down(point.low):.1f}" x2="{x:.1f}" y2="{down(point.high):.1f}" '
-            f'stroke="{colour}" stroke-width="2" stroke-opacity=".5"/>'
-            f'<circle cx="{x:.1f}" cy="{down(point.y):.1f}" r="4.5" fill="{colour}"/>'
-        )
-    if len(one.points) > 1:
-        y = _TOP + 12 + 17 * number
-        parts.append(f'<circle cx="{_WIDTH - 190}" cy="{y - 4}" r="4.5" fill="{colour}"/>')
-        parts.append(_text(_WIDTH - 180, y, one.label, "start"))
-    else:
-        x, y = across(one.points[0].x), down(one.points[0].y)
-        is_right = x > _WIDTH * 0.62
-        y += -6 if number % 2 else 15  # neighbours in turn above and below, so that fewer names meet
-        parts.append(_text(x - 9 if is_right else x + 9, y, one.label, "end" if is_right else "start"))
-    return parts
+    figure = Figure(figsize=_SIZE_INCHES, facecolor=_PAPER[theme], layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(facecolor=_PAPER[theme])
+    axes.set_title(title, color=_INK[theme], loc="left", fontsize=12)
+    axes.set_xlabel(axis_labels[0], color=_INK[theme])
+    axes.set_ylabel(axis_labels[1], color=_INK[theme])
+    axes.tick_params(which="both", colors=_INK[theme])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(_INK[theme])
+    axes.grid(color=_INK[theme], alpha=0.12)
+    if is_log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    for one in series:
+        colour = _SIREN[theme] if one.is_siren else _OTHERS[theme]
+        errors = [[p.y - p.low for p in one.points], [p.high - p.y for p in one.points]]
+        xs, ys = [p.x for p in one.points], [p.y for p in one.points]
+        line = "-" if len(one.points) > 1 else "none"
+        axes.errorbar(xs, ys, errors, fmt="o", linestyle=line, color=colour, ecolor=colour, elinewidth=1, markersize=5)
+    axes.margins(x=0.18, y=0.12)
+    texts = [(one.points[-1], one.label, _SIREN[theme] if one.is_siren else _OTHERS[theme]) for one in series]
+    if level is not None:
+        axes.axhline(level[1], color=_INK[theme], linestyle="--", linewidth=1, alpha=0.6)
+        right = (axes.get_xlim()[1], level[1])
+        place = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
+        axes.annotate(level[0], right, (-2, 2), color=_INK[theme], fontsize=9, **place)
+    figure.draw_without_rendering()  # fixes the layout, so that boxes of labels are known
+    _label(axes, [point for one in series for point in one.points], texts)
+    return figure
 
 
-def _axis(values: Sequence[float]) -> tuple[list[float], float, float]:
-    low, high = min(values), max(values)
-    if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
-    step = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    ticks = [round(number * step, 10) for number in range(first, last + 1)]
-    return ticks, ticks[0], ticks[-1]
+def _label(axes: Axes, points: Iterable[Point], texts: Sequence[tuple[Point, str, str]]) -> None:
+    """Put each label in the nearest free place around its point, within the axes."""
+    from matplotlib.transforms import Bbox
+
+    renderer = axes.figure.canvas.get_renderer()
+    ends = [axes.transData.transform([(point.x, point.low), (point.x, point.high)]) for point in points]
+    taken = [Bbox([low - 4, high + 4]) for low, high in ends]
+    taken += [_box(label, renderer) for label in axes.texts]
+    room = axes.get_window_extent(renderer)
+    around = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
+    for point, text, colour in texts:
+        label = axes.annotate(
+            text, (point.x, point.y), (0, 0), textcoords="offset points", color=colour, fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4},
+        )  # fmt: skip
+        for distance in range(_FAR, 12 * _FAR, _FAR):
+            places = [(distance * x, distance * y) for x, y in around]
+            if any(_fits(label, place, taken, room, renderer) for place in places):
+                break
+        taken.append(_box(label, renderer))
 
 
-def _log_axis(points: Sequence[Point]) -> tuple[list[float], float, float]:
-    low, high = min(point.x for point in points) / 1.5, max(point.x for point in points) * 1.5
-    steps = [base * 10.0**power for power in range(-1, 8) for base in (1, 2, 5)]
-    return [step for step in steps if low <= step <= high], low, high
+def _box(label: Any, renderer: Any) -> Any:
+    """Box of a label's text alone: that of the annotation has the line to its point in it."""
+    from matplotlib.text import Text
+
+    label.update_positions(renderer)
+    return Text.get_window_extent(label, renderer)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+def _fits(label: Any, place: tuple[float, float], taken: Sequence[Any], room: Any, renderer: Any) -> bool:
+    """Move a label to a place; tell whether nothing else is there."""
+    across, up = place
+    label.set_position(place)
+    label.set_ha("left" if across > 0 else "right" if across < 0 else "center")
+    label.set_va("bottom" if up > 0 else "top" if up < 0 else "center")
+    box = _box(label, renderer)
+    is_inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+    return is_inside and not any(box.overlaps(other) for other in taken)
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _in_both(
+    name: str,
+    title: str,
+    axis_labels: tuple[str, str],
+    series: Sequence[Series],
+    *,
+    is_log: bool = False,
+    level: tuple[str, float] | None = None,
+) -> dict[str, str]:
+    return {
+        f"{name}{ending}.svg": _svg(draw(theme, title, axis_labels, series, is_log=is_log, level=level))
+        for theme, ending in (("light", ""), ("dark", "-dark"))
+    }
+
+
+def _svg(figure: Figure) -> str:
+    from matplotlib import rc_context
+
+    out = io.StringIO()
+    with rc_context({"svg.hashsalt": "siren"}):  # the same file each time
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()

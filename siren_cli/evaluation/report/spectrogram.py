@@ -1,9 +1,8 @@
-"""Spectrograms as PNG files, written without a package for pictures."""
+"""Spectrograms as PNG files."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+import io
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,10 @@ _RANGE_DB = 70.0
 _WINDOW_SAMPLES = 512
 _COLUMNS = 480
 _ROWS = 120
-_COLOURS = 128
-_STOPS = np.array(  # dark to bright through blue, red and yellow, each step lighter than the one before
-    [(0, 0, 10), (60, 15, 110), (150, 40, 110), (225, 85, 60), (250, 165, 20), (250, 250, 200)], np.float64
-)
 
 
 def spectrogram_png(wav: NDArray[np.float32], peak_db: float) -> bytes:
-    """Draws a recording, time to the right and 0 to 8 kHz upwards.
+    """Draw a recording, time to the right and 0 to 8 kHz upwards.
 
     Args:
         wav: Samples [T] at 16 kHz.
@@ -28,12 +23,13 @@ def spectrogram_png(wav: NDArray[np.float32], peak_db: float) -> bytes:
     Returns:
         A PNG file of 480 by 120 pixels.
     """
-    shades = np.clip((_magnitudes_db(wav) - peak_db) / _RANGE_DB + 1.0, 0.0, 1.0)
-    pixels = np.rint(shades * (_COLOURS - 1)).astype(np.uint8)
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels[::-1])
-    header = struct.pack(">IIBBBBB", _COLUMNS, _ROWS, 8, 3, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"PLTE", _palette()), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+    from matplotlib.image import imsave
+
+    out = io.BytesIO()
+    imsave(
+        out, _magnitudes_db(wav), vmin=peak_db - _RANGE_DB, vmax=peak_db, cmap="inferno", origin="lower", format="png"
+    )
+    return out.getvalue()
 
 
 def peak_of(wav: NDArray[np.float32]) -> float:
@@ -50,14 +46,3 @@ def _magnitudes_db(wav: NDArray[np.float32]) -> NDArray[np.float64]:
     rows = np.stack([power[:, a:b].mean(axis=1) for a, b in zip(edges[:-1], edges[1:], strict=True)])
     decibels: NDArray[np.float64] = 10.0 * np.log10(rows + 1e-10)
     return decibels
-
-
-def _palette() -> bytes:
-    """Red, green and blue of every colour, dark to bright."""
-    stops, places = np.arange(len(_STOPS)), np.linspace(0, len(_STOPS) - 1, _COLOURS)
-    colours = np.stack([np.interp(places, stops, channel) for channel in _STOPS.T], axis=1)
-    return colours.astype(np.uint8).tobytes()
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

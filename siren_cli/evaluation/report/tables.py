@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from siren_cli.evaluation.codecs.systems import label_of
-from siren_cli.evaluation.report.columns import BY_NAME, COLUMNS, COST_COLUMNS, HEADLINE
+from siren_cli.evaluation.report.columns import COST_COLUMNS, HEADLINE, column_of, in_order, with_recognisers
 
 
 def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple[list[str], list[list[str]]]:
@@ -16,18 +16,29 @@ def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
-        columns: Names of the columns.
+        columns: Names of the columns; those of words stand for one of each recogniser.
 
     Returns:
         Headings and rows; columns without a value are left out.
     """
-    names = [name for name in columns if any(name in row["figures"] for row in record["rows"])]
-    headings = ["codec", *(BY_NAME[name].label for name in names)]
+    names = columns_in(record, columns)
+    headings = ["codec", *(column_of(name).label for name in names)]
     rows = [
         [label_of(row["system"]), *(_with_interval(row["figures"].get(name), name) for name in names)]
         for row in record["rows"]
     ]
     return headings, rows
+
+
+def columns_in(record: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    """Names of the columns that a record has values for, those of words once for each recogniser."""
+    names = with_recognisers(columns, record["recognisers"])
+    return [name for name in names if any(name in row["figures"] for row in record["rows"])]
+
+
+def all_columns_in(record: dict[str, Any]) -> list[str]:
+    """Names of all columns of a record, in order."""
+    return in_order(name for row in record["rows"] for name in row["figures"])
 
 
 def cost_table_of(record: dict[str, Any]) -> tuple[list[str], list[list[str]]] | None:
@@ -78,6 +89,16 @@ def notes_of(record: dict[str, Any]) -> list[str]:
             f"ber, drop: in packets of at most {record['packet_bytes']} bytes, SIREN's those of 'siren encode "
             "--profile packet' with a voice in each, Codec 2's of bare frames; gaps fade over 320 ms and are silent"
         )
+    if record["recognisers"]:
+        lines.append(
+            f"WER and dWER by {', '.join(record['recognisers'])}; dWER against the recogniser's own transcript of the "
+            "original"
+        )
+    if any(row["system"].startswith("transcript-") for row in record["rows"]):
+        lines.append(
+            f"transcript: what {record['recognisers'][0]} recognises in the originals, compressed by something that "
+            "knows English transcripts: no voice, no melody"
+        )
     scale = record["voice_scale"]
     if scale["same_speaker"] and scale["other_speaker"]:
         lines.append(
@@ -97,11 +118,12 @@ def csv_of(record: dict[str, Any]) -> str:
     """Every clip and system on a line, then every column as a plain number; ratios as their quotient."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["clip", "speaker", "duration_s", "system", "file_bytes", *(column.name for column in COLUMNS)])
+    names = all_columns_in(record)
+    writer.writerow(["clip", "speaker", "duration_s", "system", "file_bytes", *names])
     for clip in record["clips"]:
         for system, result in clip["systems"].items():
             pairs = result["figures"]
-            values = [_quotient(pairs.get(column.name)) for column in COLUMNS]
+            values = [_quotient(pairs.get(name)) for name in names]
             start = [clip["id"], clip["speaker"], f"{clip['duration_s']:.3f}", system, result["file_bytes"]]
             writer.writerow([*start, *values])
     return out.getvalue()
@@ -114,6 +136,6 @@ def _quotient(pair: tuple[float, float] | None) -> str:
 def _with_interval(figure: dict[str, float] | None, name: str) -> str:
     if figure is None:
         return "–"
-    decimals = BY_NAME[name].decimals
+    decimals = column_of(name).decimals
     value, low, high = (f"{figure[key]:.{decimals}f}" for key in ("value", "low", "high"))
     return value if low == high else f"{value} [{low}, {high}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES, FSQ_LEVELS, SAMPLE_RATE_HZ
-from siren_cli.evaluation.metrics.words import normalised
 
 FEWEST_PHONES = 4
 """Words of fewer phones are left out: they last hardly longer than a frame."""
 
 _LOOK_AHEAD = 12
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")  # as the dictionary writes words
 _POINTS = 4
 _TRACK_HZ = 100
 
@@ -66,7 +67,7 @@ def words_in(text: str, phones: str, dictionary: Pronunciations) -> list[tuple[s
         clock += int(length)
     found = []
     position = 0
-    for word in normalised(text).split():
+    for word in _WORD.findall(text.lower()):
         best: tuple[int, int] | None = None
         for phones_of in dictionary.get(word, ()):
             size = len(phones_of)

@@ -10,7 +10,7 @@ from siren_cli import __version__
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import readable
 from siren_cli.evaluation.metrics.judges import judges
-from siren_cli.evaluation.run import SCHEMA, model_facts
+from siren_cli.evaluation.run import SCHEMA, model_facts, recognisers_for
 from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift, vocoder
 from siren_cli.evaluation.workers.worker import Plan
 
@@ -58,7 +58,7 @@ def run_studies(
         SirenError: If the model cannot be loaded.
     """
     usable, left_out = readable(clips)
-    _, missing = judges(plan.asr, plan.skip, plan.recogniser)
+    missing = [*judges(plan.skip, plan.recogniser)[1], *recognisers_for(plan, usable)[1]]
     figures = {}
     for name in names:
         report(f"study {name}, {len(usable)} clips")

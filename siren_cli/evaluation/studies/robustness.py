@@ -1,4 +1,4 @@
-"""How much worse words get when the recording is not clean: noise, a narrow band, another level."""
+"""Words and phones of recordings that are not clean: noise, a narrow band, another level, silence around speech."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from siren_cli.corpus.statistics import estimate
 from siren_cli.evaluation.codecs.systems import System, label_of, original
 from siren_cli.evaluation.metrics.judges import JUDGES
 from siren_cli.evaluation.metrics.signal import low_pass
+from siren_cli.evaluation.report.columns import word_column
+from siren_cli.evaluation.report.figures import Pairs, word_figures
+from siren_cli.evaluation.studies.silence import SILENCES, surrounded
 from siren_cli.evaluation.workers.pool import crew
 from siren_cli.evaluation.workers.worker import Plan, worker
 
@@ -25,7 +28,9 @@ SNR_DB = 15.0
 CUT_HZ = 3_400
 GAIN_DB = 12.0
 BABBLERS = 6
-CONDITIONS = ("clean", "babble", "white", "low-pass", "louder", "softer")
+CONDITIONS = ("clean", "babble", "white", "low-pass", "louder", "softer", *SILENCES)
+"""The last ones leave the speech as it is and add silence; phones are not read off them."""
+
 _LABELS = {
     "clean": "clean",
     "babble": f"{BABBLERS} others talking, {SNR_DB:.0f} dB",
@@ -33,38 +38,48 @@ _LABELS = {
     "low-pass": f"nothing above {CUT_HZ / 1_000:.1f} kHz",
     "louder": f"{GAIN_DB:+.0f} dB",
     "softer": f"{-GAIN_DB:+.0f} dB",
+    **{name: f"{name} the speech" for name in SILENCES},
 }
 
 
 def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Reads phones off what the codec makes of spoilt recordings; labels are those of the clean ones.
+    """Recognises phones and words in decoded spoilt recordings; labels and transcripts are those of the clean ones.
 
     Args:
-        plan: Model and stages.
+        plan: Model, stages, recognisers.
         clips: The material, with alignments.
         jobs: Processes.
 
     Returns:
-        `{"clips", "systems"}`: system to condition to `{"phones", "of_clean"}`, each with its interval: the share of
-        frames with speech whose phone is right, and that as a part of the same system's on clean recordings.
-        `original` is the spoilt recording itself, not coded. Babble is left out where fewer than two others speak.
+        `{"clips", "recognisers", "systems"}`: system to condition to `{"phones", "of_clean", "wer:RECOGNISER"}`, each
+        with its interval: the share of frames with speech whose phone is right, that as a part of the same system's on
+        clean recordings, and the word error rate. `original` is the spoilt recording itself, not coded. Babble is
+        left out where fewer than two others speak.
     """
     clips = with_alignments(clips)
-    plan = _phones_alone(plan)
+    plan = _phones_and_words(plan)
     with crew(plan, jobs) as each:
-        found = list(each(_hear, [(clip, _others(clip, clips)) for clip in clips]))
-    systems: dict[str, Any] = {}
-    for system in found[0]:
-        systems[system] = {}
-        for condition in CONDITIONS:
-            pairs = [(own[system][condition], own[system]["clean"]) for own in found if condition in own[system]]
-            phones, share = estimate([(value, 1.0) for value, _ in pairs]), estimate(pairs)
-            if phones is not None:
-                systems[system][condition] = {
-                    "phones": asdict(phones),
-                    "of_clean": None if share is None else asdict(share),
-                }
-    return {"clips": len(clips), "systems": systems}
+        found = list(each(_measure_clip, [(clip, _others(clip, clips)) for clip in clips]))
+    systems = {
+        system: {
+            condition: figures
+            for condition in CONDITIONS
+            if (figures := _condition_figures([own[system] for own in found], condition))
+        }
+        for system in found[0]
+    }
+    names = [name for own in systems["original"].values() for name in own if name.startswith("wer:")]
+    recognisers = [name.partition(":")[2] for name in dict.fromkeys(names)]
+    return {"clips": len(clips), "recognisers": recognisers, "systems": systems}
+
+
+def _condition_figures(clips: list[dict[str, Pairs]], condition: str) -> dict[str, Any]:
+    there = [(own[condition], own["clean"]) for own in clips if condition in own]
+    names = list(dict.fromkeys(name for pairs, _ in there for name in pairs))
+    figures = {name: estimate([pairs[name] for pairs, _ in there if name in pairs]) for name in names}
+    shares = [(pairs["phones"][0], clean["phones"][0]) for pairs, clean in there if "phones" in pairs]
+    figures["of_clean"] = estimate(shares)
+    return {name: asdict(figure) for name, figure in figures.items() if figure is not None}
 
 
 def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
@@ -78,6 +93,8 @@ def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
     Returns:
         Samples [T]. Noise stands below the level of the active speech by `SNR_DB`. Nothing is clipped.
     """
+    if condition in SILENCES:
+        return surrounded(wav, condition)
     if condition == "babble":
         talk = [np.resize(other, len(wav)) / _rms(other) for other in others]
         return _with_noise(wav, np.sum(talk, axis=0))
@@ -92,37 +109,47 @@ def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
     """The figures for a person: headings, rows, notes."""
     systems = figures["systems"]
+    columns = ["phones", "of_clean", *(word_column("wer", name) for name in figures["recognisers"])]
+    labels = ["phones", "of clean", *(f"WER ({name})" for name in figures["recognisers"])]
     headings = ["recording"]
     for name in systems:
         label = "not coded" if name == "original" else label_of(name)
-        headings += [f"{label}: phones", "of clean"]
+        headings += [f"{label}: {column}" for column in labels]
     rows = []
     for condition in CONDITIONS:
         cells = [_LABELS[condition]]
         for own in systems.values():
             if condition in own:
-                cells += [as_text(own[condition]["phones"], 3), as_text(own[condition]["of_clean"], 2)]
+                cells += [as_text(own[condition].get(name), 2 if name == "of_clean" else 3) for name in columns]
         if len(cells) > 1:
             rows.append(cells)
     return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
 
 
-def _hear(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, float]]:
+def _measure_clip(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, Pairs]]:
     clip, others = task
     own = worker()
     wav = read_clip(clip)
     talk = [read_clip(other) for other in others]
     systems: list[System] = [original(), *own.own]
-    found: dict[str, dict[str, float]] = {system.name: {} for system in systems}
+    found: dict[str, dict[str, Pairs]] = {system.name: {} for system in systems}
+    references, language = own.references(clip), own.plan.language_of(clip)
     for condition in CONDITIONS:
         if condition == "babble" and len(talk) < 2:
             continue
         recording = spoilt(wav, condition, talk)
-        for system in systems:
-            decoded, _ = own.store.coded(system, recording, None)
-            phones = own.hear(decoded, wav, clip.phones).get("phones")
+        decoded = [own.store.coded(system, recording, None)[0] for system in systems]
+        transcripts = own.transcripts(decoded, language)
+        for system, sound, texts in zip(systems, decoded, transcripts, strict=True):
+            pairs: Pairs = {}
+            phones = None if condition in SILENCES else own.hear(sound, wav, clip.phones).get("phones")
             if phones is not None:
-                found[system.name][condition] = phones
+                pairs["phones"] = (phones, 1.0)
+            for name, text in texts.items():
+                if name in references:
+                    column = word_column("wer", name)
+                    pairs[column] = word_figures(name, text, transcripts[0][name], references)[column]
+            found[system.name][condition] = pairs
     return found
 
 
@@ -133,8 +160,8 @@ def _others(clip: Clip, clips: list[Clip]) -> list[Clip]:
     return [own[number % len(own)] for speaker, own in rest.items() if speaker != clip.speaker][:BABBLERS]
 
 
-def _phones_alone(plan: Plan) -> Plan:
-    return replace(plan, skip=tuple(name for name in JUDGES if name != "phones"))
+def _phones_and_words(plan: Plan) -> Plan:
+    return replace(plan, skip=tuple(n for n in JUDGES if n not in ("phones", "words") or n in plan.skip))
 
 
 def _with_noise(wav: Samples, noise: NDArray[np.floating[Any]]) -> Samples:

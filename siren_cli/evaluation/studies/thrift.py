@@ -67,5 +67,5 @@ def _code(task: tuple[Clip, tuple[int, ...]]) -> dict[tuple[int, float], Pairs]:
         for weight in WEIGHTS:
             decoded, coded = own.store.coded(siren(own.codec.thrifty(weight), own.weights, count), wav, None)
             heard = own.hear(decoded, wav, clip.phones)
-            found[count, weight] = clip_figures(heard, heard_original, coded, len(wav) / SAMPLE_RATE_HZ, None)
+            found[count, weight] = clip_figures(heard, heard_original, coded, len(wav) / SAMPLE_RATE_HZ, {})
     return found

@@ -13,8 +13,8 @@ from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import Recording, Samples, System, original, siren_identity, source_of
-from siren_cli.evaluation.report.columns import BY_NAME
+from siren_cli.evaluation.codecs.systems import Recording, Samples, System, original, siren_identity
+from siren_cli.evaluation.report.columns import column_of
 from siren_cli.evaluation.report.figures import Pairs, clip_figures, row_figures
 from siren_cli.evaluation.workers.pool import crew
 from siren_cli.evaluation.workers.worker import Plan, worker
@@ -26,6 +26,9 @@ _COLUMNS = (
     "phones", "similarity", "stoi", "estoi", "mel_distance", "f0_correlation", "voicing_error", "dnsmos_ovrl",
     "dnsmos_sig",
 )  # fmt: skip
+_VERSION = 1
+"""Raise it whenever a change here or in `siren_cli.training.data.envelope` may change what the vocoder is given."""
+
 _NOT_NEEDED = ("words", "pesq")
 
 
@@ -59,13 +62,12 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
 
 def vocoder_alone(codec: Codec, weights: str) -> System:
     """The vocoder, given what it would get from a decoder that knew the recording."""
-    from siren_cli.training.data import envelope
 
     def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
         del file, stranger
         return Recording(vocoded(codec, wav), 0)
 
-    identity = f"{siren_identity(weights)} {source_of(vocoded)} {source_of(envelope)}"
+    identity = f"{siren_identity(weights)} vocoder version {_VERSION}"
     return System("vocoder", "", identity, run)
 
 
@@ -107,13 +109,13 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
     """The figures for a person: headings, rows, notes."""
     names = [name for name in _COLUMNS if name in figures["vocoder"]]
     rows = [
-        [label, *(as_text(figures[key].get(name), BY_NAME[name].decimals) for name in names)]
+        [label, *(as_text(figures[key].get(name), column_of(name).decimals) for name in names)]
         for key, label in (("original", "Original"), ("vocoder", "Vocoder, true envelope and pitch"))
     ]
     notes = [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
     if figures["dnsmos_difference"] is not None:
         notes.append(f"DNSMOS, vocoder less original: {as_text(figures['dnsmos_difference'], 2)}")
-    return ["", *(BY_NAME[name].label for name in names)], rows, notes
+    return ["", *(column_of(name).label for name in names)], rows, notes
 
 
 def _judged(clip: Clip) -> tuple[Pairs, Pairs]:
@@ -125,5 +127,5 @@ def _judged(clip: Clip) -> tuple[Pairs, Pairs]:
         decoded, coded = own.store.coded(system, wav, None)
         heard = own.hear(decoded, wav, clip.phones)
         before = before or heard
-        pairs.append(clip_figures(heard, before, coded, len(wav) / SAMPLE_RATE_HZ, clip.text))
+        pairs.append(clip_figures(heard, before, coded, len(wav) / SAMPLE_RATE_HZ, {}))
     return pairs[0], pairs[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import os
 from collections.abc import Callable
@@ -83,9 +82,21 @@ class Store:
             **facts, "file": str(coded_file) if system.suffix else None, "decoded": str(decoded_file),
         }  # fmt: skip
 
-    def kept(self, kind: str, measure: Callable[[NDArray[np.float32]], Any], wav: NDArray[np.float32]) -> Any:
-        """What a function makes of a recording, or made of it before; its source is part of the key."""
-        key = digest_of(inspect.getsource(measure), wav.tobytes())
+    def kept(
+        self, kind: str, version: int, measure: Callable[[NDArray[np.float32]], Any], wav: NDArray[np.float32]
+    ) -> Any:
+        """Apply a function to a recording, or find its earlier result.
+
+        Args:
+            kind: Name of what is measured.
+            version: Of the function: raise it whenever a change may change results.
+            measure: Samples [T] to a value that JSON can hold; None is not kept.
+            wav: Samples [T].
+
+        Returns:
+            The value.
+        """
+        key = digest_of(f"version {version}", wav.tobytes())
         found = self.read(kind, key)
         if found is None:
             found = measure(wav)

@@ -1,10 +1,14 @@
-"""The work on one clip: every system codes it, every judge listens. Runs in as many processes as asked for."""
+"""The work on one clip: every system codes it, every metric and recogniser judges it; in one process or several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
@@ -12,7 +16,10 @@ from siren_cli.corpus.clips import read_clip, read_joined
 from siren_cli.errors import SirenError
 from siren_cli.evaluation.codecs.damage import Damage, damaged_codec2, damaged_siren
 from siren_cli.evaluation.codecs.systems import System, baseline, floor, original, siren, wrong_voice
+from siren_cli.evaluation.codecs.transcript_coding import transcript_bytes, transcript_name
+from siren_cli.evaluation.metrics.asr import available, load_recogniser
 from siren_cli.evaluation.metrics.judges import Judge, judges
+from siren_cli.evaluation.metrics.words import base_language, normalised
 from siren_cli.evaluation.report.figures import Pairs, clip_figures
 from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
 
@@ -29,7 +36,8 @@ class Plan:
         stages: Numbers of stages to measure.
         baselines: Names of installed baselines.
         has_strangers: Whether there are two speakers, so that a wrong voice can be given.
-        asr: `pocketsphinx` or a folder.
+        asr: Recognisers (see `siren_cli.evaluation.metrics.asr`); the first one's transcripts are compressed as well.
+        asr_language: Language of clips whose own is unknown; empty if that is unknown too.
         cache: Folder of the store.
         device: For the codec.
         threads: For torch; None for its choice.
@@ -44,7 +52,7 @@ class Plan:
     stages: tuple[int, ...]
     baselines: tuple[str, ...]
     has_strangers: bool
-    asr: str
+    asr: tuple[str, ...]
     cache: Path
     device: str = "cpu"
     threads: int | None = None
@@ -53,6 +61,17 @@ class Plan:
     skip: tuple[str, ...] = ()
     recogniser: Path | None = None
     efforts: tuple[int, ...] = (0,)
+    asr_language: str = ""
+
+    def language_of(self, clip: Clip) -> str:
+        """Tag of a clip's language; empty where unknown."""
+        return clip.language or self.asr_language
+
+    def recognisers(self) -> tuple[tuple[str, ...], list[str]]:
+        """Those that can run (`siren_cli.evaluation.metrics.asr.available`), none if words are skipped; what is
+        missing.
+        """
+        return ((), []) if "words" in self.skip else available(self.asr)
 
 
 class Worker:
@@ -64,13 +83,15 @@ class Worker:
     def __init__(self, plan: Plan) -> None:
         from siren_cli.codec import load_codec
 
+        self.plan = plan
+        self.store = Store(plan.cache)
         self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads).searching()
         self.weights = weights = digest_of_model(plan.model)
         self.systems: list[System] = [original()]
         efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]
         self.own = [siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages]
         self.systems += self.own
-        self.systems += [wrong_voice(codec, weights)] if plan.has_strangers else []
+        self.systems += [wrong_voice(codec, weights, self._own_bytes)] if plan.has_strangers else []
         self.systems += [baseline(name) for name in plan.baselines]
         self.systems.append(floor())
         for damage in plan.damages:
@@ -81,8 +102,13 @@ class Worker:
             self.systems += [
                 damaged_codec2(name, damage, plan.packet_bytes) for name in plan.baselines if name.startswith("codec2")
             ]
-        self.judges, _ = judges(plan.asr, plan.skip, plan.recogniser)
-        self.store = Store(plan.cache)
+        self.judges, _ = judges(plan.skip, plan.recogniser)
+        self.recognisers = [load_recogniser(source) for source in plan.recognisers()[0]]
+
+    def _own_bytes(self, wav: NDArray[np.float32]) -> bytes:
+        """The file of a clip [T] with one stage, as `siren encode` writes it."""
+        _, coded = self.store.coded(siren(self.codec, self.weights, 1), wav, None)
+        return Path(coded["file"]).read_bytes()
 
     def work(self, clip: Clip, stranger: Clip | None) -> dict[str, Any]:
         """Measures one clip.
@@ -93,7 +119,7 @@ class Worker:
 
         Returns:
             `{"id", "left_out"}` with the reason, or `{"id", "speaker", "duration_s", "text", "embedding",
-            "systems"}`, the last system by system: `{"figures", "transcript", "file", "decoded", "file_bytes"}`.
+            "systems"}`, the last system by system: `{"figures", "transcripts", "file", "decoded", "file_bytes"}`.
         """
         try:
             wav = read_clip(clip)
@@ -101,15 +127,18 @@ class Worker:
             return {"id": clip.clip_id, "left_out": str(error)}
         duration_s = len(wav) / SAMPLE_RATE_HZ
         other = None if stranger is None else read_clip(stranger)
+        language = self.plan.language_of(clip)
+        recordings = [self.store.coded(system, wav, other) for system in self.systems]
+        transcripts = self.transcripts([decoded for decoded, _ in recordings], language)
+        references = self.references(clip)
         heard_original: dict[str, Any] = {}
         found: dict[str, Any] = {}
-        for system in self.systems:
-            decoded, coded = self.store.coded(system, wav, other)
-            heard = self.hear(decoded, wav, clip.phones)
+        for system, (decoded, coded), texts in zip(self.systems, recordings, transcripts, strict=True):
+            heard = {**self.hear(decoded, wav, clip.phones), "transcripts": texts}
             heard_original = heard_original or heard
             found[system.name] = {
-                "figures": clip_figures(heard, heard_original, coded, duration_s, clip.text),
-                "transcript": heard.get("transcript"),
+                "figures": clip_figures(heard, heard_original, coded, duration_s, references),
+                "transcripts": texts,
                 **{key: coded[key] for key in ("file", "decoded", "file_bytes")},
             }
         return {
@@ -118,7 +147,25 @@ class Worker:
             "duration_s": duration_s,
             "text": clip.text,
             "embedding": heard_original.get("embedding"),
-            "systems": found,
+            "systems": {**found, **self._coded_transcripts(found["original"], language, duration_s)},
+        }
+
+    def _coded_transcripts(self, original: dict[str, Any], language: str, duration_s: float) -> dict[str, Any]:
+        """The first recogniser's transcript of the original, compressed: what speech to text would cost."""
+        texts: dict[str, str] = original["transcripts"]
+        if not texts:
+            return {}
+        recogniser = next(iter(texts))
+        words = {name: pair for name, pair in original["figures"].items() if name.endswith(f":{recogniser}")}
+        return {
+            transcript_name(method): {
+                "figures": {"file_bps": (8.0 * size, duration_s), **words},
+                "transcripts": {recogniser: texts[recogniser]},
+                "file": None,
+                "decoded": None,
+                "file_bytes": size,
+            }
+            for method, size in transcript_bytes(texts[recogniser], base_language(language)).items()
         }
 
     def rates_at_10_s(self, clips: list[Clip]) -> dict[str, Pairs]:
@@ -138,16 +185,21 @@ class Worker:
             if system.suffix and not system.needs_stranger and " " not in system.name:
                 _, coded = self.store.coded(system, joined, None)
                 found[system.name] = {"file_bps_10s": (8.0 * coded["file_bytes"], RATE_S)}
+        language = self.plan.language_of(clips[0])
+        (texts,) = self.transcripts([joined], language)
+        if texts:
+            sizes = transcript_bytes(next(iter(texts.values())), base_language(language))
+            found |= {transcript_name(method): {"file_bps_10s": (8.0 * size, RATE_S)} for method, size in sizes.items()}
         return found
 
     def hear(self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None) -> dict[str, Any]:
-        """What the judges say of a decoded clip, or said of it before.
+        """Measure a decoded clip, or find its earlier figures.
 
         Args:
             decoded: Samples [T] at 16 kHz.
             wav: The original [T].
             phones: Its alignment; None where unknown.
-            names: Of the judges to ask; None for all.
+            names: Of the metrics to compute; None for all.
 
         Returns:
             Their figures by name.
@@ -157,6 +209,43 @@ class Worker:
             if (names is None or judge.name in names) and (not judge.needs_phones or phones is not None):
                 heard.update(self._ask(judge, decoded, wav, phones))
         return heard
+
+    def transcripts(self, wavs: Sequence[NDArray[np.float32]], language: str) -> list[dict[str, str]]:
+        """Transcribe recordings with every recogniser, or find their earlier transcripts.
+
+        Args:
+            wavs: Recordings, each [T] at 16 kHz; those of one length are transcribed together.
+            language: Tag of their language; empty where unknown.
+
+        Returns:
+            For each recording, recogniser to normalised text; recognisers that lack the language are absent.
+        """
+        found: list[dict[str, str]] = [{} for _ in wavs]
+        for recogniser in self.recognisers:
+            code = recogniser.language_for(language)
+            if code is None:
+                continue
+            keys = [digest_of(recogniser.identity, code, wav.tobytes()) for wav in wavs]
+            kept = {key: self.store.read("transcripts", key) for key in keys}
+            lacking = {key: wav for key, wav in zip(keys, wavs, strict=True) if kept[key] is None}
+            texts = recogniser.transcribe(list(lacking.values()), code) if lacking else []
+            for key, text in zip(lacking, texts, strict=True):
+                self.store.write("transcripts", key, text)
+            kept.update(zip(lacking, texts, strict=True))
+            for own, key in zip(found, keys, strict=True):
+                own.update(self._normalised({recogniser.name: kept[key]}, language))
+        return found
+
+    def _normalised(self, texts: dict[str, str], language: str) -> dict[str, str]:
+        """Recogniser to text, normalised for the language that each of them transcribes in."""
+        codes = {recogniser.name: recogniser.language_for(language) or "" for recogniser in self.recognisers}
+        return {name: normalised(text, codes[name]) for name, text in texts.items()}
+
+    def references(self, clip: Clip) -> dict[str, str]:
+        """Recogniser to a clip's transcript, normalised as its own are; empty where the transcript is unknown."""
+        language = self.plan.language_of(clip)
+        names = [r.name for r in self.recognisers if r.language_for(language) is not None]
+        return {} if clip.text is None else self._normalised(dict.fromkeys(names, clip.text), language)
 
     def _ask(self, judge: Judge, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
         beside = (wav.tobytes(), phones or "") if judge.compares else ()
