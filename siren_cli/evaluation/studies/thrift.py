@@ -1,4 +1,4 @@
-"""What rate–distortion optimised quantisation saves, and what it costs in words and voice."""
+"""Rate–distortion study: bits that a weight of the rate saves, and the words and likeness it costs."""
 
 from __future__ import annotations
 
