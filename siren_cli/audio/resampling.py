@@ -47,6 +47,9 @@ class Intake:
 
     Args:
         sample_rate_hz: Rate of the blocks.
+
+    Attributes:
+        sample_count: Samples at 16 kHz so far, those included that are still to come.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -71,7 +74,7 @@ class Intake:
             raise AudioInvalid(f"samples have shape {list(block.shape)}, expected [T] or [T, C]; give one recording")
         if not np.isfinite(block).all():
             raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
-        return self._count(self._high_pass.push(self._resampler.push(self._mixer.push(block))))
+        return self._filtered(self._resampler.push(self._mixer.push(block)))
 
     def finish(self) -> NDArray[np.float32]:
         """Ends the recording: the samples [T'] that were still to come.
@@ -80,17 +83,16 @@ class Intake:
             AudioEmpty: If there were no samples.
         """
         rest = np.concatenate([self._resampler.push(self._mixer.finish()), self._resampler.finish()])
-        wav = self._count(np.concatenate([self._high_pass.push(rest), self._high_pass.finish()]))
+        wav = np.concatenate([self._filtered(rest), self._high_pass.finish()])
         if self.sample_count == 0:
             raise AudioEmpty("there are no samples, expected at least one; check the recording")
         return wav
 
-    def _count(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
-        _require_no_overflow(wav)
+    def _filtered(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
         self.sample_count += len(wav)
         if self.sample_count > MAX_DURATION_S * SAMPLE_RATE_HZ:
             raise AudioInvalid(f"longer than the {MAX_DURATION_S} s that a file can hold; split the recording")
-        return wav
+        return _require_no_overflow(self._high_pass.push(wav))
 
 
 def resampled_count(sample_count: int, from_hz: int, to_hz: int) -> int:

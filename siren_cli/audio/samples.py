@@ -104,7 +104,7 @@ def loudness_note(peak: float) -> str | None:
     """
     if peak < FAR_ABOVE_FULL_SCALE:
         return None
-    return f"samples reach {peak:.0f} times full scale, expected -1..1; divide them by their full scale, such as 32768"
+    return f"samples reach {peak:.4g} times full scale, expected -1..1; divide them by their full scale, such as 32768"
 
 
 def _as_array(wav: Any) -> NDArray[Any]:
