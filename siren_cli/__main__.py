@@ -7,8 +7,10 @@ import sys
 from io import TextIOWrapper
 from types import FrameType
 
-from siren_cli.errors import ExitStatus, SirenError
+from siren_cli.errors import ExitStatus, SirenError, is_out_of_memory
 
+_NO_MEMORY = "out of memory; free some or split the recording"
+_STANDARD_STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1", "/proc/self/fd/0", "/proc/self/fd/1")
 _DEBUG_VARIABLE = "SIREN_DEBUG"
 _INFO_OPTIONS = ("--json", "-q", "--quiet", "-r", "--recursive")
 
@@ -22,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A file's name may hold bytes that are no text; printing it must not fail.
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         _drop_output()
         return ExitStatus.OUTPUT_UNWRITABLE
     except MemoryError:
-        return _fail("out of memory; free some or split the recording", ExitStatus.UNEXPECTED)
+        return _fail(_NO_MEMORY, ExitStatus.UNEXPECTED)
     except Exception as error:  # noqa: BLE001 - the one place where all that nobody foresaw ends
         return _fail_unforeseen(error)
 
@@ -57,7 +60,30 @@ def _run(arguments: list[str]) -> int:
     from siren_cli.commands.app import run_command_line
 
     signal.signal(signal.SIGTERM, _interrupt)
-    return run_command_line(arguments)
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(hang_up, _interrupt)
+    if os.name == "nt":
+        from siren_cli.files.finding import expand_patterns
+
+        arguments = expand_patterns(arguments)
+    return run_command_line(["-" if word in _STANDARD_STREAMS else word for word in arguments])
+
+
+def _open_closed_streams() -> None:
+    """Gives standard streams that were closed (`2>&-`) a place that takes everything and keeps nothing.
+
+    Their numbers are taken too, or the next file that is opened would become standard error.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
 
 
 def _is_plain_info(arguments: list[str]) -> bool:
@@ -80,6 +106,8 @@ def _fail_unforeseen(error: Exception) -> int:
         return _fail(str(error), ExitStatus.WEIGHTS)
     if isinstance(error, FormatError):
         return _fail(str(error), ExitStatus.BAD_FILE)
+    if is_out_of_memory(error):
+        return _fail(_NO_MEMORY, ExitStatus.UNEXPECTED)
     message = f"unexpected error: {type(error).__name__}: {error}; please report it"
     return _fail(message, ExitStatus.UNEXPECTED)
 

@@ -19,19 +19,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from siren_cli.audio.activity import voice_minute
 from siren_cli.audio.level import NOMINAL_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.audio.resampling import mono_16_khz
-from siren_cli.coded import Coded, Heard
+from siren_cli.coded import Coded, Heard, bytes_of
 from siren_cli.config import DEFAULT_EFFORT, FRAME_SAMPLES, SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.errors import UsageError
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
+from siren_cli.model.torch_state import default_float32, inference, loading
 from siren_cli.registry.weights import find_model, read_networks, read_prior
 from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis
 from siren_cli.search.phone_predictor import PhonePredictor, load_phone_predictor
 from siren_cli.search.rate_weight import known_prior
-from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Chunking
+from siren_cli.streaming.chunking import Chunk, Chunking
 from siren_cli.streaming.decoder import decode_stream
 from siren_cli.streaming.encoder import encode_stream
 from siren_format.prior import NeuralPrior
@@ -105,6 +107,7 @@ class Codec:
         usual = DEFAULT_EFFORT if self._model.guide else 0
         return self._choosing(usual if effort is None else effort, self.rate_weight)
 
+    @default_float32()
     def _choosing(self, effort: int, rate_weight: float) -> Codec:
         """The same model, choosing indices with such an effort and weight of the rate."""
         other, prior = copy(self), known_prior(self._prior, rate_weight) if rate_weight else self._prior
@@ -147,14 +150,14 @@ class Codec:
         Raises:
             UsageError: If it has fewer stages.
         """
-        if not 1 <= stages <= self.stages:
-            raise UsageError(f"{stages} stages asked for, model {self.name} has {self.stages}; give 1..{self.stages}")
+        if stages not in range(1, self.stages + 1):
+            raise UsageError(f"{stages!r} stages asked for, model {self.name} has {self.stages}; give 1..{self.stages}")
 
     def encode(self, wav: ArrayLike, sample_rate_hz: int, *, stages: int = 1) -> Coded:
         """Encodes a recording, on its own and in float32, so that its indices depend on nothing else.
 
         Args:
-            wav: Samples [T] or [T, C], full scale at 1; channels are mixed down.
+            wav: Samples [T], [1, T], [C, T] or [T, C] of NumPy or torch; see `siren_cli.audio.samples`.
             sample_rate_hz: Their rate; anything but 16 kHz is resampled.
             stages: 1 (about 68 bps) or 2 (about twice that).
 
@@ -163,13 +166,13 @@ class Codec:
 
         Raises:
             AudioEmpty: If there are no samples.
-            AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+            AudioInvalid: If samples, their shape or their rate cannot be coded.
             UsageError: If the model has fewer stages.
         """
         self.require_stages(stages)
-        samples = mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        samples = mono_16_khz(wav, sample_rate_hz)
         level_db = speech_level_db(samples)
-        voice = self.samples_to_voice(samples[: CHUNK_FRAMES * FRAME_SAMPLES], level_db)
+        voice = self.samples_to_voice(voice_minute(samples, level_db), level_db)
         indices = [
             self.samples_to_indices(shown, chunk, level_db, stages, voice)
             for chunk, shown in self.encoding.cut(samples, FRAME_SAMPLES)
@@ -198,21 +201,21 @@ class Codec:
         coded = self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
         return replace(coded, voice_id=stream.voice_id)
 
-    @torch.inference_mode()
+    @inference()
     def hear_voice(self, wav: ArrayLike, sample_rate_hz: int) -> Heard:
-        """What the first minute of samples [T] or [T, C], full scale at 1, says of who speaks, to be averaged.
+        """What the first minute with speech, of samples as for `encode`, says of who speaks, to be averaged.
 
         Raises:
             AudioEmpty: If there are no samples.
-            AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+            AudioInvalid: If samples, their shape or their rate cannot be coded.
         """
-        samples = mono_16_khz(np.asarray(wav, np.float32), sample_rate_hz)
+        samples = mono_16_khz(wav, sample_rate_hz)
         level_db = speech_level_db(samples)
-        heard = samples[: CHUNK_FRAMES * FRAME_SAMPLES]
-        codes = self._samples_to_voice_codes(heard, level_db)
+        heard = voice_minute(samples, level_db)
+        codes = hear(self._model, self._at_nominal_level(heard, level_db), self._analyser)
         return Heard(codes.tolist(), level_db, len(heard), self._codes_to_digits(codes))
 
-    def decode(self, coded: Coded | bytes) -> NDArray[np.float32]:
+    def decode(self, coded: Coded | bytes | bytearray | memoryview) -> NDArray[np.float32]:
         """Decodes to speech; the same bytes give the same samples on the same machine.
 
         Args:
@@ -225,7 +228,7 @@ class Codec:
             FormatError: If bytes are given that are not a readable `.srn`.
             VoiceMissing: If the recording only names its voice; say which it is with `Coded.spoken_by`.
         """
-        coded = self.from_bytes(coded) if isinstance(coded, bytes) else coded
+        coded = coded if isinstance(coded, Coded) else self.from_bytes(bytes_of(coded))
         voice = coded.voice_to_speak()
         pieces = []
         turns = 0.0
@@ -240,7 +243,7 @@ class Codec:
         """Decodes a file of any length in little memory: see `siren_cli.streaming.decoder.decode_stream`."""
         return decode_stream(self, pieces, spoken_by=spoken_by)
 
-    @torch.inference_mode()
+    @inference()
     def samples_to_indices(
         self, samples: NDArray[np.float32], chunk: Chunk, level_db: float, stages: int, voice: bytes | None
     ) -> NDArray[np.int16]:
@@ -264,26 +267,22 @@ class Codec:
             indices = self._model.quantizer.latents_to_indices(latents, stages)
         return indices[0, chunk.keep].cpu().numpy().astype(np.int16)
 
-    @torch.inference_mode()
+    @inference()
     def samples_to_voice(self, samples: NDArray[np.float32], level_db: float) -> bytes:
         """The voice of samples [T] at 16 kHz and their level, 8 bytes."""
-        codes = self._samples_to_voice_codes(samples, level_db)
+        codes = hear(self._model, self._at_nominal_level(samples, level_db), self._analyser)
         return voice_to_bytes(coarse_level_db(level_db), self._codes_to_digits(codes))
 
     def _codes_to_digits(self, codes: Tensor) -> list[int]:
         """A recording's codes [N], not rounded → the 28 digits that a file of it carries."""
         return codes_to_digits(draw(self._model, codes).tolist())
 
-    def _samples_to_voice_codes(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
-        """Samples [T] at 16 kHz → the voice, not rounded, [N]."""
-        return hear(self._model, self._at_nominal_level(samples, level_db), self._analyser)
-
     def _at_nominal_level(self, samples: NDArray[np.float32], level_db: float) -> Tensor:
         """Samples [T] → as many as fill the last frame [1, T'], as loud as the model is used to."""
         padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
         return torch.from_numpy(padded * np.float32(gain_to(NOMINAL_LEVEL_DB, level_db)))[None].to(self._device)
 
-    @torch.inference_mode()
+    @inference()
     def indices_to_samples(
         self, indices: NDArray[np.int16], chunk: Chunk, voice: bytes | None, turns: float
     ) -> tuple[NDArray[np.float32], float]:
@@ -313,6 +312,7 @@ class Codec:
         return speak(self._model, torch.tensor(voice_codes(voice, self.config.fine_in_files), device=self._device))
 
 
+@loading()
 def load_codec(
     model: str | os.PathLike[str] | None = None, *, device: str = "auto", threads: int | None = None
 ) -> Codec:

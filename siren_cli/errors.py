@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses of the `siren` program (documented in README.md)."""
+    """Exit statuses of the `siren` program (documented in docs/command-line.md)."""
 
     OK = 0
     UNEXPECTED = 1
@@ -22,6 +22,21 @@ class ExitStatus(IntEnum):
     VOICE = 8
     PARTLY_LOST = 9
     INTERRUPTED = 130
+
+
+_NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "failed to map segment", "start new thread")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, of torch or of a library that could not be loaded says that memory ran out.
+
+    Args:
+        error: The error.
+    """
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, OSError, ImportError)) and any(words in text for words in _NO_MEMORY)
+    )
 
 
 class SirenError(Exception):

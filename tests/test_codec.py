@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle  # noqa: TID251 - that callers' pickles of recordings are small is what is tested
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,3 +196,50 @@ def test_a_models_prior_codes_its_files(tiny_model: Path, tmp_path: Path, codec:
     assert [record.coder for record in parse_layout(data).records] == [Coder.NEURAL]
     assert np.array_equal(with_prior.from_bytes(data).indices, indices)
     assert with_prior.decode(data).shape == (20 * FRAME_SAMPLES,)
+
+
+def test_a_coded_recording_compares_prints_and_pickles_small(codec: Codec, speech: np.ndarray) -> None:
+    coded = codec.encode(speech[None], 16_000)
+    assert coded == codec.encode(torch.from_numpy(speech), 16_000) != codec.encode(speech[1:], 16_000)
+    assert len({coded, codec.from_bytes(coded.to_bytes())}) == 1
+    assert repr(coded).startswith("Coded(10.000 s, 63 frames, stages 1, voice ")
+    data = pickle.dumps(coded)
+    again = pickle.loads(data)  # noqa: S301
+    assert len(data) < 2_000
+    assert again == coded and again.to_bytes() == coded.to_bytes()
+    assert np.array_equal(codec.decode(bytearray(again.to_bytes())), codec.decode(coded))
+
+
+@pytest.mark.parametrize(
+    ("indices", "sample_count", "message"),
+    [
+        (np.full((1, 1), -1), 2_560, "an index is -1, expected 0..999"),
+        (np.full((1, 1), 1_000), 2_560, "an index is 1000, expected 0..999"),
+        (np.zeros((1, 1)), 2_560, "float64"),
+        (np.zeros((0, 1), np.int16), 0, "at least one frame"),
+        (np.zeros((2, 1), np.int16), 2_560, "2 frames and 2560 samples"),
+        (np.zeros((1, 3), np.int16), 2_560, "1 or 2 stages"),
+    ],
+)
+def test_what_is_no_recording_is_refused(codec: Codec, indices: np.ndarray, sample_count: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        codec.coded(indices, None, sample_count)
+    with pytest.raises(UsageError, match="a str was given"):
+        codec.decode("talk.srn")  # type: ignore[arg-type]
+
+
+def test_torch_s_state_is_the_caller_s(tiny_model: Path, speech: np.ndarray) -> None:
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    torch.manual_seed(7)
+    own = siren_cli.load(tiny_model, device="cpu")
+    assert torch.equal(torch.rand(3), wanted)
+    before = own.encode(speech[:9_000], 16_000)
+    try:
+        torch.set_default_dtype(torch.float64)
+        other = siren_cli.load(tiny_model, device="cpu").encode(speech[:9_000], 16_000)
+        assert other == before == own.encode(speech[:9_000], 16_000)
+        assert own.decode(other).dtype == np.float32
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -20,14 +20,16 @@ _GATE_DB = 30.0
 _STEPS_PER_DB = 100
 _LOWEST_DB = -200.0
 _STEPS = 400 * _STEPS_PER_DB
+_SILENT_STEPS = 40 * _STEPS_PER_DB
 
 
 class LevelMeter:
     """Measures the level of a recording that arrives piece by piece, in memory that does not grow.
 
     Blocks of 20 ms more than 30 dB below the 95th-percentile block are taken for pauses and left out (a simple form of
-    the gating in ITU-T P.56). Blocks are held as a histogram of their power; how the recording is cut into pieces makes
-    no difference, not even in the last bit.
+    the gating in ITU-T P.56). Blocks more than 40 dB below the loudest do not count in that percentile, so that silence
+    of any length around speech changes nothing. Blocks are held as a histogram of their power; how the recording is
+    cut into pieces makes no difference, not even in the last bit.
     """
 
     def __init__(self) -> None:
@@ -64,7 +66,9 @@ class LevelMeter:
 
     def _percentile_95(self, count: int) -> float:
         """Power of the 95th-percentile block, linear between the two nearest ones."""
-        place = 0.95 * (count - 1)
+        loudest = int(np.flatnonzero(self._counts)[-1])
+        silent = int(self._counts[: max(0, loudest - _SILENT_STEPS)].sum())
+        place = silent + 0.95 * (count - silent - 1)
         ranks = np.array([int(place), min(int(place) + 1, count - 1)])
         steps = np.searchsorted(np.cumsum(self._counts), ranks, side="right")
         lower, upper = self._powers[steps] / self._counts[steps]

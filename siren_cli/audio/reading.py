@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from siren_cli.audio.channels import Mixer
 from siren_cli.audio.pcm import RawAudio
 from siren_cli.audio.resampling import MAX_DURATION_S, resampled_count
-from siren_cli.audio.sources import Backend, open_backend, unreadable
+from siren_cli.audio.samples import MAX_RATE_HZ, MIN_RATE_HZ, loudness_note
+from siren_cli.audio.sources import Backend, open_backend
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.errors import AudioEmpty, AudioInvalid
-from siren_cli.files.streams import STREAM
-
-MIN_RATE_HZ = 1_000
-MAX_RATE_HZ = 768_000
+from siren_cli.errors import AudioEmpty, AudioInvalid, AudioUnreadable
+from siren_cli.files.streams import STREAM, reason_of
 
 
 class Recording:
@@ -34,6 +32,8 @@ class Recording:
         self._backend = backend
         self._what = what
         self._is_fresh = True
+        self._peak = 0.0
+        self._channel: int | None = None
         if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
             raise AudioInvalid(
                 f"{what}: sample rate of {self.rate_hz} Hz, expected {MIN_RATE_HZ}..{MAX_RATE_HZ}; resample it first"
@@ -41,8 +41,13 @@ class Recording:
 
     @property
     def notes(self) -> list[str]:
-        """What has to be done to it before it can be coded, one line for each thing."""
-        return _notes(self.channels, self.rate_hz)
+        """What has to be done to it before it can be coded, and what was odd about it as far as it was read.
+
+        One line for each thing.
+        """
+        found = loudness_note(self._peak)
+        odd = [*self._backend.notes, *([] if found is None else [found])]
+        return [*_notes(self.channels, self.rate_hz, self._channel), *odd]
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Reads the recording from its beginning, block by block: a header may claim more than memory holds.
@@ -67,11 +72,35 @@ class Recording:
                     f"{self._what}: sample {first} is not a finite number; remove NaN and infinity first"
                 )
             count += len(block)
+            self._peak = max(self._peak, float(np.abs(block).max()))
             if resampled_count(count, self.rate_hz, SAMPLE_RATE_HZ) > MAX_DURATION_S * SAMPLE_RATE_HZ:
                 raise AudioInvalid(f"{self._what}: longer than the {MAX_DURATION_S} s that a file can hold; split it")
             yield block
         if count == 0:
             raise AudioEmpty(f"{self._what}: holds no samples, expected at least one; check what wrote it")
+
+    def mono_blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Reads the recording as `blocks` does, with its channels brought to one by `Mixer`.
+
+        Yields:
+            Samples [T], full scale at 1; they wait up to ten seconds until it is known how to mix.
+
+        Raises:
+            SirenError: As `blocks` does.
+        """
+        mixer = Mixer(self.rate_hz)
+        for block in self.blocks():
+            if len(mixed := mixer.push(block)):
+                self._channel = mixer.channel
+                yield mixed
+        rest = mixer.finish()
+        self._channel = mixer.channel
+        if len(rest):
+            yield rest
+
+    def mono(self) -> NDArray[np.float32]:
+        """All samples [T] of `mono_blocks`; raises what that raises."""
+        return np.concatenate(list(self.mono_blocks()))
 
     def whole(self) -> NDArray[np.float32]:
         """All samples [T, C]; raises what `blocks` raises."""
@@ -80,8 +109,8 @@ class Recording:
     def _read(self) -> NDArray[np.float32]:
         try:
             return self._backend.read()
-        except (soundfile.SoundFileError, OSError) as error:
-            raise unreadable(self._what, error) from error
+        except OSError as error:
+            raise AudioUnreadable(f"{self._what}: cannot be read ({reason_of(error)}); copy it elsewhere") from error
 
 
 @contextmanager
@@ -126,22 +155,11 @@ def read_audio(source: str, raw: RawAudio | None = None) -> tuple[NDArray[np.flo
         return recording.whole(), recording.rate_hz
 
 
-def conversion_notes(wav: NDArray[np.float32], rate_hz: int) -> list[str]:
-    """Says what has to be done to a recording before it can be coded.
-
-    Args:
-        wav: Samples [T, C]; of their number C counts.
-        rate_hz: Their rate, Hz.
-
-    Returns:
-        One line for each thing.
-    """
-    return _notes(wav.shape[1], rate_hz)
-
-
-def _notes(channels: int, rate_hz: int) -> list[str]:
+def _notes(channels: int, rate_hz: int, channel: int | None) -> list[str]:
     notes = []
-    if channels > 1:
+    if channel is not None:
+        notes.append(f"{channels} channels cancel each other out; channel {channel + 1}, the loudest, is used alone")
+    elif channels > 1:
         notes.append(f"{channels} channels are mixed down to one")
     if rate_hz != SAMPLE_RATE_HZ:
         notes.append(f"resampled from {rate_hz} Hz to {SAMPLE_RATE_HZ} Hz")

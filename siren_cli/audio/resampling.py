@@ -6,49 +6,53 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from siren_cli.audio.channels import Mixer
+from siren_cli.audio.high_pass import HighPass
+from siren_cli.audio.samples import to_samples
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import AudioEmpty, AudioInvalid
 
 MAX_DURATION_S = 20_000 * 60
 """What the format can say in one file: 20,000 groups of 60 s."""
 
+_BLOCK_SAMPLES = 2**20
 
-def mono_16_khz(wav: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
+
+def mono_16_khz(wav: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     """A whole recording as the model takes it.
 
     Args:
-        wav: Samples [T] or [T, C].
+        wav: Samples as `siren_cli.audio.samples.to_samples` takes them.
         sample_rate_hz: Their rate.
 
     Returns:
-        Samples [T'] at 16 kHz, channels mixed down.
+        Samples [T'] at 16 kHz, as `Intake` gives them.
 
     Raises:
         AudioEmpty: If there are no samples.
-        AudioInvalid: If a sample is not finite or the shape is neither [T] nor [T, C].
+        AudioInvalid: If samples, their shape or their rate cannot be coded.
     """
-    if wav.ndim not in (1, 2):
-        raise AudioInvalid(
-            f"samples have shape {list(wav.shape)}, expected [T] or [T, C]; give one recording at a time"
-        )
-    if wav.size == 0:
-        raise AudioEmpty("there are no samples, expected at least one; check the recording")
-    if not np.isfinite(wav).all():
-        raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
-    return resample(mix_down(wav), sample_rate_hz, SAMPLE_RATE_HZ)
+    samples = to_samples(wav, sample_rate_hz)
+    intake = Intake(sample_rate_hz)
+    blocks = [intake.push(samples[start : start + _BLOCK_SAMPLES]) for start in range(0, len(samples), _BLOCK_SAMPLES)]
+    return np.concatenate([*blocks, intake.finish()])
 
 
 class Intake:
-    """Brings blocks of a recording to one channel at 16 kHz.
+    """Brings blocks of a recording to one channel at 16 kHz, without offset and hum.
+
+    In this order: channels (`Mixer`), rate (`Resampler`), high-pass (`HighPass`).
 
     Args:
         sample_rate_hz: Rate of the blocks.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
+        self._mixer = Mixer(sample_rate_hz)
         self._resampler = Resampler(sample_rate_hz, SAMPLE_RATE_HZ)
+        self._high_pass = HighPass()
         self.sample_count = 0
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -63,11 +67,11 @@ class Intake:
         Raises:
             AudioInvalid: If a sample is not finite, the shape is not [T] or [T, C], or they are too many for a file.
         """
-        if block.ndim not in (1, 2):
+        if block.ndim not in (1, 2) or block.ndim == 2 and block.shape[1] == 0:
             raise AudioInvalid(f"samples have shape {list(block.shape)}, expected [T] or [T, C]; give one recording")
         if not np.isfinite(block).all():
             raise AudioInvalid("a sample is not finite (NaN or infinity), expected numbers; check the recording")
-        return self._count(self._resampler.push(mix_down(block)))
+        return self._count(self._high_pass.push(self._resampler.push(self._mixer.push(block))))
 
     def finish(self) -> NDArray[np.float32]:
         """Ends the recording: the samples [T'] that were still to come.
@@ -75,33 +79,18 @@ class Intake:
         Raises:
             AudioEmpty: If there were no samples.
         """
-        wav = self._count(self._resampler.finish())
+        rest = np.concatenate([self._resampler.push(self._mixer.finish()), self._resampler.finish()])
+        wav = self._count(np.concatenate([self._high_pass.push(rest), self._high_pass.finish()]))
         if self.sample_count == 0:
             raise AudioEmpty("there are no samples, expected at least one; check the recording")
         return wav
 
     def _count(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
+        _require_no_overflow(wav)
         self.sample_count += len(wav)
         if self.sample_count > MAX_DURATION_S * SAMPLE_RATE_HZ:
             raise AudioInvalid(f"longer than the {MAX_DURATION_S} s that a file can hold; split the recording")
         return wav
-
-
-def mix_down(wav: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of the channels.
-
-    Args:
-        wav: Samples [T] or [T, C].
-
-    Returns:
-        Samples [T].
-    """
-    if wav.ndim == 1:
-        return wav
-    if wav.shape[1] == 1:
-        return wav[:, 0]
-    mean: NDArray[np.float32] = wav.mean(axis=1, dtype=np.float64).astype(np.float32)
-    return mean
 
 
 def resampled_count(sample_count: int, from_hz: int, to_hz: int) -> int:

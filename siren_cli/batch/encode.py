@@ -35,6 +35,9 @@ class EncodeWork:
     effort: int | None = None
     voice: str = "each"
     voice_id: bytes | None = None
+    check_bytes: int = 0
+    recording_id: int = 0
+    has_copies: bool = False
     force: bool = False
     resume: bool = False
 
@@ -101,25 +104,26 @@ class EncodeWork:
         rate_hz = recording.rate_hz
         if self.max_bytes is not None:
             data = fit_file(
-                codec, recording.whole(), rate_hz, stages=self.stages, max_bytes=self.max_bytes,
+                codec, recording.mono(), rate_hz, stages=self.stages, max_bytes=self.max_bytes,
                 has_voice=self.voice != "none" and self.voice_id is None, voice_id=self.voice_id,
             )  # fmt: skip
             write_bytes(destination, data, force=force)
             return facts_of(data)
-        level_db = level_db_of(recording.blocks(), rate_hz) if recording.can_rewind else None
+        level_db = level_db_of(recording.mono_blocks(), rate_hz) if recording.can_rewind else None
         coded = codec.encode_stream(
-            recording.blocks(), rate_hz, stages=self.stages, level_db=level_db,
+            recording.mono_blocks(), rate_hz, stages=self.stages, level_db=level_db,
             has_voice=self.voice != "none", voice_id=self.voice_id,
         )  # fmt: skip
         return facts_of(write_pieces(destination, coded, force=force))
 
     def _packets(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
-        from siren_cli.packets.packetize import encode_packets, packet_facts
+        from siren_cli.packets.packetize import PacketOptions, encode_packets, packet_facts
 
-        wav, rate_hz = recording.whole(), recording.rate_hz
+        wav, rate_hz = recording.mono(), recording.rate_hz
         packets = encode_packets(
             codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes or 0, voice=self.voice,
             max_packets=self.max_packets,
+            options=PacketOptions("each", self.check_bytes, self.recording_id, self.has_copies),
         )  # fmt: skip
         data = packets_to_file(packets, codec.model_id)
         write_bytes(destination, data, force=force)

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from siren_cli.batch.plan import Task
-from siren_cli.errors import ExitStatus, OutputExists, OutputUnwritable, SirenError
+from siren_cli.errors import ExitStatus, OutputExists, OutputUnwritable, SirenError, is_out_of_memory
 from siren_cli.files.streams import reason_of, require_writable
 from siren_cli.srn.file import refusal
 from siren_format.errors import FormatError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from siren_cli.voices.library import Voices
 
 _OLDER = "the output is older than the input and was kept; give --force to renew it"
+
+_NO_MEMORY = "out of memory; free some, give fewer --jobs, or split the recording"
 
 PARTLY_LOST = "part of the recording is lost and silent"
 """Note of a damaged file whose sound parts are decoded."""
@@ -139,10 +141,12 @@ def do_task(work: Work, task: Task) -> Outcome:
         named = error if task.source in str(error) else type(error)(f"{task.source}: {error}")
         return failure(task.number, task.source, task.destination, named)
     except MemoryError:
-        message = f"{task.source}: out of memory; free some, give fewer --jobs, or split the recording"
+        message = f"{task.source}: {_NO_MEMORY}"
         return Outcome(task.number, task.source, task.destination, "failed", ExitStatus.UNEXPECTED, message)
     except Exception as error:  # noqa: BLE001 - one file that nobody foresaw must not end the others
         message = f"{task.source}: unexpected error: {type(error).__name__}: {error}; please report it"
+        if is_out_of_memory(error):
+            message = f"{task.source}: {_NO_MEMORY}"
         return Outcome(task.number, task.source, task.destination, "failed", ExitStatus.UNEXPECTED, message)
     elapsed_s = perf_counter() - started_s
     status = ExitStatus.PARTLY_LOST if PARTLY_LOST in notes else ExitStatus.OK

@@ -59,8 +59,8 @@ def roundtrip(
     from time import perf_counter
 
     from siren_cli.audio.level import speech_level_db
-    from siren_cli.audio.reading import conversion_notes, read_audio
-    from siren_cli.audio.resampling import mix_down, resample
+    from siren_cli.audio.reading import open_audio
+    from siren_cli.audio.resampling import mono_16_khz
     from siren_cli.audio.writing import require_audio_destination, write_audio
     from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
     from siren_cli.files.streams import require_writable, write_bytes
@@ -71,8 +71,9 @@ def roundtrip(
         require_audio_destination(output, force=force, source=source)
     if keep is not None:
         require_writable(keep, force=force, source=source)
-    wav, rate_hz = read_audio(source)
-    for text in conversion_notes(wav, rate_hz):
+    with open_audio(source) as recording:
+        wav, rate_hz, notes = recording.mono(), recording.rate_hz, recording.notes
+    for text in notes:
         note(text, quiet=quiet)
 
     from siren_cli.codec import load_codec
@@ -84,7 +85,7 @@ def roundtrip(
         encoded_s = perf_counter()
         decoded = codec.decode(data)
         decoded_s = perf_counter()
-        reference = resample(mix_down(wav), rate_hz, codec.sample_rate_hz)
+        reference = mono_16_khz(wav, rate_hz)
         stoi, why_no_stoi = short_time_intelligibility(reference, decoded, codec.sample_rate_hz)
         closeness = {
             "mel_distance_db": model_mel_distance_db(codec.networks, reference, decoded),
@@ -112,7 +113,8 @@ def roundtrip(
             "decode_real_time_factor": duration_s / decode_s,
         }
         extra = {"metrics": judged, "words_heard": words} if metrics else {}
-        show_json({"input": source, "output": output, "kept": keep, **facts, **closeness, **timing, **extra})
+        own = {"notes": notes} if notes else {}
+        show_json({"input": source, "output": output, "kept": keep, **facts, **closeness, **timing, **extra, **own})
         return
     rows = [
         ("duration", f"{duration_s:.3f} s"),

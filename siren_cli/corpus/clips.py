@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from siren_cli.audio.resampling import mix_down, resample
+from siren_cli.audio.channels import mix_down
+from siren_cli.audio.resampling import resample
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.sources import list_clips

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from siren_cli.corpus.clip import Clip, clip_of
 from siren_cli.errors import DataError
+from siren_cli.files.finding import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:
     from siren_cli.corpus.clip import Audio
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 
 _SUFFIXES = " ".join(sorted(AUDIO_SUFFIXES))
 

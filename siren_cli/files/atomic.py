@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 _FIRST, _LAST = ".siren-", ".tmp"
@@ -50,6 +51,26 @@ def give_name(temporary: str, target: str, *, replace: bool) -> None:
         else:
             return
     os.replace(temporary, target)
+
+
+def keep_mode_and_owner(temporary: str, target: str) -> None:
+    """Gives a temporary file mode and owner of the file that it is to replace, as far as this user may.
+
+    Args:
+        temporary: Path of the temporary file.
+        target: Path of the file, which may be missing.
+    """
+    try:
+        status = os.stat(target)
+    except OSError:
+        return
+    own = os.stat(temporary)
+    try:
+        if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+            os.chown(temporary, status.st_uid, status.st_gid)
+    except (OSError, AttributeError):  # not ours to give away, or a system without owners
+        pass
+    os.chmod(temporary, stat.S_IMODE(status.st_mode))
 
 
 def remove_leftovers(folder: str) -> int:

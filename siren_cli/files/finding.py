@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -11,7 +13,8 @@ from siren_cli.errors import SirenError, UsageError
 from siren_cli.files.streams import STREAM, read_bytes, reason_of
 
 AUDIO_SUFFIXES = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
+    (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
+    + (".w64", ".rf64", ".sph")
 )
 """What is taken for a recording in a folder; a file that is named outright may have any suffix."""
 
@@ -36,19 +39,43 @@ def read_list(source: str, error_class: type[SirenError]) -> list[str]:
         error_class: What to raise if it cannot be read.
 
     Returns:
-        The paths, without empty ones. A path holds no NUL, so one NUL says which of the two forms it is.
+        The paths, without empty ones. A path holds no NUL, so one NUL says which of the two forms it is. Lists of
+        Windows may begin with a byte order mark, end lines with CR LF, and be UTF-16, as PowerShell writes them.
 
     Raises:
         UsageError: If the list is empty, or is standard input and that is a terminal.
         SirenError: Of `error_class`, if the list cannot be read.
     """
-    data = read_bytes(source, error_class)
-    separator = b"\0" if b"\0" in data else b"\n"
-    paths = [os.fsdecode(line) for line in data.split(separator) if line]
+    paths = [os.fsdecode(line) for line in _lines_of(read_bytes(source, error_class)) if line]
     if not paths:
         what = "standard input" if source == STREAM else source
         raise UsageError(f"{what}: lists no files, expected one path a line; check what wrote the list")
     return paths
+
+
+def _lines_of(data: bytes) -> list[bytes]:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", errors="surrogatepass").encode("utf-8", errors="surrogatepass")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if b"\0" in data:
+        return data.split(b"\0")
+    return [line.removesuffix(b"\r") for line in data.split(b"\n")]
+
+
+def expand_patterns(words: list[str]) -> list[str]:
+    """Replaces wildcards by the paths they match, which shells of Windows leave to the program.
+
+    Args:
+        words: A command line. Options, and patterns that match nothing or name a file, stay as they are.
+
+    Returns:
+        The words, the matches of a pattern in the order of their names.
+    """
+    expanded: list[str] = []
+    for word in words:
+        is_pattern = not word.startswith("-") and glob.has_magic(word) and not os.path.exists(word)
+        expanded += (sorted(glob.glob(word)) if is_pattern else []) or [word]
+    return expanded
 
 
 def name_of_listed(path: str) -> str:

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO
 
 from siren_cli.errors import OutputExists, OutputUnwritable, SirenError, UsageError
-from siren_cli.files.atomic import give_name, temporary_sibling
+from siren_cli.files.atomic import give_name, keep_mode_and_owner, temporary_sibling
+from siren_cli.files.devices import is_device, is_rewritable
 
 STREAM = "-"
 """The name that stands for standard input or standard output."""
@@ -151,6 +152,10 @@ def require_writable(destination: str, *, force: bool, source: str = STREAM) -> 
         raise UsageError(f"{destination}: is the input as well as the output; give another output with -o")
     if os.path.isfile(destination) and not force:
         raise OutputExists(f"{destination}: {_EXISTS}")
+    if is_device(destination):
+        if not os.access(destination, os.W_OK):
+            raise OutputUnwritable(f"{destination}: is not writable; write elsewhere")
+        return
     folder = os.path.dirname(os.path.realpath(destination))
     if not os.path.isdir(folder):
         raise OutputUnwritable(f"{destination}: the folder {folder} does not exist; make it")
@@ -261,6 +266,8 @@ class Output:
             if self._destination != STREAM:
                 self._file.close()
             if self._temporary is not None and kind is None:
+                if self._replace:
+                    keep_mode_and_owner(self._temporary, self._target)
                 give_name(self._temporary, self._target, replace=self._replace)
         except BrokenPipeError:
             raise
@@ -303,12 +310,12 @@ class Output:
 
     def _open(self) -> BinaryIO:
         if self._destination == STREAM:
-            self.is_seekable = _is_rewritable(sys.stdout.buffer)
+            self.is_seekable = is_rewritable(sys.stdout.buffer)
             self._start = sys.stdout.buffer.tell() if self.is_seekable else 0
             return sys.stdout.buffer
+        if is_device(self._destination):  # by its own name: what a descriptor leads to may have none
+            return open(self._destination, "wb")
         self._target = os.path.realpath(self._destination)
-        if os.path.exists(self._target) and not os.path.isfile(self._target):
-            return open(self._target, "wb")
         self._temporary = temporary_sibling(self._target)
         self.is_seekable = True
         return open(self._temporary, "xb")
@@ -319,17 +326,6 @@ class Output:
         if self._destination == STREAM:
             return OutputUnwritable(f"standard output cannot be written ({reason_of(error)}); free it")
         return OutputUnwritable(f"{self._destination}: cannot be written ({reason_of(error)}); write elsewhere")
-
-
-def _is_rewritable(stream: BinaryIO) -> bool:
-    """Whether a stream is a file that does not send every byte to its end."""
-    try:
-        import fcntl
-
-        number = stream.fileno()
-        return stat.S_ISREG(os.fstat(number).st_mode) and not fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND
-    except (ImportError, OSError):  # no Unix, or no file at all
-        return False
 
 
 def reason_of(error: OSError) -> str:

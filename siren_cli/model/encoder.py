@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool1d
 
 from siren_cli.config import ModelConfig
 from siren_cli.model.layers import Conv, FrameStack
-from siren_cli.model.speaker import VoiceEncoder
+from siren_cli.model.speaker import QUIET_NATS, VoiceEncoder
 from siren_cli.phones import PHONES
 
 FRAME_STEPS = 8
 """Steps of 20 ms in a frame; of 10 ms there are twice as many."""
+
+MEAN_MARGIN_FRAMES = 50
+"""Log-mel frames, 0.5 s, on both sides of an active frame that count towards a recording's mean."""
+
+_NOISE_FLOOR_SHARE = 0.1
 
 
 class SemanticBranch(nn.Module):
     """Features at 50 Hz or more → latents at 6.25 Hz.
 
     ```
-    log-mel, mean over time removed ─► conv, stride 2 ─► ConvNeXt ×N (50 Hz: `phonetic`)
+    log-mel, mean of active speech removed ─► conv, stride 2 ─► ConvNeXt ×N (50 Hz: `phonetic`)
       ─► [conv, stride 2 ─► ConvNeXt, attention] ×3 (25, 12.5, 6.25 Hz) ─► latents
     ```
     With `heard_again` the last blocks at 50 Hz run a second time, on what they were given and, added to it, what
@@ -26,14 +32,16 @@ class SemanticBranch(nn.Module):
     costs time and hardly a parameter.
 
     Removing every bin's mean over the recording takes away microphone and much of the voice (cepstral mean
-    subtraction, Atal 1974, in the log-mel domain). Features of a self-supervised model come at 50 Hz already. With a
-    `codebook_width` a `LatentHead` makes the latents of all of these.
+    subtraction, Atal 1974, in the log-mel domain). Long silence does not count in the mean (`without_mean`). Features
+    of a self-supervised model come at 50 Hz already. With a `codebook_width` a `LatentHead` makes the latents of all of
+    these.
     """
 
     def __init__(self, config: ModelConfig, feature_width: int, feature_rate_hz: int) -> None:
         super().__init__()
         widths, heads, reach = config.widths, config.attention_heads, config.attention_reach_frames
         self.remove_mean = config.front_end == "mel"
+        self.mel_std = config.mel_std
         stride = feature_rate_hz // 50
         self.stem = (
             Conv(feature_width, widths[0], 4 + stride, stride) if stride == 2 else Conv(feature_width, widths[0], 5)
@@ -55,7 +63,7 @@ class SemanticBranch(nn.Module):
     def hear(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features [B, F, M] → those the head sees, phonetic features [B, F50, D50] and what is found [B, F6, D6]."""
         if self.remove_mean:
-            features = features - features.mean(dim=1, keepdim=True)
+            features = self.without_mean(features)
         first, *others = self.stacks
         early = first(self.stem(features), blocks=slice(self.again.start))
         phonetic = x = first(early, blocks=self.again)
@@ -64,6 +72,40 @@ class SemanticBranch(nn.Module):
         if self.told is not None:
             phonetic = first(early + self.told(x), blocks=self.again)
         return features, phonetic, x
+
+    def without_mean(self, features: Tensor) -> Tensor:
+        """Log-mel [B, F, M] minus the mean of every bin over the frames near active speech.
+
+        A frame counts if it is within `MEAN_MARGIN_FRAMES` of an active one (`active_frames`) and not digital silence.
+        Ordinary pauses count, as they did in training. Silence and room noise of any length around speech do not.
+        """
+        active, is_sound = active_frames(features, self.mel_std)
+        near = max_pool1d(active[:, None], 2 * MEAN_MARGIN_FRAMES + 1, 1, MEAN_MARGIN_FRAMES)[:, 0] * is_sound
+        weights = near[..., None].to(features.dtype)
+        return features - (weights * features).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
+
+
+def active_frames(mel: Tensor, mel_std: float) -> tuple[Tensor, Tensor]:
+    """Frames in which somebody speaks, and frames that are no digital silence.
+
+    A frame is active if its level is nearer to the loudest frame's than to the noise floor's (in dB), and within 30 dB
+    of the loudest. The noise floor is the tenth percentile of the frames that are no digital silence, which lies more
+    than 60 dB below the loudest. Levels are those of the lower three quarters of the bins, where speech is loud.
+
+    Args:
+        mel: Log-mel [B, F, M], divided by `mel_std`.
+        mel_std: The model's.
+
+    Returns:
+        Two masks of 0 and 1, float32 [B, F]; the loudest frame is in both.
+    """
+    bins = mel[..., : mel.shape[-1] * 3 // 4].float() * mel_std
+    level = (2.0 * bins).logsumexp(-1) / 2.0
+    loudest = level.amax(1, keepdim=True)
+    is_sound = level >= loudest - 2.0 * QUIET_NATS
+    floor = torch.nanquantile(level.masked_fill(~is_sound, torch.nan), _NOISE_FLOOR_SHARE, 1, keepdim=True)
+    active = level >= torch.maximum(loudest - QUIET_NATS, (loudest + floor) / 2.0)
+    return active.float(), is_sound.float()
 
 
 class Telling(nn.Sequential):

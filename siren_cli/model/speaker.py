@@ -12,7 +12,7 @@ from siren_cli.model.quantizer import FiniteScalar
 VOICE_LEVELS = 4
 _FINE_LEVELS = VOICE_LEVELS**2
 
-_QUIET_NATS = 3.45
+QUIET_NATS = 3.45
 """How far below the loudest frame, 30 dB, the frames are that no longer count as speech."""
 
 
@@ -86,4 +86,4 @@ class VoiceEncoder(nn.Module):
 def loud_frames(mel: Tensor, mel_std: float) -> Tensor:
     """1 where a log-mel [B, F, M], divided by `mel_std`, is within 30 dB of its loudest frame, else 0: [B, F]."""
     level = (mel.float() * mel_std).logsumexp(-1)
-    return (level > level.amax(1, keepdim=True) - _QUIET_NATS).float()
+    return (level > level.amax(1, keepdim=True) - QUIET_NATS).float()

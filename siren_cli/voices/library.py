@@ -129,7 +129,7 @@ class Voices:
             SirenError: If it cannot be used for another reason.
         """
         from siren_cli.audio.level import SILENCE_LEVEL_DB
-        from siren_cli.audio.reading import conversion_notes, read_audio
+        from siren_cli.audio.reading import open_audio
 
         data = b"" if source == STREAM else _start_of(source)
         if _is_srn(data):
@@ -143,10 +143,11 @@ class Voices:
         if _TEXT_START.encode() in data.lower():
             raise UsageError(f"{source}: is a voice already, expected recordings; join voices with 'siren voice blend'")
         try:
-            wav, rate_hz = read_audio(source)
+            with open_audio(source) as recording:
+                wav, rate_hz, notes = recording.mono(), recording.rate_hz, recording.notes
         except AudioUnreadable as error:
             raise VoiceUnusable(f"{error}; it is no voice and no .srn file either") from error
-        for text in conversion_notes(wav, rate_hz):
+        for text in notes:
             self._note(f"{source}: {text}")
         heard = self._codec().hear_voice(wav, rate_hz)
         if heard.level_db <= SILENCE_LEVEL_DB:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siren_cli.audio.reading import conversion_notes, read_audio
-from siren_cli.audio.resampling import mix_down, resample, resampled_count
+from siren_cli.audio.channels import mix_down
+from siren_cli.audio.reading import open_audio, read_audio
+from siren_cli.audio.resampling import resample, resampled_count
 from siren_cli.audio.writing import write_audio
 from siren_cli.errors import AudioInvalid, AudioUnreadable, OutputExists, OutputUnwritable, UsageError
 
@@ -97,12 +98,15 @@ def test_overflow_in_the_filter_is_said() -> None:
         resample(np.roll(np.sign(sine(4_000, 8_000)) * np.abs(wav), 1), 8_000, 16_000)
 
 
-def test_notes_say_what_is_done() -> None:
-    assert conversion_notes(np.zeros((9, 1), np.float32), 16_000) == []
-    assert conversion_notes(np.zeros((9, 6), np.float32), 8_000) == [
-        "6 channels are mixed down to one",
-        "resampled from 8000 Hz to 16000 Hz",
-    ]
+@pytest.mark.parametrize(
+    ("channels", "rate_hz", "notes"),
+    [(1, 16_000, []), (6, 8_000, ["6 channels are mixed down to one", "resampled from 8000 Hz to 16000 Hz"])],
+)
+def test_notes_say_what_is_done(tmp_path: Path, channels: int, rate_hz: int, notes: list[str]) -> None:
+    path = tmp_path / "in.wav"
+    soundfile.write(path, np.tile(sine(900, rate_hz)[:, None], channels), rate_hz)
+    with open_audio(str(path)) as recording:
+        assert recording.notes == notes
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".WAV", ".flac"])

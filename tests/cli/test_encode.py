@@ -64,8 +64,11 @@ def test_mix_down_and_resampling_are_said(siren: Siren, one_codec: Codec, tmp_pa
     outcome = siren("encode", source)
     assert outcome.status == 0
     assert outcome.err == (
-        "siren: note: 2 channels are mixed down to one\nsiren: note: resampled from 44100 Hz to 16000 Hz\n"
+        "siren: note: 2 channels cancel each other out; channel 1, the loudest, is used alone\n"
+        "siren: note: resampled from 44100 Hz to 16000 Hz\n"
     )
+    facts = json.loads(siren("encode", source, "--json", "--force", "-q").out)
+    assert facts["notes"] == [line.removeprefix("siren: note: ") for line in outcome.err.splitlines()]
     header = parse_layout(source.with_suffix(".srn").read_bytes()).header
     assert (header.sample_count, header.source_rate_hz) == (16_000, 44_100)
 

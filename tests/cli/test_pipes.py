@@ -81,7 +81,7 @@ def test_bytes_are_not_read_from_a_terminal() -> None:
     assert outcome.stderr == (b"siren: error: standard input is a terminal, expected a file's bytes; pipe them in\n")
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_while_it_reads(tmp_path: Path, signal_number: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "siren_cli", "encode", "-", "-o", str(tmp_path / "out.srn")],

@@ -54,3 +54,38 @@ def test_what_is_told_reaches_as_far_as_attention_at_6_hz() -> None:
 def test_blocks_that_are_not_there_cannot_hear_again(count: int) -> None:
     with pytest.raises(ConfigError, match=f"heard_again is {count}, expected 0 to 2"):
         ModelConfig.tiny(encoder_blocks=(2, 1, 1, 1), heard_again=count)
+
+
+def _speech_like(frames: int) -> torch.Tensor:
+    """Log-mel [1, F, 80] of loud stretches with short pauses in room tone."""
+    torch.manual_seed(3)
+    loud = (torch.arange(frames) // 30 % 3 != 2).float()[:, None]
+    return (0.3 * torch.randn(frames, 80) + 2.0 * loud - 1.5)[None]
+
+
+@torch.inference_mode()
+def test_the_mean_is_that_of_all_frames_of_ordinary_speech() -> None:
+    _, branch = _branches()
+    mel = _speech_like(400)
+    torch.testing.assert_close(branch.without_mean(mel), mel - mel.mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize("quiet", [-5.5, -2.2])
+@pytest.mark.parametrize("place", ["before", "behind", "between"])
+@torch.inference_mode()
+def test_silence_and_faint_noise_do_not_move_the_mean(quiet: float, place: str) -> None:
+    _, branch = _branches()
+    mel = _speech_like(400)
+    noise = quiet + 0.05 * torch.randn(1, 2_000, 80)
+    cut = {"before": 0, "behind": 400, "between": 200}[place]
+    padded = torch.cat([mel[:, :cut], noise, mel[:, cut:]], 1)
+    shifted = branch.without_mean(padded)
+    own = torch.cat([shifted[:, :cut], shifted[:, cut + 2_000 :]], 1)
+    assert (own - branch.without_mean(mel)).abs().max() < 0.5
+    assert (padded - padded.mean(1, keepdim=True) - shifted).abs().max() > 1.0
+
+
+@torch.inference_mode()
+def test_silence_alone_loses_its_own_mean() -> None:
+    _, branch = _branches()
+    assert branch.without_mean(torch.full((1, 64, 80), -2.6)).abs().max() < 1e-6

@@ -11,7 +11,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from siren_cli.audio.activity import voice_minute
 from siren_cli.audio.level import LevelMeter, speech_level_db
+from siren_cli.audio.resampling import mono_16_khz
 from siren_cli.codec import Codec
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES
@@ -21,6 +23,7 @@ from siren_cli.streaming.encoder import Intake, encode_stream, level_db_of
 from siren_cli.streaming.salvage import loss_facts, loss_rows, speak_salvage
 from siren_format.errors import FormatError
 from siren_format.layout import parse_layout
+from siren_format.voice import voice_level_db
 
 MINUTE = 60 * 16_000
 Wav = NDArray[np.float32]
@@ -52,7 +55,7 @@ def blocks(wav: Wav, size: int) -> Iterator[Wav]:
 @pytest.mark.parametrize("size", [30_011, 10**9])
 def test_the_bytes_are_those_of_encoding_at_once(codec: Codec, speech: Wav, coded: Coded, size: int) -> None:
     level_db = level_db_of(blocks(speech, size), 16_000)
-    assert level_db == speech_level_db(speech)
+    assert level_db == speech_level_db(mono_16_khz(speech, 16_000))
     data = b"".join(codec.encode_stream(blocks(speech, size), 16_000, stages=2, level_db=level_db))
     assert data == coded.to_bytes()
 
@@ -98,11 +101,38 @@ def test_without_a_first_pass_the_first_minute_decides_the_level(codec: Codec, s
     assert streamed.voice == codec.encode(speech[:MINUTE], 16_000).voice != codec.encode(0.1 * loud_first, 16_000).voice
 
 
-def test_a_first_minute_of_silence_decides_nothing(codec: Codec, speech: Wav) -> None:
-    late = np.concatenate([np.zeros(MINUTE, np.float32), speech[: MINUTE // 2]])
-    coded = codec.from_bytes(b"".join(codec.encode_stream(blocks(late, 100_000), 16_000)))
+def test_the_first_minute_with_speech_decides_voice_and_level(codec: Codec, speech: Wav) -> None:
+    hiss = 0.001 * np.random.default_rng(1).standard_normal(MINUTE + 16_000)
+    said = codec.encode(speech[: MINUTE // 2], 16_000).voice
+    for quiet in (np.zeros(2 * MINUTE, np.float32), hiss.astype(np.float32)):
+        late = np.concatenate([quiet, speech[: MINUTE // 2]])
+        level_db = level_db_of(blocks(late, 100_000), 16_000)
+        at_once = codec.encode(late, 16_000)
+        filed = b"".join(codec.encode_stream(blocks(late, 100_000), 16_000, level_db=level_db))
+        assert filed == at_once.to_bytes()
+        piped = codec.from_bytes(b"".join(codec.encode_stream(blocks(late, 100_000), 16_000)))
+        assert piped.sample_count == len(late)
+        assert piped.voice is not None and at_once.voice is not None and said is not None
+        for voice in (piped.voice, at_once.voice):
+            assert abs(voice_level_db(voice) - voice_level_db(said)) <= 1.0
+
+
+def test_a_stream_in_which_nobody_speaks_has_no_voice(codec: Codec) -> None:
+    silence = np.zeros(MINUTE + 20 * 16_000, np.float32)
+    coded = codec.from_bytes(b"".join(codec.encode_stream(blocks(silence, 100_000), 16_000)))
     assert coded.voice is None
-    assert coded.sample_count == len(late)
+    assert coded.sample_count == len(silence)
+
+
+def test_pauses_around_speech_do_not_change_the_voice(codec: Codec, speech: Wav) -> None:
+    said = speech[:160_000]
+    silence = np.zeros(320_000, np.float32)
+    level_db = speech_level_db(said)
+    assert len(voice_minute(said, level_db)) == len(said)
+    for padded in ((silence, said), (said, silence), (said[:80_000], silence, said[80_000:])):
+        wav = np.concatenate(padded)
+        assert speech_level_db(wav) == pytest.approx(level_db, abs=0.2)
+        assert len(voice_minute(wav, level_db)) <= len(said) + 4 * 16_000
 
 
 def test_what_cannot_be_encoded_is_refused(codec: Codec) -> None:

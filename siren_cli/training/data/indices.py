@@ -59,7 +59,7 @@ def shifted_indices(
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         features = _features(model, wav, device)
         if branch.remove_mean:
-            features = features - features.mean(dim=1, keepdim=True)
+            features = branch.without_mean(features)
         first_stack = branch.stacks[0]
         early = first_stack(branch.stem(features), blocks=slice(branch.again.start))
         phonetic = steps = first_stack(early, blocks=branch.again)

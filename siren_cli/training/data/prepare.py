@@ -26,15 +26,15 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 import torch
 
 from siren_cli.audio.level import NOMINAL_LEVEL_DB, SILENCE_LEVEL_DB, gain_to, speech_level_db
 from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
+from siren_cli.audio.resampling import mono_16_khz
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Audio
 from siren_cli.corpus.sources import read_source
-from siren_cli.errors import DataError, OutputUnwritable
+from siren_cli.errors import AudioEmpty, AudioInvalid, DataError, OutputUnwritable
 from siren_cli.files.streams import reason_of, write_bytes_atomic
 from siren_cli.model.features import LogMel
 from siren_cli.phones import phone_track
@@ -222,11 +222,10 @@ def read_training_wav(source: Audio) -> npt.NDArray[np.float32]:
         samples, rate_hz = soundfile.read(source, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"not readable audio ({error})") from error
-    wav = samples.mean(axis=1)
-    if not np.isfinite(wav).all():
-        raise DataError("holds samples that are not finite")
-    if rate_hz != SAMPLE_RATE_HZ:
-        wav = soxr.resample(wav, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
+    try:
+        wav = mono_16_khz(samples, rate_hz)
+    except (AudioEmpty, AudioInvalid) as error:
+        raise DataError(str(error)) from error
     if len(wav) < _SHORTEST_S * SAMPLE_RATE_HZ:
         raise DataError(f"{len(wav) / SAMPLE_RATE_HZ:.2f} s long, shorter than {_SHORTEST_S} s")
     level_db = speech_level_db(wav)
