@@ -13,7 +13,7 @@ from typing import Any
 import soundfile
 
 from siren_cli.errors import OutputExists, OutputUnwritable
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.plots import damage_plots, rate_plots
 from siren_cli.evaluation.report.spectrogram import peak_of, spectrogram_png
 from siren_cli.evaluation.report.tables import all_columns_in, cost_note_of, cost_table_of, notes_of, table_of

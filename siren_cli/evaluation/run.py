@@ -12,17 +12,17 @@ from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import first_readable, read_joined
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.codecs.systems import baseline
+from siren_cli.evaluation.codecs.under_test import baseline
 from siren_cli.evaluation.cost.measure import conditions, cost_of
-from siren_cli.evaluation.metrics.asr import judge_name, require_languages
-from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.asr import recogniser_name, require_languages
+from siren_cli.evaluation.metrics.catalogue import available_metrics
 from siren_cli.evaluation.metrics.utilisation import utilisation_of
 from siren_cli.evaluation.report.columns import COST_COLUMNS, column_of, in_order
 from siren_cli.evaluation.report.figures import Pairs, row_figures, speaker_values, voice_scale
 from siren_cli.evaluation.workers import worker
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
-from siren_cli.evaluation.workers.worker import RATE_S, Plan
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.result_cache import ResultCache, digest_of, digest_of_model
+from siren_cli.evaluation.workers.worker import RATE_S, EvaluationPlan
 
 SCHEMA = 3
 
@@ -52,7 +52,7 @@ def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(there), notes
 
 
-def require_guide(plan: Plan) -> None:
+def require_guide(plan: EvaluationPlan) -> None:
     """Makes sure that the model can be measured with some effort that is asked for.
 
     Raises:
@@ -68,7 +68,7 @@ def require_guide(plan: Plan) -> None:
         )
 
 
-def _efforts(plan: Plan) -> tuple[int, ...]:
+def _efforts(plan: EvaluationPlan) -> tuple[int, ...]:
     """Those of the efforts asked for that the model can be measured with."""
     from siren_cli.registry.weights import find_model
 
@@ -76,11 +76,11 @@ def _efforts(plan: Plan) -> tuple[int, ...]:
     return tuple(effort for effort in plan.efforts if has_guide or not effort)
 
 
-def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
+def evaluate(plan: EvaluationPlan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
     """Measures every system on every clip.
 
     Args:
-        plan: What to measure; `has_strangers` is found out here.
+        plan: What to measure; `has_other_speaker` is found out here.
         clips: The material.
         jobs: Processes to share the work.
         report: Called with a line of progress now and then.
@@ -94,12 +94,12 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
         SirenError: If the model cannot be loaded.
     """
     tasks = [(clip, first_readable(clips, number)) for number, clip in enumerate(clips)]
-    plan = replace(plan, has_strangers=all(stranger is not None for _, stranger in tasks))
+    plan = replace(plan, has_other_speaker=all(other_speaker is not None for _, other_speaker in tasks))
     sources, missing = recognisers_for(plan, clips)
-    missing = [*judges(plan.skip, plan.recogniser)[1], *missing]
+    missing = [*available_metrics(plan.skip, plan.recogniser)[1], *missing]
     found = []
-    with crew(plan, jobs) as each:
-        for number, result in enumerate(each(worker.work_on, tasks), 1):
+    with worker_pool(plan, jobs) as map_tasks:
+        for number, result in enumerate(map_tasks(worker.work_on, tasks), 1):
             found.append(result)
             report(f"{number}/{len(tasks)} clips  {result['id']}" + "  left out" * ("left_out" in result))
         left_out = [result for result in found if "left_out" in result]
@@ -111,15 +111,15 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
         for clip in clips:
             if clip.clip_id in usable:
                 by_speaker.setdefault(clip.speaker, []).append(clip)
-        rates = list(each(worker.rates_on, by_speaker.values()))
+        rates = list(map_tasks(worker.rates_on, by_speaker.values()))
     cost = None
     if COST not in plan.skip:
         report("speed, start-up and memory")
         cost = _cost(plan, next(iter(by_speaker.values())))
-    return _record(plan, done, rates, left_out, missing, cost, [judge_name(source) for source in sources])
+    return _record(plan, done, rates, left_out, missing, cost, [recogniser_name(source) for source in sources])
 
 
-def recognisers_for(plan: Plan, clips: Sequence[Clip]) -> tuple[tuple[str, ...], list[str]]:
+def recognisers_for(plan: EvaluationPlan, clips: Sequence[Clip]) -> tuple[tuple[str, ...], list[str]]:
     """List the recognisers that transcribe the clips, before any work is done.
 
     Returns:
@@ -133,7 +133,7 @@ def recognisers_for(plan: Plan, clips: Sequence[Clip]) -> tuple[tuple[str, ...],
     return sources, missing
 
 
-def model_facts(model: str | None) -> dict[str, Any]:
+def model_summary(model: str | None) -> dict[str, Any]:
     """What a record says of the model: name, id, parameters, and the size of its weights in bytes."""
     from siren_cli.codec import load_codec
     from siren_cli.registry.weights import find_model
@@ -147,9 +147,9 @@ def model_facts(model: str | None) -> dict[str, Any]:
     }
 
 
-def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
+def _cost(plan: EvaluationPlan, clips: list[Clip]) -> dict[str, Any]:
     """What coding costs, or what was measured before of the same codecs on the same machine."""
-    from siren_cli.evaluation.codecs.systems import siren_identity
+    from siren_cli.evaluation.codecs.under_test import siren_identity
 
     wav = read_joined(clips, RATE_S)
     around = conditions()
@@ -157,16 +157,16 @@ def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
     efforts = _efforts(plan)
     systems = [f"{identity} {plan.stages} {efforts}", *(baseline(n).identity for n in plan.baselines)]
     key = digest_of(json.dumps(around), wav.tobytes(), *systems, *plan.baselines)
-    store = Store(plan.cache)
-    rows = store.read(COST, key)
+    results = ResultCache(plan.cache)
+    rows = results.read(COST, key)
     if rows is None:
         rows = cost_of(plan.model, plan.stages, efforts, plan.baselines, wav)
-        store.write(COST, key, rows)
+        results.write(COST, key, rows)
     return {"clip_s": len(wav) / SAMPLE_RATE_HZ, "conditions": around, "rows": rows}
 
 
 def _record(
-    plan: Plan,
+    plan: EvaluationPlan,
     done: list[dict[str, Any]],
     rates: list[dict[str, Pairs]],
     left_out: list[dict[str, Any]],
@@ -193,7 +193,7 @@ def _record(
     return {
         "schema": SCHEMA,
         "siren": __version__,
-        "model": model_facts(plan.model),
+        "model": model_summary(plan.model),
         "material": {
             "clips": len(done),
             "speakers": len({clip["speaker"] for clip in done}),

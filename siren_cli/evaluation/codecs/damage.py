@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.evaluation.codecs.systems import (
+from siren_cli.evaluation.codecs.under_test import (
     CODEC2_HEADER_BYTES,
-    Recording,
+    CodecOutput,
+    CodecUnderTest,
     Samples,
-    System,
     as_long_as,
     baseline,
     codec2_run,
@@ -68,22 +68,22 @@ _CODEC2_FRAMES = {
 }
 
 
-def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> System:
-    """SIREN in packets over a bad link; see `siren_cli.evaluation.codecs.systems.siren`."""
+def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> CodecUnderTest:
+    """SIREN in packets over a bad link; see `siren_cli.evaluation.codecs.under_test.siren`."""
     from siren_cli.packets import conceal, packetize
     from siren_format.errors import FormatError
     from siren_format.packet_head import HEAD_BYTES
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         sent = packetize.encode_packets(codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each")
         file.write_bytes(b"".join(sent))
-        arrived = [packet for packet in carry(sent, damage, _seed_of(wav)) if packet is not None]
+        arrived = [packet for packet in transmit(sent, damage, _seed_of(wav)) if packet is not None]
         try:
-            heard = conceal.decode_packets(codec, arrived).wav if arrived else wav[:0]
+            decoded = conceal.decode_packets(codec, arrived).wav if arrived else wav[:0]
         except FormatError:  # not one of them can be read
-            heard = wav[:0]
-        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
+            decoded = wav[:0]
+        return CodecOutput(as_long_as(decoded, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
     return replace(
@@ -95,8 +95,8 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
     )
 
 
-def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
-    """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.codecs.systems.baseline`."""
+def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> CodecUnderTest:
+    """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.codecs.under_test.baseline`."""
     from siren_cli.packets.conceal import HELD_FRAMES
 
     whole = baseline(name)
@@ -105,7 +105,7 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
     frames_each = 8 * packet_bytes // frames.bits
     held_samples = HELD_FRAMES * FRAME_SAMPLES
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         gaps: list[tuple[int, int]] = []
         sent: list[bytes] = []
         coded = file.with_suffix(".c2")  # by its name, c2enc and c2dec know that it has a header
@@ -116,7 +116,7 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
             bits = np.unpackbits(body, axis=1)
             groups = [bits[start : start + frames_each] for start in range(0, len(bits), frames_each)]
             sent.extend(np.packbits(group[:, : frames.bits]).tobytes() for group in groups)
-            arrived = carry(sent, damage, _seed_of(wav))
+            arrived = transmit(sent, damage, _seed_of(wav))
             for group, packet in zip(groups, arrived, strict=True):
                 if packet is not None:
                     own = np.unpackbits(np.frombuffer(packet, np.uint8))[: len(group) * frames.bits]
@@ -127,11 +127,11 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
                     bits[start : min(stop, start + held_samples // frames.samples)] = bits[start - 1]
             coded.write_bytes(data[:CODEC2_HEADER_BYTES] + np.packbits(bits, axis=1).tobytes())
 
-        made = codec2_run(mode, damage_file)(wav, coded, stranger)
+        made = codec2_run(mode, damage_file)(wav, coded, other_speaker)
         coded.unlink()
         file.write_bytes(b"".join(sent))
         gain = gap_gain([(a * frames.samples, b * frames.samples) for a, b in gaps], held_samples, len(wav))
-        return Recording(made.wav * gain, sum(map(len, sent)))
+        return CodecOutput(made.wav * gain, sum(map(len, sent)))
 
     identity = f"{whole.identity} link version {_VERSION} {damage.label} {packet_bytes}"
     return replace(whole, name=f"{name} {damage.label}", suffix=".packets", identity=identity, run=run)
@@ -166,7 +166,7 @@ def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> 
     return gain
 
 
-def carry(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
+def transmit(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
     """What a bad link makes of packets, the same each time.
 
     Args:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from siren_cli.audio.resampling import resample
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import DataError
-from siren_cli.evaluation.codecs.systems import siren_name
+from siren_cli.evaluation.codecs.under_test import siren_name
 from siren_cli.evaluation.cost.programs import program_costs
 from siren_cli.evaluation.workers.pool import THREAD_VARIABLES
 

@@ -33,13 +33,13 @@ def siren_speeds(
         repeats: Rounds that count; one before them warms up.
 
     Returns:
-        System to `{"encode", "decode"}`, seconds of sound a second, from the median time.
+        Codec to `{"encode", "decode"}`, seconds of sound a second, from the median time.
     """
     import numpy as np
     import soundfile
 
     from siren_cli.codec import load_codec
-    from siren_cli.evaluation.codecs.systems import siren_name
+    from siren_cli.evaluation.codecs.under_test import siren_name
 
     loaded = load_codec(model, device="cpu", threads=threads)
     wav, rate_hz = soundfile.read(wav_file, dtype="float32")

@@ -60,7 +60,7 @@ class Recogniser:
         return code if code in self.languages else None
 
 
-def judge_name(source: str) -> str:
+def recogniser_name(source: str) -> str:
     """Name of a recogniser in headings: the last part of its folder or hub name."""
     return "PocketSphinx" if source == POCKETSPHINX else Path(source).resolve().name
 
@@ -77,7 +77,7 @@ def available(sources: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     Raises:
         UsageError: If one is neither of these, two have one name, or transformers is needed and not installed.
     """
-    names = [judge_name(source) for source in sources]
+    names = [recogniser_name(source) for source in sources]
     doubled = [name for name in names if names.count(name) > 1]
     if doubled:
         raise UsageError(f"--asr names {doubled[0]!r} twice, expected judges of different names; rename a folder")
@@ -107,7 +107,7 @@ def load_recogniser(source: str) -> Recogniser:
     from siren_cli.evaluation.metrics.asr_transformers import load_transformers
 
     _require_source(source)
-    return Recogniser(judge_name(source), *load_transformers(source))
+    return Recogniser(recogniser_name(source), *load_transformers(source))
 
 
 def require_languages(sources: Iterable[str], clips: Iterable[tuple[str, str]]) -> None:
@@ -129,7 +129,7 @@ def require_languages(sources: Iterable[str], clips: Iterable[tuple[str, str]]) 
 
             if is_multilingual(source):
                 raise UsageError(
-                    f"{unknown}: its language is unknown and {judge_name(source)} transcribes several; give "
+                    f"{unknown}: its language is unknown and {recogniser_name(source)} transcribes several; give "
                     "--asr-language, or 'language' in the manifest"
                 )
 
@@ -176,4 +176,4 @@ def _pocketsphinx() -> Recogniser:
         return [transcribe_one(wav) for wav in wavs]
 
     identity = f"pocketsphinx {importlib.metadata.version('pocketsphinx')} version {_VERSION}"
-    return Recogniser(judge_name(POCKETSPHINX), identity, ("en",), transcribe)
+    return Recogniser(recogniser_name(POCKETSPHINX), identity, ("en",), transcribe)

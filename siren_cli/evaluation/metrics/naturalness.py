@@ -54,10 +54,10 @@ class Dnsmos:
         if len(wav) < _WINDOW_SAMPLES:
             wav = np.resize(wav, _WINDOW_SAMPLES)
         count = int(len(wav) // _HOP_SAMPLES - _WINDOW_SAMPLES / _HOP_SAMPLES) + 1
-        heard = np.array([self._window(wav[start * _HOP_SAMPLES :][:_WINDOW_SAMPLES]) for start in range(count)])
+        scores = np.array([self._window(wav[start * _HOP_SAMPLES :][:_WINDOW_SAMPLES]) for start in range(count)])
         return {
-            "dnsmos_ovrl": float(np.polyval(_OVERALL, heard[:, 2]).mean()),
-            "dnsmos_sig": float(np.polyval(_SIGNAL, heard[:, 0]).mean()),
+            "dnsmos_ovrl": float(np.polyval(_OVERALL, scores[:, 2]).mean()),
+            "dnsmos_sig": float(np.polyval(_SIGNAL, scores[:, 0]).mean()),
         }
 
     def _window(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ def labelled(cache: Cache, split: str) -> list[Span]:
     ]
 
 
-def heard(batch: Batch) -> Tensor:
+def augmented_mel(batch: Batch) -> Tensor:
     """What the recogniser is shown of a batch: clean speech and what codecs may make of it.
 
     A share of the crops loses its harmonics, is blurred along time and frequency, and gets another vocal tract,
@@ -100,7 +100,7 @@ def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str],
             group["lr"] = rate
         batch = crops.batch(step, _CROPS, _CROP_FRAMES, voice_frames=4)
         with torch.autocast("cpu", torch.bfloat16):
-            scores = model(heard(batch))
+            scores = model(augmented_mel(batch))
         labels = phones_at_50_hz(batch.phones)
         loss = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten(), ignore_index=-1, label_smoothing=0.05)
         optimiser.zero_grad()

@@ -21,8 +21,8 @@ _MEANS = (
 
 
 def clip_figures(
-    heard: dict[str, Any],
-    heard_original: dict[str, Any],
+    metrics: dict[str, Any],
+    original_metrics: dict[str, Any],
     coded: dict[str, Any],
     duration_s: float,
     references: Mapping[str, str],
@@ -30,8 +30,8 @@ def clip_figures(
     """Figures of one decoded clip, as numerator and denominator.
 
     Args:
-        heard: Metrics of the decoded clip, and `transcripts`, recogniser to normalised text.
-        heard_original: The same of the original.
+        metrics: Metrics of the decoded clip, and `transcripts`, recogniser to normalised text.
+        original_metrics: The same of the original.
         coded: Facts of its file (see `siren_cli.evaluation.workers.result_cache`).
         duration_s: Of the clip.
         references: Recogniser to the clip's transcript, normalised as its own are; empty where unknown.
@@ -39,16 +39,16 @@ def clip_figures(
     Returns:
         Column to numerator and denominator; columns that do not apply are absent.
     """
-    pairs: Pairs = {name: (heard[name], 1.0) for name in _MEANS if heard.get(name) is not None}
+    pairs: Pairs = {name: (metrics[name], 1.0) for name in _MEANS if metrics.get(name) is not None}
     if coded["file_bytes"]:
         pairs["file_bps"] = (8.0 * coded["file_bytes"], duration_s)
         pairs["payload_bps"] = (8.0 * coded["payload_bytes"], duration_s)
         pairs["overhead_bytes"] = (coded["file_bytes"] - coded["payload_bytes"], 1.0)
-    for recogniser, found in heard.get("transcripts", {}).items():
-        pairs.update(word_figures(recogniser, found, heard_original["transcripts"][recogniser], references))
-    likeness = similarity(heard.get("embedding"), heard_original.get("embedding"))
-    if likeness is not None:
-        pairs["similarity"] = (likeness, 1.0)
+    for recogniser, found in metrics.get("transcripts", {}).items():
+        pairs.update(word_figures(recogniser, found, original_metrics["transcripts"][recogniser], references))
+    cosine = similarity(metrics.get("embedding"), original_metrics.get("embedding"))
+    if cosine is not None:
+        pairs["similarity"] = (cosine, 1.0)
     return pairs
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from siren_cli.config import DEFAULT_EFFORT
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.columns import HEADLINE, column_of
 from siren_cli.evaluation.report.tables import columns_in, cost_note_of, cost_table_of, notes_of
 from siren_cli.evaluation.report.voices import voice_markdown

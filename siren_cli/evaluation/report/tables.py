@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.columns import COST_COLUMNS, HEADLINE, column_of, in_order, with_recognisers
 
 

@@ -13,10 +13,10 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import label_of, siren
-from siren_cli.evaluation.metrics.judges import JUDGES
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.codecs.under_test import label_of, siren
+from siren_cli.evaluation.metrics.catalogue import METRICS
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 Samples = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ _FLOOR_DB = -120.0
 _BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """Codes each clip as it is, and with two seconds of digital silence put into its middle.
 
     Args:
@@ -39,8 +39,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
         left out, in dB relative to full scale (median over clips, and the loudest 20 ms of all); the level of
         decoded speech less that of the original (mean with interval), and the mean of its size.
     """
-    with crew(replace(plan, skip=JUDGES), jobs) as each:
-        found = list(each(_levels, [(clip, plan.stages) for clip in clips]))
+    with worker_pool(replace(plan, skip=METRICS), jobs) as map_tasks:
+        found = list(map_tasks(_levels, [(clip, plan.stages) for clip in clips]))
     systems: dict[str, Any] = {}
     for name in found[0]:
         silent, loudest, change = np.array([own[name] for own in found]).T
@@ -97,14 +97,14 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
 
 def _levels(task: tuple[Clip, tuple[int, ...]]) -> dict[str, tuple[float, float, float]]:
     clip, stages = task
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
     holed, silence = with_silence(wav)
     found = {}
     for count in stages:
-        system = siren(own.codec, own.weights, count)
-        decoded, _ = own.store.coded(system, wav, None)
-        silent = block_levels_db(own.store.coded(system, holed, None)[0][silence])
+        system = siren(loaded.codec, loaded.weights, count)
+        decoded, _ = loaded.results.coded(system, wav, None)
+        silent = block_levels_db(loaded.results.coded(system, holed, None)[0][silence])
         mean_db = 10.0 * float(np.log10(np.mean(10.0 ** (silent / 10.0))))
         found[system.name] = (mean_db, float(silent.max()), speech_level_db(decoded) - speech_level_db(wav))
     return found

@@ -10,13 +10,13 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import by_speaker, read_joined
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import RATE_S, Plan, worker
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import RATE_S, EvaluationPlan, this_worker
 
 PACKET_S = 6.0
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """Codes whole pieces of each speaker's clips, joined; what is left of a speaker at the end is not coded.
 
     Args:
@@ -34,8 +34,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
         DataError: If nobody speaks for 10 s.
     """
     speakers = by_speaker(clips)
-    with crew(plan, jobs) as each:
-        found = list(each(_cost_of, [(own, plan.stages, plan.packet_bytes) for own in speakers.values()]))
+    with worker_pool(plan, jobs) as map_tasks:
+        found = list(map_tasks(_cost_of, [(own, plan.stages, plan.packet_bytes) for own in speakers.values()]))
     stages: dict[str, Any] = {}
     for count in plan.stages:
         files = np.array([size for speaker in found for size in speaker[count]["files"]])
@@ -71,7 +71,7 @@ def _cost_of(task: tuple[list[Clip], tuple[int, ...], int]) -> dict[int, Any]:
     from siren_format.layout import parse_layout
 
     clips, stages, packet_bytes = task
-    codec = worker().codec
+    codec = this_worker().codec
     joined = read_joined(clips)
     found: dict[int, Any] = {}
     for count in stages:
@@ -95,7 +95,7 @@ def _packets(piece: Any, stages: int, most_bytes: int, most_packets: int | None)
     from siren_cli.packets.packetize import encode_packets
 
     packets = encode_packets(
-        worker().codec, piece, SAMPLE_RATE_HZ, stages=stages, max_bytes=most_bytes, voice="each",
+        this_worker().codec, piece, SAMPLE_RATE_HZ, stages=stages, max_bytes=most_bytes, voice="each",
         max_packets=most_packets,
     )  # fmt: skip
     return [len(packet) for packet in packets]

@@ -13,14 +13,14 @@ from siren_cli.audio.level import speech_level_db
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, by_speaker, read_clip, with_alignments
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import System, label_of, original
-from siren_cli.evaluation.metrics.judges import JUDGES
+from siren_cli.evaluation.codecs.under_test import CodecUnderTest, label_of, original
+from siren_cli.evaluation.metrics.catalogue import METRICS
 from siren_cli.evaluation.metrics.signal import low_pass
 from siren_cli.evaluation.report.columns import word_column
 from siren_cli.evaluation.report.figures import Pairs, word_figures
-from siren_cli.evaluation.studies.silence import SILENCES, surrounded
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.studies.silence import SILENCES, add_silence
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 Samples = NDArray[np.float32]
 
@@ -42,7 +42,7 @@ _LABELS = {
 }
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """Recognises phones and words in decoded spoilt recordings; labels and transcripts are those of the clean ones.
 
     Args:
@@ -58,8 +58,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """
     clips = with_alignments(clips)
     plan = _phones_and_words(plan)
-    with crew(plan, jobs) as each:
-        found = list(each(_measure_clip, [(clip, _others(clip, clips)) for clip in clips]))
+    with worker_pool(plan, jobs) as map_tasks:
+        found = list(map_tasks(_measure_clip, [(clip, _others(clip, clips)) for clip in clips]))
     systems = {
         system: {
             condition: figures
@@ -82,7 +82,7 @@ def _condition_figures(clips: list[dict[str, Pairs]], condition: str) -> dict[st
     return {name: asdict(figure) for name, figure in figures.items() if figure is not None}
 
 
-def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
+def degraded(wav: Samples, condition: str, others: list[Samples]) -> Samples:
     """A recording under a condition, the same each time.
 
     Args:
@@ -94,7 +94,7 @@ def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
         Samples [T]. Noise stands below the level of the active speech by `SNR_DB`. Nothing is clipped.
     """
     if condition in SILENCES:
-        return surrounded(wav, condition)
+        return add_silence(wav, condition)
     if condition == "babble":
         talk = [np.resize(other, len(wav)) / _rms(other) for other in others]
         return _with_noise(wav, np.sum(talk, axis=0))
@@ -128,21 +128,21 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
 
 def _measure_clip(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, Pairs]]:
     clip, others = task
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
     talk = [read_clip(other) for other in others]
-    systems: list[System] = [original(), *own.own]
+    systems: list[CodecUnderTest] = [original(), *loaded.siren_codecs]
     found: dict[str, dict[str, Pairs]] = {system.name: {} for system in systems}
-    references, language = own.references(clip), own.plan.language_of(clip)
+    references, language = loaded.references(clip), loaded.plan.language_of(clip)
     for condition in CONDITIONS:
         if condition == "babble" and len(talk) < 2:
             continue
-        recording = spoilt(wav, condition, talk)
-        decoded = [own.store.coded(system, recording, None)[0] for system in systems]
-        transcripts = own.transcripts(decoded, language)
+        recording = degraded(wav, condition, talk)
+        decoded = [loaded.results.coded(system, recording, None)[0] for system in systems]
+        transcripts = loaded.transcripts(decoded, language)
         for system, sound, texts in zip(systems, decoded, transcripts, strict=True):
             pairs: Pairs = {}
-            phones = None if condition in SILENCES else own.hear(sound, wav, clip.phones).get("phones")
+            phones = None if condition in SILENCES else loaded.compute_metrics(sound, wav, clip.phones).get("phones")
             if phones is not None:
                 pairs["phones"] = (phones, 1.0)
             for name, text in texts.items():
@@ -160,8 +160,8 @@ def _others(clip: Clip, clips: list[Clip]) -> list[Clip]:
     return [own[number % len(own)] for speaker, own in rest.items() if speaker != clip.speaker][:BABBLERS]
 
 
-def _phones_and_words(plan: Plan) -> Plan:
-    return replace(plan, skip=tuple(n for n in JUDGES if n not in ("phones", "words") or n in plan.skip))
+def _phones_and_words(plan: EvaluationPlan) -> EvaluationPlan:
+    return replace(plan, skip=tuple(n for n in METRICS if n not in ("phones", "words") or n in plan.skip))
 
 
 def _with_noise(wav: Samples, noise: NDArray[np.floating[Any]]) -> Samples:

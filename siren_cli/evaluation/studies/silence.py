@@ -24,7 +24,7 @@ ROOM_DB = -50.0
 _WINDOW_SAMPLES = SAMPLE_RATE_HZ // 10
 
 
-def surrounded(wav: Samples, silence: str) -> Samples:
+def add_silence(wav: Samples, silence: str) -> Samples:
     """Add silence to a recording, the same each time.
 
     Args:

@@ -14,23 +14,29 @@ from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, by_speaker, read_clip, with_alignments
 from siren_cli.corpus.statistics import estimate
 from siren_cli.errors import DataError
-from siren_cli.evaluation.studies.alike import Spoken, likeness, pronunciations, said, words_in
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.studies.phonetic_invariance import (
+    WordDigits,
+    compare_words,
+    pronunciations,
+    word_digits,
+    words_in,
+)
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 from siren_cli.phones import PHONES
 from siren_cli.training.tools.speaker_probe import right_guesses
 
 FOLDS = 4
 _LABELS = {
     "chance": "chance",
-    "words": "what is said alone (shares of phones)",
+    "words": "what is word_digits alone (shares of phones)",
     "indices_1": "indices of 1 stage (shares of digits)",
     "indices_2": "indices of 2 stages (shares of digits)",
     "voice": "voice code",
 }
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """Lets a linear probe name the speaker, and compares the indices of words that two speakers say.
 
     The probe, a softmax regression, learns from three quarters of each speaker's clips and is asked about the rest,
@@ -56,8 +62,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
         raise DataError(
             f"{len(few)} speakers have {FOLDS} clips with alignments, --study speakers needs 2 such; give more clips"
         )
-    with crew(plan, jobs) as each:
-        coded = dict(zip([clip.clip_id for clip in clips], each(_coded, clips), strict=True))
+    with worker_pool(plan, jobs) as map_tasks:
+        coded = dict(zip([clip.clip_id for clip in clips], map_tasks(_coded, clips), strict=True))
     known = [clip for own in few for clip in own]
     who = np.concatenate([np.full(len(own), number) for number, own in enumerate(few)])
     fold = np.concatenate([np.arange(len(own)) % FOLDS for own in few])
@@ -107,7 +113,9 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
                 f"{as_text(own['farther'], 2)} are farther (0.5 is chance)"
             )
         else:
-            notes.append(f"{stages} stage(s): no word of four phones is said by two speakers, or no texts are given")
+            notes.append(
+                f"{stages} stage(s): no word of four phones is word_digits by two speakers, or no texts are given"
+            )
     return ["the probe is given", "speakers named right"], rows, notes
 
 
@@ -115,7 +123,7 @@ def _coded(clip: Clip) -> tuple[NDArray[np.int16], list[int]]:
     """Indices of all stages [F, Q], and the digits of the voice."""
     from siren_format.voice import voice_digits
 
-    codec = worker().codec
+    codec = this_worker().codec
     coded = codec.encode(read_clip(clip), SAMPLE_RATE_HZ, stages=codec.stages)
     return coded.indices, [] if coded.voice is None else list(voice_digits(coded.voice))
 
@@ -132,12 +140,12 @@ def _same_words(
     ]
     found: dict[str, Any] = {}
     for count in stages:
-        spoken: list[Spoken] = [
-            said(word, clip.speaker, indices[clip.clip_id][:, :count], start_s, end_s)
+        instances: list[WordDigits] = [
+            word_digits(word, clip.speaker, indices[clip.clip_id][:, :count], start_s, end_s)
             for clip, (word, start_s, end_s) in spans
         ]
-        pairs = likeness(spoken)
-        found[str(count)] = {"words": len(spoken), "pairs": len(pairs)}
+        pairs = compare_words(instances)
+        found[str(count)] = {"words": len(instances), "pairs": len(pairs)}
         for place, name in enumerate(("same", "different", "farther")):
             figure = estimate([(pair[place], 1.0) for pair in pairs])
             found[str(count)][name] = None if figure is None else asdict(figure)

@@ -13,11 +13,11 @@ from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import Recording, Samples, System, original, siren_identity
+from siren_cli.evaluation.codecs.under_test import CodecOutput, CodecUnderTest, Samples, original, siren_identity
 from siren_cli.evaluation.report.columns import column_of
 from siren_cli.evaluation.report.figures import Pairs, clip_figures, row_figures
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
@@ -32,7 +32,7 @@ _VERSION = 1
 _NOT_NEEDED = ("words", "pesq")
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """Judges what the vocoder makes of the truth.
 
     Args:
@@ -44,8 +44,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
         `{"clips", "original", "vocoder", "dnsmos_difference"}`: columns with intervals, and the vocoder's DNSMOS
         less the original's, clip by clip.
     """
-    with crew(replace(plan, skip=(*plan.skip, *_NOT_NEEDED)), jobs) as each:
-        found: list[tuple[Pairs, Pairs]] = list(each(_judged, clips))
+    with worker_pool(replace(plan, skip=(*plan.skip, *_NOT_NEEDED)), jobs) as map_tasks:
+        found: list[tuple[Pairs, Pairs]] = list(map_tasks(_judged, clips))
     differences = [
         (after["dnsmos_ovrl"][0] - before["dnsmos_ovrl"][0], 1.0)
         for before, after in found
@@ -60,15 +60,15 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     }
 
 
-def vocoder_alone(codec: Codec, weights: str) -> System:
+def vocoder_only(codec: Codec, weights: str) -> CodecUnderTest:
     """The vocoder, given what it would get from a decoder that knew the recording."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del file, stranger
-        return Recording(vocoded(codec, wav), 0)
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del file, other_speaker
+        return CodecOutput(vocoded(codec, wav), 0)
 
     identity = f"{siren_identity(weights)} vocoder version {_VERSION}"
-    return System("vocoder", "", identity, run)
+    return CodecUnderTest("vocoder", "", identity, run)
 
 
 def vocoded(codec: Codec, wav: Samples) -> Samples:
@@ -119,13 +119,13 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
 
 
 def _judged(clip: Clip) -> tuple[Pairs, Pairs]:
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
     pairs = []
     before: dict[str, Any] = {}
-    for system in (original(), vocoder_alone(own.codec, own.weights)):
-        decoded, coded = own.store.coded(system, wav, None)
-        heard = own.hear(decoded, wav, clip.phones)
-        before = before or heard
-        pairs.append(clip_figures(heard, before, coded, len(wav) / SAMPLE_RATE_HZ, {}))
+    for system in (original(), vocoder_only(loaded.codec, loaded.weights)):
+        decoded, coded = loaded.results.coded(system, wav, None)
+        metrics = loaded.compute_metrics(decoded, wav, clip.phones)
+        before = before or metrics
+        pairs.append(clip_figures(metrics, before, coded, len(wav) / SAMPLE_RATE_HZ, {}))
     return pairs[0], pairs[1]

@@ -14,14 +14,16 @@ from typing import Any
 
 from siren_cli.errors import DataError
 from siren_cli.evaluation.workers import worker
-from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.evaluation.workers.worker import EvaluationPlan
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What the libraries below NumPy and torch read, once, when they are loaded."""
 
 
 @contextmanager
-def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+def worker_pool(
+    plan: EvaluationPlan, jobs: int
+) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
     """Processes with everything loaded, each on one thread; with one job, this process and its own choice of threads.
 
     Args:
@@ -61,6 +63,6 @@ def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iter
                 os.environ[name] = value
 
 
-def _start(plan: Plan) -> None:
+def _start(plan: EvaluationPlan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that was started by hand
     worker.start_process(plan)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clips import to_16_bits
-from siren_cli.evaluation.codecs.systems import System
+from siren_cli.evaluation.codecs.under_test import CodecUnderTest
 from siren_cli.files.streams import write_bytes_atomic
 
 
@@ -43,33 +43,33 @@ def digest_of_model(model: str | None) -> str:
     return digest_of(files.config_path.read_bytes(), files.weights_path.read_bytes())
 
 
-class Store:
+class ResultCache:
     """A folder of results; may be deleted at any time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def coded(
-        self, system: System, wav: NDArray[np.float32], stranger: NDArray[np.float32] | None
+        self, system: CodecUnderTest, wav: NDArray[np.float32], other_speaker: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Codes a clip with a system, or finds what it made of it before.
 
         Args:
             system: The system.
             wav: The clip [T].
-            stranger: A clip of another speaker.
+            other_speaker: A clip of another speaker.
 
         Returns:
             The decoded clip [T], rounded to 16 bits, and `{"file", "decoded", "file_bytes", "payload_bytes"}`;
             the paths are inside the store, `file` is None where there is none.
         """
-        voice = stranger.tobytes() if system.needs_stranger and stranger is not None else b""
+        voice = other_speaker.tobytes() if system.needs_other_speaker and other_speaker is not None else b""
         folder = self._folder("coded", digest_of(system.name, system.identity, wav.tobytes(), voice))
         facts_file, decoded_file = folder / "facts.json", folder / "decoded.flac"
         coded_file = folder / f"coded{system.suffix}"
         if not facts_file.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            made = system.run(wav, coded_file, stranger)
+            made = system.run(wav, coded_file, other_speaker)
             soundfile.write(decoded_file, to_16_bits(made.wav), SAMPLE_RATE_HZ, subtype="PCM_16")
             facts = {
                 "file_bytes": os.path.getsize(coded_file) if system.suffix else 0,
@@ -82,7 +82,7 @@ class Store:
             **facts, "file": str(coded_file) if system.suffix else None, "decoded": str(decoded_file),
         }  # fmt: skip
 
-    def kept(
+    def cached(
         self, kind: str, version: int, measure: Callable[[NDArray[np.float32]], Any], wav: NDArray[np.float32]
     ) -> Any:
         """Apply a function to a recording, or find its earlier result.

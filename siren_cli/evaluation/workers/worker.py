@@ -15,27 +15,27 @@ from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import read_clip, read_joined
 from siren_cli.errors import SirenError
 from siren_cli.evaluation.codecs.damage import Damage, damaged_codec2, damaged_siren
-from siren_cli.evaluation.codecs.systems import System, baseline, floor, original, siren, wrong_voice
 from siren_cli.evaluation.codecs.transcript_coding import transcript_bytes, transcript_name
+from siren_cli.evaluation.codecs.under_test import CodecUnderTest, baseline, noise_anchor, original, siren, wrong_voice
 from siren_cli.evaluation.metrics.asr import available, load_recogniser
-from siren_cli.evaluation.metrics.judges import Judge, judges
+from siren_cli.evaluation.metrics.catalogue import Metric, available_metrics
 from siren_cli.evaluation.metrics.words import base_language, normalised
 from siren_cli.evaluation.report.figures import Pairs, clip_figures
-from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
+from siren_cli.evaluation.workers.result_cache import ResultCache, digest_of, digest_of_model
 
 RATE_S = 10.0
 """The length that rates are compared at."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What a run does.
 
     Attributes:
         model: The model's folder or name; None for the default.
         stages: Numbers of stages to measure.
         baselines: Names of installed baselines.
-        has_strangers: Whether there are two speakers, so that a wrong voice can be given.
+        has_other_speaker: Whether there are two speakers, so that a wrong voice can be given.
         asr: Recognisers (see `siren_cli.evaluation.metrics.asr`); the first one's transcripts are compressed as well.
         asr_language: Language of clips whose own is unknown; empty if that is unknown too.
         cache: Folder of the store.
@@ -51,7 +51,7 @@ class Plan:
     model: str | None
     stages: tuple[int, ...]
     baselines: tuple[str, ...]
-    has_strangers: bool
+    has_other_speaker: bool
     asr: tuple[str, ...]
     cache: Path
     device: str = "cpu"
@@ -80,20 +80,22 @@ class Worker:
     `codec` encodes as `siren encode` does if nothing is said; `own` are SIREN's settings among the `systems`.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: EvaluationPlan) -> None:
         from siren_cli.codec import load_codec
 
         self.plan = plan
-        self.store = Store(plan.cache)
+        self.results = ResultCache(plan.cache)
         self.codec = codec = load_codec(plan.model, device=plan.device, threads=plan.threads).searching()
         self.weights = weights = digest_of_model(plan.model)
-        self.systems: list[System] = [original()]
+        self.systems: list[CodecUnderTest] = [original()]
         efforts = [effort for effort in plan.efforts if not effort or codec.networks.guide is not None]
-        self.own = [siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages]
-        self.systems += self.own
-        self.systems += [wrong_voice(codec, weights, self._own_bytes)] if plan.has_strangers else []
+        self.siren_codecs = [
+            siren(codec.searching(effort), weights, stages) for effort in efforts for stages in plan.stages
+        ]
+        self.systems += self.siren_codecs
+        self.systems += [wrong_voice(codec, weights, self._own_bytes)] if plan.has_other_speaker else []
         self.systems += [baseline(name) for name in plan.baselines]
-        self.systems.append(floor())
+        self.systems.append(noise_anchor())
         for damage in plan.damages:
             self.systems += [
                 damaged_siren(codec.searching(efforts[-1]), weights, stages, damage, plan.packet_bytes)
@@ -102,20 +104,20 @@ class Worker:
             self.systems += [
                 damaged_codec2(name, damage, plan.packet_bytes) for name in plan.baselines if name.startswith("codec2")
             ]
-        self.judges, _ = judges(plan.skip, plan.recogniser)
+        self.metrics, _ = available_metrics(plan.skip, plan.recogniser)
         self.recognisers = [load_recogniser(source) for source in plan.recognisers()[0]]
 
     def _own_bytes(self, wav: NDArray[np.float32]) -> bytes:
         """The file of a clip [T] with one stage, as `siren encode` writes it."""
-        _, coded = self.store.coded(siren(self.codec, self.weights, 1), wav, None)
+        _, coded = self.results.coded(siren(self.codec, self.weights, 1), wav, None)
         return Path(coded["file"]).read_bytes()
 
-    def work(self, clip: Clip, stranger: Clip | None) -> dict[str, Any]:
+    def work(self, clip: Clip, other_speaker: Clip | None) -> dict[str, Any]:
         """Measures one clip.
 
         Args:
             clip: The clip.
-            stranger: A clip of another speaker.
+            other_speaker: A clip of another speaker.
 
         Returns:
             `{"id", "left_out"}` with the reason, or `{"id", "speaker", "duration_s", "text", "embedding",
@@ -126,18 +128,18 @@ class Worker:
         except SirenError as error:
             return {"id": clip.clip_id, "left_out": str(error)}
         duration_s = len(wav) / SAMPLE_RATE_HZ
-        other = None if stranger is None else read_clip(stranger)
+        other = None if other_speaker is None else read_clip(other_speaker)
         language = self.plan.language_of(clip)
-        recordings = [self.store.coded(system, wav, other) for system in self.systems]
+        recordings = [self.results.coded(system, wav, other) for system in self.systems]
         transcripts = self.transcripts([decoded for decoded, _ in recordings], language)
         references = self.references(clip)
-        heard_original: dict[str, Any] = {}
+        original_metrics: dict[str, Any] = {}
         found: dict[str, Any] = {}
         for system, (decoded, coded), texts in zip(self.systems, recordings, transcripts, strict=True):
-            heard = {**self.hear(decoded, wav, clip.phones), "transcripts": texts}
-            heard_original = heard_original or heard
+            metrics = {**self.compute_metrics(decoded, wav, clip.phones), "transcripts": texts}
+            original_metrics = original_metrics or metrics
             found[system.name] = {
-                "figures": clip_figures(heard, heard_original, coded, duration_s, references),
+                "figures": clip_figures(metrics, original_metrics, coded, duration_s, references),
                 "transcripts": texts,
                 **{key: coded[key] for key in ("file", "decoded", "file_bytes")},
             }
@@ -146,7 +148,7 @@ class Worker:
             "speaker": clip.speaker,
             "duration_s": duration_s,
             "text": clip.text,
-            "embedding": heard_original.get("embedding"),
+            "embedding": original_metrics.get("embedding"),
             "systems": {**found, **self._coded_transcripts(found["original"], language, duration_s)},
         }
 
@@ -175,15 +177,15 @@ class Worker:
             clips: Readable clips of one speaker; the first 10 s of them, joined, are coded.
 
         Returns:
-            System to the column `file_bps_10s`; nothing if there is less than 10 s.
+            Codec to the column `file_bps_10s`; nothing if there is less than 10 s.
         """
         joined = read_joined(clips, RATE_S)
         if len(joined) < RATE_S * SAMPLE_RATE_HZ:
             return {}
         found: dict[str, Pairs] = {}
         for system in self.systems:
-            if system.suffix and not system.needs_stranger and " " not in system.name:
-                _, coded = self.store.coded(system, joined, None)
+            if system.suffix and not system.needs_other_speaker and " " not in system.name:
+                _, coded = self.results.coded(system, joined, None)
                 found[system.name] = {"file_bps_10s": (8.0 * coded["file_bytes"], RATE_S)}
         language = self.plan.language_of(clips[0])
         (texts,) = self.transcripts([joined], language)
@@ -192,7 +194,9 @@ class Worker:
             found |= {transcript_name(method): {"file_bps_10s": (8.0 * size, RATE_S)} for method, size in sizes.items()}
         return found
 
-    def hear(self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+    def compute_metrics(
+        self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None
+    ) -> dict[str, Any]:
         """Measure a decoded clip, or find its earlier figures.
 
         Args:
@@ -204,11 +208,11 @@ class Worker:
         Returns:
             Their figures by name.
         """
-        heard: dict[str, Any] = {}
-        for judge in self.judges:
-            if (names is None or judge.name in names) and (not judge.needs_phones or phones is not None):
-                heard.update(self._ask(judge, decoded, wav, phones))
-        return heard
+        metrics: dict[str, Any] = {}
+        for metric in self.metrics:
+            if (names is None or metric.name in names) and (not metric.needs_phones or phones is not None):
+                metrics.update(self._cached_metric(metric, decoded, wav, phones))
+        return metrics
 
     def transcripts(self, wavs: Sequence[NDArray[np.float32]], language: str) -> list[dict[str, str]]:
         """Transcribe recordings with every recogniser, or find their earlier transcripts.
@@ -226,11 +230,11 @@ class Worker:
             if code is None:
                 continue
             keys = [digest_of(recogniser.identity, code, wav.tobytes()) for wav in wavs]
-            kept = {key: self.store.read("transcripts", key) for key in keys}
+            kept = {key: self.results.read("transcripts", key) for key in keys}
             lacking = {key: wav for key, wav in zip(keys, wavs, strict=True) if kept[key] is None}
             texts = recogniser.transcribe(list(lacking.values()), code) if lacking else []
             for key, text in zip(lacking, texts, strict=True):
-                self.store.write("transcripts", key, text)
+                self.results.write("transcripts", key, text)
             kept.update(zip(lacking, texts, strict=True))
             for own, key in zip(found, keys, strict=True):
                 own.update(self._normalised({recogniser.name: kept[key]}, language))
@@ -247,25 +251,25 @@ class Worker:
         names = [r.name for r in self.recognisers if r.language_for(language) is not None]
         return {} if clip.text is None else self._normalised(dict.fromkeys(names, clip.text), language)
 
-    def _ask(self, judge: Judge, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
-        beside = (wav.tobytes(), phones or "") if judge.compares else ()
-        key = digest_of(judge.name, judge.identity, decoded.tobytes(), *beside)
-        kept: dict[str, Any] | None = self.store.read(judge.name, key)
+    def _cached_metric(self, metric: Metric, decoded: Any, wav: Any, phones: str | None) -> dict[str, Any]:
+        beside = (wav.tobytes(), phones or "") if metric.compares else ()
+        key = digest_of(metric.name, metric.identity, decoded.tobytes(), *beside)
+        kept: dict[str, Any] | None = self.results.read(metric.name, key)
         if kept is None:
-            kept = judge.hear(decoded, wav, phones)
-            self.store.write(judge.name, key, kept)
+            kept = metric.compute(decoded, wav, phones)
+            self.results.write(metric.name, key, kept)
         return kept
 
 
 _worker: list[Worker] = []
 
 
-def start_process(plan: Plan) -> None:
+def start_process(plan: EvaluationPlan) -> None:
     """Loads what `work_on` needs, once in each process."""
     _worker[:] = [Worker(plan)]
 
 
-def worker() -> Worker:
+def this_worker() -> Worker:
     """What `start_process` made ready in this process."""
     return _worker[0]
 

@@ -24,7 +24,7 @@ Pronunciations = Mapping[str, set[tuple[str, ...]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Spoken:
+class WordDigits:
     """A word that somebody said: digits at four moments of it, [4, 4 Q], from -1 to 1."""
 
     word: str
@@ -92,7 +92,7 @@ def digits_of(indices: NDArray[np.int16]) -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def said(word: str, speaker: str, indices: NDArray[np.int16], start_s: float, end_s: float) -> Spoken:
+def word_digits(word: str, speaker: str, indices: NDArray[np.int16], start_s: float, end_s: float) -> WordDigits:
     """A word of a recording: its digits at moments spread evenly over it, interpolated between frames.
 
     Args:
@@ -106,20 +106,20 @@ def said(word: str, speaker: str, indices: NDArray[np.int16], start_s: float, en
     centres_s = (np.arange(len(digits)) + 0.5) * FRAME_SAMPLES / SAMPLE_RATE_HZ
     moments_s = start_s + (np.arange(_POINTS) + 0.5) / _POINTS * (end_s - start_s)
     at = np.stack([np.interp(moments_s, centres_s, column) for column in digits.T], axis=1)
-    return Spoken(word, speaker, at)
+    return WordDigits(word, speaker, at)
 
 
-def likeness(spoken: Iterable[Spoken]) -> list[tuple[float, float, float]]:
+def compare_words(instances: Iterable[WordDigits]) -> list[tuple[float, float, float]]:
     """Compares every two speakers' same word with different words of the same two speakers.
 
     Args:
-        spoken: Words.
+        instances: Words of all recordings.
 
     Returns:
         For every pair of the same word by two speakers: its distance (root mean square over moments and digits),
         the mean distance of the first to the second speaker's other words, and the share of these that are farther.
     """
-    words = list(spoken)
+    words = list(instances)
     found = []
     for number, first in enumerate(words):
         for second in words[number + 1 :]:
@@ -136,5 +136,5 @@ def likeness(spoken: Iterable[Spoken]) -> list[tuple[float, float, float]]:
     return found
 
 
-def _distance(first: Spoken, second: Spoken) -> float:
+def _distance(first: WordDigits, second: WordDigits) -> float:
     return float(np.sqrt(np.mean(np.square(first.digits - second.digits))))

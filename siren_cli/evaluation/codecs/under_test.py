@@ -49,7 +49,7 @@ _LABELS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class CodecOutput:
     """What a system made of a clip.
 
     Attributes:
@@ -62,22 +62,23 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class System:
+class CodecUnderTest:
     """One row of the table.
 
     Attributes:
         name: Short and unique.
         suffix: Of its files; empty where there are none.
         identity: Changes when the system's results may change.
-        run: Codes a clip [T] into the file at a path (without a suffix: none is written), given a stranger's clip.
-        needs_stranger: Whether the result depends on the stranger's clip.
+        run: Function of a clip [T], the path of the file to write (ignored without a suffix), and a clip of another
+            speaker or None.
+        needs_other_speaker: Whether the result depends on that clip.
     """
 
     name: str
     suffix: str
     identity: str
-    run: Callable[[Samples, Path, Samples | None], Recording]
-    needs_stranger: bool = False
+    run: Callable[[Samples, Path, Samples | None], CodecOutput]
+    needs_other_speaker: bool = False
 
 
 def label_of(name: str) -> str:
@@ -102,22 +103,22 @@ def label_of(name: str) -> str:
     return f"Codec 2 {mode}" if kind == "codec2" else f"Opus {name.removeprefix('opus')} kbps"
 
 
-def original() -> System:
+def original() -> CodecUnderTest:
     """The clip itself, as a 16-bit WAV file."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         soundfile.write(file, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
-        return Recording(wav, 2 * len(wav))
+        return CodecOutput(wav, 2 * len(wav))
 
-    return System("original", ".wav", f"version {_VERSIONS['original']}", run)
+    return CodecUnderTest("original", ".wav", f"version {_VERSIONS['original']}", run)
 
 
-def floor() -> System:
+def noise_anchor() -> CodecUnderTest:
     """Steady noise of the clip's level and mean spectrum: what a judge gives for no words at all."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del file, stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del file, other_speaker
         power = np.abs(np.fft.rfft(wav)) ** 2
         width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: no trace of the pitch
         total = np.cumsum(np.pad(power, (width // 2 + 1, width - width // 2 - 1)))
@@ -125,22 +126,22 @@ def floor() -> System:
         smooth = np.pad(smooth, (0, len(power) - len(smooth)), mode="edge")
         phases = np.random.default_rng(0).uniform(0, 2 * np.pi, len(smooth))
         noise = np.fft.irfft(smooth * np.exp(1j * phases), len(wav)).astype(np.float32)
-        return Recording(noise, 0)
+        return CodecOutput(noise, 0)
 
-    return System("floor", "", f"version {_VERSIONS['floor']}", run)
+    return CodecUnderTest("floor", "", f"version {_VERSIONS['floor']}", run)
 
 
-def siren(codec: Codec, weights: str, stages: int) -> System:
+def siren(codec: Codec, weights: str, stages: int) -> CodecUnderTest:
     """SIREN with a number of stages; `weights` names the content of its files (`digest_of_model`)."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         data = codec.encode(wav, SAMPLE_RATE_HZ, stages=stages).to_bytes()
         file.write_bytes(data)
-        return Recording(codec.decode(data), _payload_bytes(data))
+        return CodecOutput(codec.decode(data), _payload_bytes(data))
 
     identity = f"{siren_identity(weights)} stages {stages} rate weight {codec.rate_weight:g} effort {codec.effort}"
-    return System(siren_name(stages, codec.effort), ".srn", identity, run)
+    return CodecUnderTest(siren_name(stages, codec.effort), ".srn", identity, run)
 
 
 def siren_name(stages: int, effort: int) -> str:
@@ -148,7 +149,7 @@ def siren_name(stages: int, effort: int) -> str:
     return f"siren-{stages}" + f"-effort-{effort}" * (effort > 0)
 
 
-def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes]) -> System:
+def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes]) -> CodecUnderTest:
     """SIREN with one stage and another speaker's voice: the difference is what the voice code is worth.
 
     Args:
@@ -160,27 +161,27 @@ def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes
         The system. It estimates the other voice without a search, which no voice depends on.
     """
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         from dataclasses import replace
 
         from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
-        if stranger is None:
+        if other_speaker is None:
             raise DataError("a wrong voice needs a clip of another speaker; give clips of two speakers or more")
         own = codec.from_bytes(own_bytes(wav))
-        other = codec.searching(0).encode(stranger, SAMPLE_RATE_HZ)
+        other = codec.searching(0).encode(other_speaker, SAMPLE_RATE_HZ)
         if own.voice is None or other.voice is None:
             raise DataError("a file without a voice was encoded, expected one; use a model that codes voices")
         voice = voice_to_bytes(voice_level_db(own.voice), voice_digits(other.voice))
         data = replace(own, voice=voice).to_bytes()
         file.write_bytes(data)
-        return Recording(codec.decode(data), _payload_bytes(data))
+        return CodecOutput(codec.decode(data), _payload_bytes(data))
 
     identity = f"{siren_identity(weights)} version {_VERSIONS['wrong voice']} effort {codec.effort}"
-    return System("siren-1-wrong-voice", ".srn", identity, run, True)
+    return CodecUnderTest("siren-1-wrong-voice", ".srn", identity, run, True)
 
 
-def baseline(name: str) -> System:
+def baseline(name: str) -> CodecUnderTest:
     """A codec people use today, run through its own programs.
 
     Args:
@@ -196,20 +197,20 @@ def baseline(name: str) -> System:
     kind, _, mode = name.partition("-")
     if kind == "codec2" and mode in _CODEC2_DELAY_SAMPLES:
         programs = _programs("c2enc", "c2dec", package="codec2")
-        return System(name, ".c2", _identity("codec2", programs), codec2_run(mode))
+        return CodecUnderTest(name, ".c2", _identity("codec2", programs), codec2_run(mode))
     if name.startswith("opus") and name[4:].isdigit() and int(name[4:]) >= 6:
         programs = _programs("opusenc", "opusdec", package="opus-tools")
-        return System(name, ".opus", _identity("opus", programs), _opus(int(name[4:])))
+        return CodecUnderTest(name, ".opus", _identity("opus", programs), _opus(int(name[4:])))
     raise UsageError(f"baseline {name!r} is not known; give some of {', '.join(BASELINES)}, or opusN from 6 kbps on")
 
 
 def codec2_run(
     mode: str, damage_file: Callable[[], None] = lambda: None
-) -> Callable[[Samples, Path, Samples | None], Recording]:
+) -> Callable[[Samples, Path, Samples | None], CodecOutput]:
     """How a mode of Codec 2 is run; `damage_file` is called between encoder and decoder."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         narrow = resample(wav, SAMPLE_RATE_HZ, _CODEC2_HZ)
         narrow = np.pad(narrow, (0, -len(narrow) % round(_CODEC2_HZ * _CODEC2_FRAME_S)))
         raw, back = file.with_suffix(".raw"), file.with_suffix(".back.raw")
@@ -222,14 +223,14 @@ def codec2_run(
         back.unlink()
         wide = resample(decoded.astype(np.float32), _CODEC2_HZ, SAMPLE_RATE_HZ)[_CODEC2_DELAY_SAMPLES[mode] :]
         payload_bytes = os.path.getsize(file) - CODEC2_HEADER_BYTES
-        return Recording(as_long_as(wide, wav), payload_bytes)
+        return CodecOutput(as_long_as(wide, wav), payload_bytes)
 
     return run
 
 
-def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], Recording]:
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], CodecOutput]:
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         source, back = file.with_suffix(".in.wav"), file.with_suffix(".back.wav")
         soundfile.write(source, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
         _call("opusenc", "--quiet", "--bitrate", str(rate_kbps), source, file)
@@ -237,7 +238,7 @@ def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], Recording
         decoded, _ = soundfile.read(back, dtype="float32")
         source.unlink()
         back.unlink()
-        return Recording(as_long_as(decoded, wav), ogg_payload_bytes(file.read_bytes()))
+        return CodecOutput(as_long_as(decoded, wav), ogg_payload_bytes(file.read_bytes()))
 
     return run
 
@@ -267,9 +268,9 @@ def as_long_as(wav: Samples, model: Samples) -> Samples:
 
 def _call(program: str, *arguments: str | Path) -> None:
     process = subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _, said = process.communicate()
+    _, stderr = process.communicate()
     if process.returncode != 0:
-        reason = said.decode(errors="replace").split("\n")[0]
+        reason = stderr.decode(errors="replace").split("\n")[0]
         raise DataError(f"{program} ended with status {process.returncode} ({reason}); check its installation")
 
 

@@ -8,17 +8,17 @@ from typing import Any
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip, with_alignments
-from siren_cli.evaluation.codecs.systems import siren
-from siren_cli.evaluation.metrics.judges import JUDGES
+from siren_cli.evaluation.codecs.under_test import siren
+from siren_cli.evaluation.metrics.catalogue import METRICS
 from siren_cli.evaluation.report.figures import Pairs, clip_figures, row_figures
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)
-_JUDGES = ("phones", "voice")
+_METRICS = ("phones", "voice")
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     """Codes every clip with each weight of the rate.
 
     Args:
@@ -31,9 +31,9 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
         `file_bps`, `phones` and, where its judge is there, `similarity`.
     """
     clips = with_alignments(clips)
-    plan = replace(plan, skip=tuple(name for name in JUDGES if name not in _JUDGES))
-    with crew(plan, jobs) as each:
-        found = list(each(_code, [(clip, plan.stages) for clip in clips]))
+    plan = replace(plan, skip=tuple(name for name in METRICS if name not in _METRICS))
+    with worker_pool(plan, jobs) as map_tasks:
+        found = list(map_tasks(_code, [(clip, plan.stages) for clip in clips]))
     stages = {
         str(count): [{"weight": weight, **row_figures([clip[count, weight] for clip in found])} for weight in WEIGHTS]
         for count in plan.stages
@@ -59,13 +59,13 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
 def _code(task: tuple[Clip, tuple[int, ...]]) -> dict[tuple[int, float], Pairs]:
     """Figures of a clip by stages and weight."""
     clip, stages = task
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
-    heard_original = own.hear(wav, wav, clip.phones)
+    original_metrics = loaded.compute_metrics(wav, wav, clip.phones)
     found = {}
     for count in stages:
         for weight in WEIGHTS:
-            decoded, coded = own.store.coded(siren(own.codec.thrifty(weight), own.weights, count), wav, None)
-            heard = own.hear(decoded, wav, clip.phones)
-            found[count, weight] = clip_figures(heard, heard_original, coded, len(wav) / SAMPLE_RATE_HZ, {})
+            decoded, coded = loaded.results.coded(siren(loaded.codec.thrifty(weight), loaded.weights, count), wav, None)
+            metrics = loaded.compute_metrics(decoded, wav, clip.phones)
+            found[count, weight] = clip_figures(metrics, original_metrics, coded, len(wav) / SAMPLE_RATE_HZ, {})
     return found
