@@ -285,7 +285,7 @@ def _studies(text: str) -> list[str]:
 
 
 def _require_plots_folder(folder: Path, *, force: bool) -> None:
-    """Refuses, before any work is done, a folder with plots in it."""
+    """Check, before any work is done, that plots can be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise OutputUnwritable(f"{folder}: is a file, expected a folder; name another")
     if not force and any(folder.glob("*.svg")):
@@ -293,7 +293,7 @@ def _require_plots_folder(folder: Path, *, force: bool) -> None:
 
 
 def _require_matplotlib() -> None:
-    """Refuses, before any work is done, plots and pages that nothing could draw."""
+    """Check, before any work is done, that matplotlib is installed."""
     import importlib.util
 
     if importlib.util.find_spec("matplotlib") is None:

@@ -1,4 +1,4 @@
-"""One evaluation: material in, one JSON-able record out."""
+"""Evaluation run: from clips to one record that JSON can hold."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from siren_cli.evaluation.workers.worker import RATE_S, EvaluationPlan
 SCHEMA = 3
 
 COST = "cost"
-"""Name for `--skip` of what is measured beside the judges: speed, start-up and memory."""
+"""Name for `--skip` of the computational cost: speed, start-up and memory."""
 
 
 def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Which baselines can run here.
+    """List the baselines whose programs are installed.
 
     Args:
-        names: Of baselines.
+        names: Names of baselines.
 
     Returns:
-        Those whose programs are there, and one line for each that is not.
+        Installed baselines, and one line for each missing one.
 
     Raises:
-        UsageError: If a name is not known.
+        UsageError: If a name is unknown.
     """
     there, notes = [], []
     for name in names:
@@ -53,10 +53,10 @@ def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def require_guide(plan: EvaluationPlan) -> None:
-    """Makes sure that the model can be measured with some effort that is asked for.
+    """Check that the model supports one of the efforts of the plan.
 
     Raises:
-        UsageError: If all are above 0 and it has no guide for them.
+        UsageError: If all efforts are above 0 and the model has no guide.
         SirenError: If the model cannot be found.
     """
     from siren_cli.registry.weights import find_model
@@ -69,7 +69,7 @@ def require_guide(plan: EvaluationPlan) -> None:
 
 
 def _efforts(plan: EvaluationPlan) -> tuple[int, ...]:
-    """Those of the efforts asked for that the model can be measured with."""
+    """List the efforts of the plan that the model supports."""
     from siren_cli.registry.weights import find_model
 
     has_guide = ModelConfig.from_json(find_model(plan.model).config_path).guide_width
@@ -77,16 +77,16 @@ def _efforts(plan: EvaluationPlan) -> tuple[int, ...]:
 
 
 def evaluate(plan: EvaluationPlan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
-    """Measures every system on every clip.
+    """Measure every codec on every clip.
 
     Args:
-        plan: What to measure; `has_other_speaker` is found out here.
-        clips: The material.
-        jobs: Processes to share the work.
-        report: Called with a line of progress now and then.
+        plan: Settings; `has_other_speaker` is set here.
+        clips: Data set.
+        jobs: Number of processes.
+        report: Callback for lines of progress.
 
     Returns:
-        The record: settings, rows with intervals, speakers, clips, what was left out and what is missing.
+        The record: settings, rows with intervals, speakers, clips, clips left out, and missing packages.
 
     Raises:
         UsageError: If a recogniser would have to guess a clip's language.
@@ -123,10 +123,10 @@ def recognisers_for(plan: EvaluationPlan, clips: Sequence[Clip]) -> tuple[tuple[
     """List the recognisers that transcribe the clips, before any work is done.
 
     Returns:
-        Those that can run, and one line for each missing package.
+        Usable recognisers, and one line for each missing package.
 
     Raises:
-        UsageError: If one is none, or would have to guess the language of a clip.
+        UsageError: If one is no recogniser, or would have to guess the language of a clip.
     """
     sources, missing = plan.recognisers()
     require_languages(sources, ((clip.clip_id, plan.language_of(clip)) for clip in clips))
@@ -134,7 +134,7 @@ def recognisers_for(plan: EvaluationPlan, clips: Sequence[Clip]) -> tuple[tuple[
 
 
 def model_summary(model: str | None) -> dict[str, Any]:
-    """What a record says of the model: name, id, parameters, and the size of its weights in bytes."""
+    """Summary of the model in records: name, id, parameters, and the size of its weights in bytes."""
     from siren_cli.codec import load_codec
     from siren_cli.registry.weights import find_model
 
@@ -148,7 +148,7 @@ def model_summary(model: str | None) -> dict[str, Any]:
 
 
 def _cost(plan: EvaluationPlan, clips: list[Clip]) -> dict[str, Any]:
-    """What coding costs, or what was measured before of the same codecs on the same machine."""
+    """Computational cost, measured or cached for the same codecs on the same machine."""
     from siren_cli.evaluation.codecs.under_test import siren_identity
 
     wav = read_joined(clips, RATE_S)

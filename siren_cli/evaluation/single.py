@@ -1,4 +1,4 @@
-"""The figures of one recording, for `siren roundtrip --metrics`."""
+"""Metrics of one recording, for `siren roundtrip --metrics`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _NOT_CODED = {"file_bytes": 0, "payload_bytes": 0}
 def single_figures(
     original: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate_hz: int
 ) -> tuple[dict[str, float], str | None, list[str]]:
-    """Judges one decoded recording as `siren eval` does; what needs a transcript or an alignment is left out.
+    """Compute the metrics of `siren eval` that need neither transcript nor alignment for one decoded recording.
 
     Args:
         original: Samples [T] at 16 kHz.
         decoded: Samples [T].
-        sample_rate_hz: Of both.
+        sample_rate_hz: Sample rate of both.
 
     Returns:
-        Column to value; the words recognised in the decoded recording, None where no recogniser is installed; a
-        line for each thing that is missing.
+        Column to value; the transcript of the decoded recording, None without a recogniser; one line for each missing
+        package.
     """
     if len(original) < SHORTEST_S * sample_rate_hz or not original.any() or not decoded.any():
         return {}, None, [f"metrics are left out; they need {SHORTEST_S} s that are not silent"]
@@ -54,7 +54,7 @@ def single_figures(
 
 
 def single_table(values: dict[str, float], words: str | None) -> list[tuple[str, str]]:
-    """The same for a person: labels as in the table of `siren eval`."""
+    """Table of the same metrics, with the labels of `siren eval`."""
     columns = [column_of(name) for name in values]
     rows = [(column.label, f"{values[column.name]:.{column.decimals}f}") for column in columns]
     return rows if words is None else [*rows, ("words recognised", words or "none")]

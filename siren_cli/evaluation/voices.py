@@ -1,4 +1,4 @@
-"""`siren eval --voices`: what the voice is worth as a stream of its own. Conversion, averaging, anonymity, cost."""
+"""Evaluation of the speaker code: conversion, averaging, anonymity, bytes (`siren eval --voices`)."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from siren_cli.coded import Coded
 
 AVERAGED = 5
-"""Clips that a target's voice is averaged over; similarity is measured to her other clips."""
+"""Enrolment clips averaged for a target's voice; similarity is measured to the other clips."""
 
 SCHEMA = 1
 _FEWEST_CLIPS = 3
 _PITCH_VERSION = 1
-"""Raise it whenever a change here or in `siren_cli.audio.pitch` may change median pitches."""
+"""Raise it when a change here or in `siren_cli.audio.pitch` may change median pitches."""
 
 _FAR_APART = 2.0 / 12.0
-"""Speakers whose median pitches are nearer, in octaves, say nothing about whether pitch moves: two semitones."""
+"""Smallest distance of two median pitches, in octaves, for the pitch measures: two semitones."""
 
 _Samples = NDArray[np.float32]
 
 
 @dataclass(eq=False)
 class _ClipRecord:
-    """A clip of the material and what was heard in it and in what was made of it, by way of making."""
+    """Clip of the data set, its code, and the metrics of each of its versions by name of the version."""
 
     clip: Clip
     wav: _Samples
@@ -60,18 +60,18 @@ class _ClipRecord:
 
 
 def measure_voices(plan: EvaluationPlan, clips: Sequence[Clip], report: Callable[[str], None]) -> dict[str, Any]:
-    """Measures conversion, averaging and anonymity with item stage.
+    """Measure conversion, averaging and anonymity with one stage.
 
     Args:
-        plan: Model, cache, judges; what else it says does not matter.
-        clips: The material: at least three clips each of at least two speakers.
-        report: Called with a line of progress now and then.
+        plan: Model, cache and metrics; the other settings are ignored.
+        clips: Data set: at least three clips each of at least two speakers.
+        report: Callback for lines of progress.
 
     Returns:
-        The record: settings, `figures` by name with intervals, pairs, what was left out and what is missing.
+        The record: settings, `figures` by name with intervals, pairs, clips left out, and missing packages.
 
     Raises:
-        UsageError: If the judge of voices is to be left out.
+        UsageError: If the plan skips the metric of voices.
         DataError: If there are too few clips, or resemblyzer is not installed.
         SirenError: If the model cannot be loaded.
     """
@@ -81,10 +81,10 @@ def measure_voices(plan: EvaluationPlan, clips: Sequence[Clip], report: Callable
     sources, words_missing = recognisers_for(plan, clips)
     missing = [*available_metrics(plan.skip, plan.recogniser)[1], *words_missing]
     if "voice" in plan.skip:
-        raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
+        raise UsageError("--voices needs the metric voice; leave it out of --skip")
     if all(metric.name != "voice" for metric in worker.metrics):
         raise DataError("--voices measures with resemblyzer, which is not here; pip install --no-deps resemblyzer")
-    # A clip is coded again for every voice, and a search would take most of the time.
+    # A clip is coded once per voice, so a search would take most of the time.
     codec, weights = worker.codec.searching(0), worker.weights
 
     material: list[_ClipRecord] = []
@@ -157,13 +157,13 @@ def _enough(material: list[_ClipRecord]) -> tuple[list[_ClipRecord], dict[str, l
 
 
 def _split(group: list[_ClipRecord]) -> tuple[list[_ClipRecord], list[_ClipRecord]]:
-    """The clips that a voice is made from, and the others, which it is compared with; one at least."""
+    """Split clips into enrolment clips and held-out clips; at least one is held out."""
     used = min(AVERAGED, len(group) - 1)
     return group[:used], group[used:]
 
 
 def _with_voice(codec: Codec, weights: str, name: str, voice: bytes | None) -> CodecUnderTest:
-    """SIREN with one stage, heard in a given voice."""
+    """SIREN with one stage, decoded with a given voice."""
 
     def run(wav: _Samples, file: Path, other_speaker: _Samples | None) -> CodecOutput:
         del other_speaker
@@ -198,11 +198,11 @@ _METRICS_OF = {
     "converted": ("voice", "words", "phones"),
     "converted by one": ("voice",),
 }
-"""The metrics of each; words, by the first recogniser, take most of the time."""
+"""Metrics of each version. Words, by the first recogniser, take most of the time."""
 
 
 def _median_pitch(wav: _Samples) -> float | None:
-    """Median ln(F0 / Hz) of the voiced frames; None where too few are voiced."""
+    """Median ln(F0 / Hz) of the voiced frames; None with fewer than 10."""
     from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
 
     pitch = log_pitch(wav, len(wav) // HOP_SAMPLES)
@@ -211,17 +211,17 @@ def _median_pitch(wav: _Samples) -> float | None:
 
 
 _Pair = tuple[_ClipRecord, str, list[_ClipRecord], list[_ClipRecord]]
-"""A clip, whose voice it is given, the clips the voice is compared with, and as many of its own speaker."""
+"""Clip, target speaker, held-out clips of the target, and as many clips of the source."""
 
 
 def _likeness(voice: list[float] | None, clips: list[_ClipRecord]) -> float | None:
-    """Cosine with the mean voice of clips."""
+    """Cosine with the mean speaker embedding of clips."""
     known = [np.array(item.voices["original"]) for item in clips if item.voices["original"] is not None]
     return similarity(voice, np.mean(known, axis=0).tolist()) if known else None
 
 
 def _sides(pair: _Pair, name: str) -> tuple[float, float] | None:
-    """Likeness of what was made of a clip to the target and to the source."""
+    """Similarity of a version of a clip to the target and to the source."""
     item, _, target, source = pair
     sides = _likeness(item.voices[name], target), _likeness(item.voices[name], source)
     return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])

@@ -1,4 +1,4 @@
-"""A small evaluation of bundled clips with a tiny random model, run once; its store is shared."""
+"""A small evaluation of bundled clips with a tiny random model, run once; its cache is shared."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def speech(short_clips: list[Path]) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def plan(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluationPlan:
-    """Everything but the slow judges and the programs that pip does not bring."""
+    """Settings without the slow metrics and without programs from outside pip."""
     return EvaluationPlan(
         model=str(tiny_model), stages=(1, 2), baselines=(), has_other_speaker=True, asr=("pocketsphinx",),
         cache=tmp_path_factory.mktemp("store"), threads=1, damages=(Damage("ber", 0.05), Damage("drop", 0.3)),

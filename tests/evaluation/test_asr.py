@@ -1,4 +1,4 @@
-"""Recognisers as judges: real and tiny random ones, pieces, batches, languages and types of weights."""
+"""Speech recognisers: real and tiny random ones, pieces, batches, languages and types of weights."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_is_no_recogniser_is_refused(tmp_path: Path) -> None:
         available(["nowhere"])
 
 
-def test_two_judges_need_two_names(tmp_path: Path) -> None:
+def test_two_recognisers_need_two_names(tmp_path: Path) -> None:
     for name in ("a/same", "b/same"):
         (tmp_path / name).mkdir(parents=True)
     with pytest.raises(UsageError, match="names 'same' twice"):

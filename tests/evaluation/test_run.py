@@ -134,7 +134,7 @@ def test_utilisation_of_known_indices() -> None:
     assert (empty["entropy_bits"], empty["distinct"]) == (0.0, 1)
 
 
-def test_a_missing_package_is_named_and_its_judge_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_and_its_metric_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     real = catalogue.importlib.util.find_spec
     monkeypatch.setattr(
         catalogue.importlib.util, "find_spec", lambda name: None if name in ("pesq", "speechmos") else real(name)

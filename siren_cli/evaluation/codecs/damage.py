@@ -1,9 +1,9 @@
-"""What a bad link does: flipped bits and lost packets, the same for SIREN and for Codec 2.
+"""Transmission errors: flipped bits and lost packets, the same for SIREN and for Codec 2.
 
-Both are sent in packets of at most so many bytes. SIREN's are those of `siren encode --profile packet`
-(`formats/PACKET1.md`), voice in each; what a reader refuses is lost. Codec 2's hold as many whole frames as fit, bit by
-bit and with nothing beside them, and whatever arrives is played. In a gap, what was before sounds on and fades for
-320 ms, and the rest is silence, for both.
+Both codecs are sent in packets of a largest size. SIREN's are those of `siren encode --profile packet`
+(`formats/PACKET1.md`) with a voice in each. A packet that the reader refuses is lost. Codec 2's hold as many whole
+frames as fit, bit-packed, without a header. All that arrive are decoded. Concealment is the same for both: the last
+frame is held and fades out within 320 ms, then there is silence.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
 @dataclass(frozen=True)
 class Damage:
-    """One kind of damage: `ber`, the share of bits flipped, or `drop`, the share of packets lost."""
+    """One kind of error and its rate: `ber`, the share of bits flipped, or `drop`, the share of packets lost."""
 
     kind: str
     level: float
 
     @property
     def label(self) -> str:
-        """What is added to a system's name."""
+        """Suffix of the name of a damaged codec in records."""
         return f"{self.kind} {self.level:g}"
 
 
 @dataclass(frozen=True)
 class _Frames:
-    """How a mode of Codec 2 lies in its file: bits of a frame, bytes it takes, samples at 16 kHz."""
+    """Frame of a Codec 2 mode: coded bits, bytes in a `.c2` file, samples at 16 kHz."""
 
     bits: int
     size_bytes: int
@@ -69,7 +69,7 @@ _CODEC2_FRAMES = {
 
 
 def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> CodecUnderTest:
-    """SIREN in packets over a bad link; see `siren_cli.evaluation.codecs.under_test.siren`."""
+    """SIREN in packets with transmission errors; see `siren_cli.evaluation.codecs.under_test.siren`."""
     from siren_cli.packets import conceal, packetize
     from siren_format.errors import FormatError
     from siren_format.packet_head import HEAD_BYTES
@@ -81,7 +81,7 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
         arrived = [packet for packet in transmit(sent, damage, _seed_of(wav)) if packet is not None]
         try:
             decoded = conceal.decode_packets(codec, arrived).wav if arrived else wav[:0]
-        except FormatError:  # not one of them can be read
+        except FormatError:  # no packet is readable
             decoded = wav[:0]
         return CodecOutput(as_long_as(decoded, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
@@ -96,7 +96,7 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
 
 
 def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> CodecUnderTest:
-    """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.codecs.under_test.baseline`."""
+    """Codec 2 in packets with transmission errors; see `siren_cli.evaluation.codecs.under_test.baseline`."""
     from siren_cli.packets.conceal import HELD_FRAMES
 
     whole = baseline(name)
@@ -108,7 +108,7 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> CodecUnderTe
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         gaps: list[tuple[int, int]] = []
         sent: list[bytes] = []
-        coded = file.with_suffix(".c2")  # by its name, c2enc and c2dec know that it has a header
+        coded = file.with_suffix(".c2")  # by the suffix, c2enc and c2dec know that there is a header
 
         def damage_file() -> None:
             data = coded.read_bytes()
@@ -138,17 +138,17 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> CodecUnderTe
 
 
 def gaps_of(is_lost: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where runs of what is lost start and end."""
+    """List the runs of lost frames as (first, one after the last)."""
     edges = np.flatnonzero(np.diff(np.pad(is_lost.astype(np.int8), 1)))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> Samples:
-    """How loud each sample of a recording with gaps is, as `siren_cli.packets.conceal` has it.
+    """Gain of each sample of a recording with gaps, as in `siren_cli.packets.conceal`.
 
     Args:
         gaps: First sample, and the one after the last, of each.
-        held_samples: For so long what was before a gap sounds on, fading.
+        held_samples: Length of the fade-out of the held frame.
         count: Samples of the recording.
 
     Returns:
@@ -167,15 +167,15 @@ def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> 
 
 
 def transmit(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
-    """What a bad link makes of packets, the same each time.
+    """Transmit packets over a link with errors; deterministic for a seed.
 
     Args:
-        packets: As they are sent.
-        damage: What happens to them.
-        seed: Of the drawing.
+        packets: Packets sent.
+        damage: Kind and rate of the errors.
+        seed: Seed of the errors.
 
     Returns:
-        As they arrive; None for one that does not.
+        Packets received; None for each lost one.
     """
     rng = np.random.default_rng(seed)
     if damage.kind == "ber":

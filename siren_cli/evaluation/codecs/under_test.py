@@ -1,4 +1,4 @@
-"""What is measured: SIREN, the codecs people use today, the original, and the floor. All write real files."""
+"""Codecs under test: SIREN, common low-rate codecs, the original and the noise anchor. All write real files."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Samples = NDArray[np.float32]
 _CODEC2_HZ = 8_000
 _CODEC2_FRAME_S = 0.04
 CODEC2_HEADER_BYTES = 7
-"""Of a .c2 file."""
+"""Header of a `.c2` file."""
 _CODEC2_DELAY_SAMPLES = {"3200": 288, "1300": 300, "700C": 470, "450": 440}
-"""How late each mode's decoder is, in samples at 16 kHz: found as the shift of least mel distance, the median of
-five clips (libcodec2 1.0)."""
+"""Decoder delay of each mode, in samples at 16 kHz: the shift of least mel distance, median of five clips
+(libcodec2 1.0)."""
 
 _VERSIONS = {"original": 1, "floor": 1, "wrong voice": 1, "codec2": 1, "opus": 1}
-"""Raise a number whenever a change here may change that system's results: files kept under the old one are stale."""
+"""Raise a number when a change here may change that codec's results; cached files of the old one are then unused."""
 
 BASELINES = ("opus6", "codec2-3200", "codec2-1300", "codec2-700C", "codec2-450")
 """Names for `--baselines`."""
@@ -50,11 +50,11 @@ _LABELS = {
 
 @dataclass(frozen=True, eq=False)
 class CodecOutput:
-    """What a system made of a clip.
+    """Decoded clip and the size of its coded speech.
 
     Attributes:
         wav: Samples [T] at 16 kHz, as many as the clip has.
-        payload_bytes: Bytes of its file that carry speech; the rest is the container's.
+        payload_bytes: Bytes of the file that carry speech; the rest is the container.
     """
 
     wav: Samples
@@ -63,12 +63,12 @@ class CodecOutput:
 
 @dataclass(frozen=True)
 class CodecUnderTest:
-    """One row of the table.
+    """Codec with its settings; one row of the table.
 
     Attributes:
         name: Short and unique.
-        suffix: Of its files; empty where there are none.
-        identity: Changes when the system's results may change.
+        suffix: Suffix of its files; empty if it writes none.
+        identity: Version for the result cache; changes when results may change.
         run: Function of a clip [T], the path of the file to write (ignored without a suffix), and a clip of another
             speaker or None.
         needs_other_speaker: Whether the result depends on that clip.
@@ -82,13 +82,13 @@ class CodecUnderTest:
 
 
 def label_of(name: str) -> str:
-    """What a system is called in tables for people.
+    """Label of a codec in tables.
 
     Args:
-        name: Of the system.
+        name: Name of the codec in records.
 
     Returns:
-        A few words; they name SIREN's effort where it is not that of `siren encode`.
+        Label; it names SIREN's effort unless that is the default of `siren encode`.
     """
     name, _, damage = name.partition(" ")
     if damage:
@@ -104,7 +104,7 @@ def label_of(name: str) -> str:
 
 
 def original() -> CodecUnderTest:
-    """The clip itself, as a 16-bit WAV file."""
+    """Uncoded clip, as a 16-bit WAV file."""
 
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         del other_speaker
@@ -115,12 +115,12 @@ def original() -> CodecUnderTest:
 
 
 def noise_anchor() -> CodecUnderTest:
-    """Steady noise of the clip's level and mean spectrum: what a judge gives for no words at all."""
+    """Noise anchor: stationary noise with the clip's level and mean spectrum, the floor of every metric."""
 
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         del file, other_speaker
         power = np.abs(np.fft.rfft(wav)) ** 2
-        width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: no trace of the pitch
+        width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: wide enough to remove harmonics
         total = np.cumsum(np.pad(power, (width // 2 + 1, width - width // 2 - 1)))
         smooth = np.sqrt(np.maximum(total[width:] - total[:-width], 0.0) / width)
         smooth = np.pad(smooth, (0, len(power) - len(smooth)), mode="edge")
@@ -132,7 +132,7 @@ def noise_anchor() -> CodecUnderTest:
 
 
 def siren(codec: Codec, weights: str, stages: int) -> CodecUnderTest:
-    """SIREN with a number of stages; `weights` names the content of its files (`digest_of_model`)."""
+    """SIREN with a number of stages; `weights` is the digest of the model (`digest_of_model`)."""
 
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         del other_speaker
@@ -145,20 +145,20 @@ def siren(codec: Codec, weights: str, stages: int) -> CodecUnderTest:
 
 
 def siren_name(stages: int, effort: int) -> str:
-    """What records call SIREN with these settings."""
+    """Name of SIREN with these settings in records."""
     return f"siren-{stages}" + f"-effort-{effort}" * (effort > 0)
 
 
 def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes]) -> CodecUnderTest:
-    """SIREN with one stage and another speaker's voice: the difference is what the voice code is worth.
+    """SIREN with one stage and another speaker's voice; the difference measures the speaker code.
 
     Args:
-        codec: The codec, with the effort that `own_bytes` encodes with.
-        weights: Name of the content of its files (`digest_of_model`).
-        own_bytes: Encodes a clip [T] with its own voice and one stage.
+        codec: Codec with the effort of `own_bytes`.
+        weights: Digest of the model (`digest_of_model`).
+        own_bytes: Function from a clip [T] to its file with one stage and its own voice.
 
     Returns:
-        The system. It estimates the other voice without a search, which no voice depends on.
+        The codec. It estimates the other voice without a search, because no voice depends on the search.
     """
 
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
@@ -182,13 +182,13 @@ def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes
 
 
 def baseline(name: str) -> CodecUnderTest:
-    """A codec people use today, run through its own programs.
+    """Common low-rate codec, run through its own command-line programs.
 
     Args:
         name: `opusN` with N kbps from 6 on, or `codec2-MODE`.
 
     Returns:
-        The system.
+        The codec.
 
     Raises:
         UsageError: If there is no such baseline.
@@ -207,7 +207,7 @@ def baseline(name: str) -> CodecUnderTest:
 def codec2_run(
     mode: str, damage_file: Callable[[], None] = lambda: None
 ) -> Callable[[Samples, Path, Samples | None], CodecOutput]:
-    """How a mode of Codec 2 is run; `damage_file` is called between encoder and decoder."""
+    """Make the function that runs a mode of Codec 2; `damage_file` is called between encoder and decoder."""
 
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         del other_speaker
@@ -244,7 +244,7 @@ def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], CodecOutp
 
 
 def ogg_payload_bytes(data: bytes) -> int:
-    """Bytes of an Ogg file's pages that are neither headers of pages nor the first two packets' pages (RFC 7845)."""
+    """Payload of an Ogg file: bytes without page headers and without the two header pages (RFC 7845)."""
     payload_bytes = position = page = 0
     while position + 27 <= len(data):
         segments = data[position + 26]
@@ -262,7 +262,7 @@ def _payload_bytes(data: bytes) -> int:
 
 
 def as_long_as(wav: Samples, model: Samples) -> Samples:
-    """Samples [T], cut or filled up with silence to the length of `model`."""
+    """Cut samples [T], or pad them with zeros, to the length of `model`."""
     return np.pad(wav[: len(model)], (0, max(0, len(model) - len(wav))))
 
 
@@ -288,7 +288,7 @@ def _identity(kind: str, programs: list[str]) -> str:
 
 
 def siren_identity(weights: str) -> str:
-    """Names what SIREN's results depend on: the weights and the sources that turn samples into bytes and back."""
+    """Identity of SIREN's results: the weights and the sources that encode and decode."""
     import siren_format
 
     program, formats = Path(__file__).parents[2], Path(inspect.getfile(siren_format)).parent

@@ -1,4 +1,4 @@
-"""Metrics of decoded clips, some of them against the original; a missing package leaves one out."""
+"""Metrics of decoded clips, with or without reference; those of missing packages are left out."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric.
+    """Metric of a decoded clip.
 
     Attributes:
-        name: Short and unique.
-        identity: Changes when its figures may change: package and version number.
-        compute: Decoded clip [T], original [T], alignment of the original or None, to figures by name.
-        compares: Whether it listens to the original at all.
+        name: Short, unique name.
+        identity: Version for the result cache: package and version number.
+        compute: Function from decoded clip [T], original [T], and phone alignment or None, to values by name.
+        compares: Whether it uses the original as a reference.
         needs_phones: Whether it needs the alignment.
     """
 
@@ -42,7 +42,7 @@ class Metric:
 @dataclass(frozen=True)
 class _Package:
     module: str
-    distribution: str  # what pip is to be told
+    distribution: str  # argument of pip install
     columns: str
 
 
@@ -50,7 +50,7 @@ METRICS = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmo
 """Names for `--skip`; `words` are the recognisers (`siren_cli.evaluation.metrics.asr`)."""
 
 _VOICE_VERSION = 1
-"""Raise it whenever a change here may change voices."""
+"""Raise it when a change here may change speaker embeddings."""
 
 _PACKAGES = (
     _Package("pystoi", "pystoi", "STOI and ESTOI"),
@@ -65,10 +65,10 @@ _PACKAGES = (
 def available_metrics(
     skip: tuple[str, ...] = (), recogniser_path: Path | None = None
 ) -> tuple[list[Metric], list[str]]:
-    """List the metrics that this installation has; those of words are recognisers (`siren_cli.evaluation.metrics.asr`).
+    """List the metrics of this installation. Recognisers are apart (`siren_cli.evaluation.metrics.asr`).
 
     Args:
-        skip: Names of metrics that are not wanted.
+        skip: Names of metrics to leave out.
         recogniser_path: The phone recogniser's weights; None for those of the package.
 
     Returns:
@@ -108,7 +108,7 @@ def _phone_metric(path: Path | None) -> Metric:
         del original
         model = recogniser_of_phones(path)
         labels = recogniser.labels_of(phones, len(decoded))
-        narrow = signal.low_pass(decoded, 4_000)  # so that wide and narrow band are judged alike
+        narrow = signal.low_pass(decoded, 4_000)  # comparable for wide and narrow band
         return {
             "phones": recogniser.phone_accuracy(recogniser.phones_of(model, decoded), labels),
             "phones_4k": recogniser.phone_accuracy(recogniser.phones_of(model, narrow), labels),
@@ -135,7 +135,7 @@ def _pitch(decoded: Samples, original: Samples, phones: str | None) -> dict[str,
 
 
 def _voice(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
-    """Voice as a unit vector (Resemblyzer, Wan et al. 2018); None where no voice is found."""
+    """Speaker embedding, a unit vector (Resemblyzer, Wan et al. 2018); None without active speech."""
     from resemblyzer import preprocess_wav
 
     del original, phones
@@ -154,7 +154,7 @@ def _dnsmos(decoded: Samples, original: Samples, phones: str | None) -> dict[str
 
 @lru_cache(maxsize=1)
 def recogniser_of_phones(path: Path | None) -> recogniser.PhoneRecogniser:
-    """The phone recogniser at a path, or the package's, loaded once in a process."""
+    """Load the phone recogniser at a path, or the packaged one, once per process."""
     return recogniser.load_recogniser(path)
 
 

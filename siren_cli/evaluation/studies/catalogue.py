@@ -1,4 +1,4 @@
-"""Which studies there are."""
+"""Catalogue of the studies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from siren_cli.evaluation.studies import levels, rate_distortion, rates, robustn
 from siren_cli.evaluation.workers.worker import EvaluationPlan
 
 Table = tuple[list[str], list[list[str]], list[str]]
-"""Headings, rows, and lines to read them with."""
+"""Headings, rows and notes."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study: `measure` makes figures of the material, `table` shows them to a person."""
+    """Study: `measure` computes figures from clips, `table` formats them."""
 
     measure: Callable[[EvaluationPlan, list[Clip], int], dict[str, Any]]
     table: Callable[[dict[str, Any]], Table]
@@ -41,20 +41,20 @@ STUDIES = {
 def run_studies(
     plan: EvaluationPlan, names: Sequence[str], clips: list[Clip], jobs: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Answers some questions.
+    """Run studies.
 
     Args:
-        plan: Model, stages, store, judges.
-        names: Of studies.
-        clips: The material.
-        jobs: Processes to share the work.
-        report: Called with a line of progress now and then.
+        plan: Model, stages, cache, metrics.
+        names: Names of studies.
+        clips: Data set.
+        jobs: Number of processes.
+        report: Callback for lines of progress.
 
     Returns:
-        The record: model, material, what was left out and what is missing, and `studies`, figures by name.
+        The record: model, data set, clips left out, missing packages, and `studies`, figures by name.
 
     Raises:
-        DataError: If no clip can be used, or a study needs something that the material lacks.
+        DataError: If no clip can be used, or the data set lacks something that a study needs.
         SirenError: If the model cannot be loaded.
     """
     usable, left_out = readable(clips)

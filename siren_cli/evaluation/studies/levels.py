@@ -1,4 +1,4 @@
-"""Whether silence stays silent and speech as loud as it was."""
+"""Level study: level of decoded silence and change of loudness of speech."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
 def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Codes each clip as it is, and with two seconds of digital silence put into its middle.
+    """Code each clip unchanged, and with two seconds of digital silence inserted in its middle.
 
     Args:
         plan: Model and stages.
-        clips: The material.
-        jobs: Processes.
+        clips: Data set.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "silence_s", "edge_s", "systems"}`: for each system the level of the decoded silence, its ends
@@ -55,13 +55,13 @@ def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any
 
 
 def with_silence(wav: Samples) -> tuple[Samples, slice]:
-    """A recording with digital silence in its middle, and where that is, its ends left out.
+    """Insert digital silence into the middle of a recording.
 
     Args:
         wav: Samples [T] at 16 kHz.
 
     Returns:
-        Samples, longer by `SILENCE_S`; the place of what must be silent in them.
+        Samples, longer by `SILENCE_S`; the slice of the silence without its ends.
     """
     middle, silence, edge = len(wav) // 2, round(SILENCE_S * SAMPLE_RATE_HZ), round(EDGE_S * SAMPLE_RATE_HZ)
     joined = np.concatenate([wav[:middle], np.zeros(silence, np.float32), wav[middle:]])
@@ -77,7 +77,7 @@ def block_levels_db(wav: Samples) -> NDArray[np.float64]:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     headings = ["codec", "silence dBFS, median", "loudest 20 ms", "loudness change dB", "its size dB"]
     rows = [
         [

@@ -1,4 +1,4 @@
-"""What rate–distortion optimised quantisation saves, and what it costs in words and voice."""
+"""Rate–distortion study: bits saved by a rate weight, and its cost in phones and voice."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _METRICS = ("phones", "voice")
 
 
 def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Codes every clip with each weight of the rate.
+    """Code every clip with each rate weight.
 
     Args:
         plan: Model and stages.
-        clips: The material, with alignments.
-        jobs: Processes.
+        clips: Data set, with alignments.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "stages"}`; for each number of stages a row per weight: `weight`, and with intervals `payload_bps`,
-        `file_bps`, `phones` and, where its judge is there, `similarity`.
+        `file_bps`, `phones` and, if its metric is installed, `similarity`.
     """
     clips = with_alignments(clips)
     plan = replace(plan, skip=tuple(name for name in METRICS if name not in _METRICS))
@@ -42,17 +42,17 @@ def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     stages = figures["stages"]
-    judged = [name for name in ("phones", "similarity") if name in next(iter(stages.values()))[0]]
-    headings = ["stages", "weight", "payload bps", "of unweighted", "file bps", *judged]
+    measured = [name for name in ("phones", "similarity") if name in next(iter(stages.values()))[0]]
+    headings = ["stages", "weight", "payload bps", "of unweighted", "file bps", *measured]
     rows = []
     for count, own in stages.items():
         usual_bps = own[0]["payload_bps"]["value"]
         for row in own:
             bps = row["payload_bps"]["value"]
             cells = [f"{bps:.1f}", f"{100 * bps / usual_bps:.1f} %", f"{row['file_bps']['value']:.1f}"]
-            rows.append([count, f"{row['weight']:g}", *cells, *(as_text(row[name], 3) for name in judged)])
+            rows.append([count, f"{row['weight']:g}", *cells, *(as_text(row[name], 3) for name in measured)])
     return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
 
 

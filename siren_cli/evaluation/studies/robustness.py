@@ -1,4 +1,4 @@
-"""Words and phones of recordings that are not clean: noise, a narrow band, another level, silence around speech."""
+"""Robustness study: words and phones under noise, band limits, level changes and added silence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CUT_HZ = 3_400
 GAIN_DB = 12.0
 BABBLERS = 6
 CONDITIONS = ("clean", "babble", "white", "low-pass", "louder", "softer", *SILENCES)
-"""The last ones leave the speech as it is and add silence; phones are not read off them."""
+"""Conditions. The silences leave the speech unchanged; phone accuracy does not apply to them."""
 
 _LABELS = {
     "clean": "clean",
@@ -43,18 +43,17 @@ _LABELS = {
 
 
 def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Recognises phones and words in decoded spoilt recordings; labels and transcripts are those of the clean ones.
+    """Recognise phones and words in decoded degraded recordings; references are those of the clean ones.
 
     Args:
         plan: Model, stages, recognisers.
-        clips: The material, with alignments.
-        jobs: Processes.
+        clips: Data set, with alignments.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "recognisers", "systems"}`: system to condition to `{"phones", "of_clean", "wer:RECOGNISER"}`, each
-        with its interval: the share of frames with speech whose phone is right, that as a part of the same system's on
-        clean recordings, and the word error rate. `original` is the spoilt recording itself, not coded. Babble is
-        left out where fewer than two others speak.
+        with its interval: the phone accuracy, that relative to the same codec's on clean recordings, and the word error
+        rate. `original` is the degraded recording, not coded. Babble is left out with fewer than two other speakers.
     """
     clips = with_alignments(clips)
     plan = _phones_and_words(plan)
@@ -83,15 +82,15 @@ def _condition_figures(clips: list[dict[str, Pairs]], condition: str) -> dict[st
 
 
 def degraded(wav: Samples, condition: str, others: list[Samples]) -> Samples:
-    """A recording under a condition, the same each time.
+    """Degrade a recording by a condition; deterministic.
 
     Args:
         wav: Samples [T] at 16 kHz.
         condition: One of `CONDITIONS`.
-        others: What others say, for babble; repeated or cut to length.
+        others: Recordings of other speakers, for babble; repeated or cut to length.
 
     Returns:
-        Samples [T]. Noise stands below the level of the active speech by `SNR_DB`. Nothing is clipped.
+        Samples [T], not clipped. Noise is `SNR_DB` below the active speech level.
     """
     if condition in SILENCES:
         return add_silence(wav, condition)
@@ -107,7 +106,7 @@ def degraded(wav: Samples, condition: str, others: list[Samples]) -> Samples:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     systems = figures["systems"]
     columns = ["phones", "of_clean", *(word_column("wer", name) for name in figures["recognisers"])]
     labels = ["phones", "of clean", *(f"WER ({name})" for name in figures["recognisers"])]
@@ -154,7 +153,7 @@ def _measure_clip(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, Pairs]]:
 
 
 def _others(clip: Clip, clips: list[Clip]) -> list[Clip]:
-    """One clip of each of a few other speakers, other ones for other clips."""
+    """Choose one clip of each of a few other speakers; the choice varies with the clip."""
     number = clips.index(clip)
     rest = by_speaker([*clips[number + 1 :], *clips[:number]])
     return [own[number % len(own)] for speaker, own in rest.items() if speaker != clip.speaker][:BABBLERS]

@@ -1,4 +1,4 @@
-"""What indices say of who speaks, and whether they say the same of the same words."""
+"""Speaker information in the indices, and their phonetic invariance."""
 
 from __future__ import annotations
 
@@ -37,20 +37,19 @@ _LABELS = {
 
 
 def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Lets a linear probe name the speaker, and compares the indices of words that two speakers say.
+    """Identify speakers by a linear probe, and compare the indices of words common to two speakers.
 
-    The probe, a softmax regression, learns from three quarters of each speaker's clips and is asked about the rest,
-    four times over, so that every clip is asked about once. It is given averages over a clip: the share of each
-    value of each digit. Readers of different books say different things, and the shares of phones tell how far that
-    alone gives a speaker away.
+    The probe is a softmax regression, cross-validated in four folds of each speaker's clips. Its features are averages
+    over a clip: the share of each value of each digit. Texts differ between speakers, so the shares of phones give the
+    accuracy from content alone.
 
     Args:
         plan: Model and stages.
-        clips: The material, with alignments, and texts for the words.
-        jobs: Processes.
+        clips: Data set, with alignments, and texts for the words.
+        jobs: Number of processes.
 
     Returns:
-        `{"clips", "speakers", "probe", "words"}`: accuracies with intervals by what the probe is given; for each
+        `{"clips", "speakers", "probe", "words"}`: accuracies with intervals by features of the probe; for each
         number of stages the pairs of same words, mean distances, and the share of different words that are farther.
 
     Raises:
@@ -87,7 +86,7 @@ def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any
 
 
 def digit_shares(indices: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Indices [F, Q] averaged over time: the share of every value of every digit of every stage."""
+    """Average indices [F, Q] over time: the share of every value of every digit of every stage."""
     shares = []
     for stage in indices.T.astype(np.int64):
         rest = stage
@@ -98,7 +97,7 @@ def digit_shares(indices: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     rows = []
     for name, label in _LABELS.items():
         if name in figures["probe"]:

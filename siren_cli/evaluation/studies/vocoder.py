@@ -1,4 +1,4 @@
-"""The vocoder alone: the true envelope, pitch and voicing of a recording, back to sound."""
+"""Vocoder study: copy synthesis from the true envelope, pitch and voicing of a recording."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _COLUMNS = (
     "dnsmos_sig",
 )  # fmt: skip
 _VERSION = 1
-"""Raise it whenever a change here or in `siren_cli.training.data.envelope` may change what the vocoder is given."""
+"""Raise it when a change here or in `siren_cli.training.data.envelope` may change the vocoder's input."""
 
 _NOT_NEEDED = ("words", "pesq")
 
 
 def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Judges what the vocoder makes of the truth.
+    """Measure copy synthesis by the vocoder.
 
     Args:
         plan: The model.
-        clips: The material.
-        jobs: Processes.
+        clips: Data set.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "original", "vocoder", "dnsmos_difference"}`: columns with intervals, and the vocoder's DNSMOS
         less the original's, clip by clip.
     """
     with worker_pool(replace(plan, skip=(*plan.skip, *_NOT_NEEDED)), jobs) as map_tasks:
-        found: list[tuple[Pairs, Pairs]] = list(map_tasks(_judged, clips))
+        found: list[tuple[Pairs, Pairs]] = list(map_tasks(_measured, clips))
     differences = [
         (after["dnsmos_ovrl"][0] - before["dnsmos_ovrl"][0], 1.0)
         for before, after in found
@@ -61,7 +61,7 @@ def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any
 
 
 def vocoder_only(codec: Codec, weights: str) -> CodecUnderTest:
-    """The vocoder, given what it would get from a decoder that knew the recording."""
+    """Vocoder with the true features of the recording as its input."""
 
     def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         del file, other_speaker
@@ -72,7 +72,7 @@ def vocoder_only(codec: Codec, weights: str) -> CodecUnderTest:
 
 
 def vocoded(codec: Codec, wav: Samples) -> Samples:
-    """Envelope, pitch and voicing of a recording, and from them sound of its level.
+    """Copy synthesis: analyse envelope, pitch and voicing, and synthesise at the recording's level.
 
     Args:
         codec: The model.
@@ -106,7 +106,7 @@ def vocoded(codec: Codec, wav: Samples) -> Samples:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     names = [name for name in _COLUMNS if name in figures["vocoder"]]
     rows = [
         [label, *(as_text(figures[key].get(name), column_of(name).decimals) for name in names)]
@@ -118,7 +118,7 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
     return ["", *(column_of(name).label for name in names)], rows, notes
 
 
-def _judged(clip: Clip) -> tuple[Pairs, Pairs]:
+def _measured(clip: Clip) -> tuple[Pairs, Pairs]:
     loaded = this_worker()
     wav = read_clip(clip)
     pairs = []

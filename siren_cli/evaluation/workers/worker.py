@@ -1,4 +1,4 @@
-"""The work on one clip: every system codes it, every metric and recogniser judges it; in one process or several."""
+"""Work on one clip: run every codec, then compute every metric and transcript of the results."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from siren_cli.evaluation.report.figures import Pairs, clip_figures
 from siren_cli.evaluation.workers.result_cache import ResultCache, digest_of, digest_of_model
 
 RATE_S = 10.0
-"""The length that rates are compared at."""
+"""Length of the recordings for comparing rates."""
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What a run does.
+    """Settings of an evaluation.
 
     Attributes:
         model: The model's folder or name; None for the default.
-        stages: Numbers of stages to measure.
+        stages: Numbers of stages of SIREN.
         baselines: Names of installed baselines.
-        has_other_speaker: Whether there are two speakers, so that a wrong voice can be given.
+        has_other_speaker: Whether there are two speakers, as the wrong voice needs.
         asr: Recognisers (see `siren_cli.evaluation.metrics.asr`); the first one's transcripts are compressed as well.
-        asr_language: Language of clips whose own is unknown; empty if that is unknown too.
-        cache: Folder of the store.
-        device: For the codec.
-        threads: For torch; None for its choice.
-        damages: What to do to packets of SIREN and Codec 2, beside leaving them whole.
+        asr_language: Language of clips without one; empty if unknown.
+        cache: Folder of the result cache.
+        device: Device of the codec.
+        threads: Threads of torch; None for its default.
+        damages: Transmission errors in packets of SIREN and Codec 2.
         packet_bytes: Size of the largest of these packets; 51 is the smallest payload of LoRaWAN.
-        skip: Names of judges that are not wanted.
-        recogniser: The phone recogniser's weights; None for those of the package.
-        efforts: Efforts to measure SIREN with; those above 0 only if the model has a guide.
+        skip: Names of metrics to leave out.
+        recogniser: Weights of the phone recogniser; None for the packaged ones.
+        efforts: Efforts of SIREN; those above 0 apply only to models with a guide.
     """
 
     model: str | None
@@ -64,20 +64,18 @@ class EvaluationPlan:
     asr_language: str = ""
 
     def language_of(self, clip: Clip) -> str:
-        """Tag of a clip's language; empty where unknown."""
+        """Tag of a clip's language; empty if unknown."""
         return clip.language or self.asr_language
 
     def recognisers(self) -> tuple[tuple[str, ...], list[str]]:
-        """Those that can run (`siren_cli.evaluation.metrics.asr.available`), none if words are skipped; what is
-        missing.
-        """
+        """List usable recognisers and missing packages (`metrics.asr.available`); none if words are skipped."""
         return ((), []) if "words" in self.skip else available(self.asr)
 
 
 class Worker:
-    """Everything that is loaded once per process.
+    """Codecs, metrics and recognisers, loaded once per process.
 
-    `codec` encodes as `siren encode` does if nothing is said; `own` are SIREN's settings among the `systems`.
+    `codec` has the default settings of `siren encode`. `siren_codecs` are SIREN's settings among the `systems`.
     """
 
     def __init__(self, plan: EvaluationPlan) -> None:
@@ -108,20 +106,20 @@ class Worker:
         self.recognisers = [load_recogniser(source) for source in plan.recognisers()[0]]
 
     def _own_bytes(self, wav: NDArray[np.float32]) -> bytes:
-        """The file of a clip [T] with one stage, as `siren encode` writes it."""
+        """File of a clip [T] with one stage, as written by `siren encode`."""
         _, coded = self.results.coded(siren(self.codec, self.weights, 1), wav, None)
         return Path(coded["file"]).read_bytes()
 
     def work(self, clip: Clip, other_speaker: Clip | None) -> dict[str, Any]:
-        """Measures one clip.
+        """Measure one clip.
 
         Args:
             clip: The clip.
-            other_speaker: A clip of another speaker.
+            other_speaker: Clip of another speaker, or None.
 
         Returns:
             `{"id", "left_out"}` with the reason, or `{"id", "speaker", "duration_s", "text", "embedding",
-            "systems"}`, the last system by system: `{"figures", "transcripts", "file", "decoded", "file_bytes"}`.
+            "systems"}`. The last is codec to `{"figures", "transcripts", "file", "decoded", "file_bytes"}`.
         """
         try:
             wav = read_clip(clip)
@@ -153,7 +151,7 @@ class Worker:
         }
 
     def _coded_transcripts(self, original: dict[str, Any], language: str, duration_s: float) -> dict[str, Any]:
-        """The first recogniser's transcript of the original, compressed: what speech to text would cost."""
+        """Results of the first recogniser's compressed transcript of the original: the rate of speech to text."""
         texts: dict[str, str] = original["transcripts"]
         if not texts:
             return {}
@@ -171,13 +169,13 @@ class Worker:
         }
 
     def rates_at_10_s(self, clips: list[Clip]) -> dict[str, Pairs]:
-        """What 10 s of a speaker cost, so that rates of clips of other lengths can be compared.
+        """File bps of 10 s of a speaker, independent of the length of clips.
 
         Args:
             clips: Readable clips of one speaker; the first 10 s of them, joined, are coded.
 
         Returns:
-            Codec to the column `file_bps_10s`; nothing if there is less than 10 s.
+            Codec to the column `file_bps_10s`; empty with less than 10 s.
         """
         joined = read_joined(clips, RATE_S)
         if len(joined) < RATE_S * SAMPLE_RATE_HZ:
@@ -197,16 +195,16 @@ class Worker:
     def compute_metrics(
         self, decoded: Any, wav: Any, phones: str | None, names: tuple[str, ...] | None = None
     ) -> dict[str, Any]:
-        """Measure a decoded clip, or find its earlier figures.
+        """Compute the metrics of a decoded clip, or read them from the cache.
 
         Args:
             decoded: Samples [T] at 16 kHz.
-            wav: The original [T].
-            phones: Its alignment; None where unknown.
-            names: Of the metrics to compute; None for all.
+            wav: Original [T].
+            phones: Alignment of the original; None if unknown.
+            names: Names of the metrics to compute; None for all.
 
         Returns:
-            Their figures by name.
+            Values by name.
         """
         metrics: dict[str, Any] = {}
         for metric in self.metrics:
@@ -215,14 +213,14 @@ class Worker:
         return metrics
 
     def transcripts(self, wavs: Sequence[NDArray[np.float32]], language: str) -> list[dict[str, str]]:
-        """Transcribe recordings with every recogniser, or find their earlier transcripts.
+        """Transcribe recordings with every recogniser, or read the transcripts from the cache.
 
         Args:
-            wavs: Recordings, each [T] at 16 kHz; those of one length are transcribed together.
-            language: Tag of their language; empty where unknown.
+            wavs: Recordings, each [T] at 16 kHz.
+            language: Tag of their language; empty if unknown.
 
         Returns:
-            For each recording, recogniser to normalised text; recognisers that lack the language are absent.
+            For each recording, recogniser to normalised text; recognisers without the language are absent.
         """
         found: list[dict[str, str]] = [{} for _ in wavs]
         for recogniser in self.recognisers:
@@ -241,12 +239,12 @@ class Worker:
         return found
 
     def _normalised(self, texts: dict[str, str], language: str) -> dict[str, str]:
-        """Recogniser to text, normalised for the language that each of them transcribes in."""
+        """Normalise the text of each recogniser for its language."""
         codes = {recogniser.name: recogniser.language_for(language) or "" for recogniser in self.recognisers}
         return {name: normalised(text, codes[name]) for name, text in texts.items()}
 
     def references(self, clip: Clip) -> dict[str, str]:
-        """Recogniser to a clip's transcript, normalised as its own are; empty where the transcript is unknown."""
+        """Reference transcript of a clip, normalised for each recogniser; empty if unknown."""
         language = self.plan.language_of(clip)
         names = [r.name for r in self.recognisers if r.language_for(language) is not None]
         return {} if clip.text is None else self._normalised(dict.fromkeys(names, clip.text), language)
@@ -265,20 +263,20 @@ _worker: list[Worker] = []
 
 
 def start_process(plan: EvaluationPlan) -> None:
-    """Loads what `work_on` needs, once in each process."""
+    """Load the worker of this process."""
     _worker[:] = [Worker(plan)]
 
 
 def this_worker() -> Worker:
-    """What `start_process` made ready in this process."""
+    """Worker of this process, loaded by `start_process`."""
     return _worker[0]
 
 
 def work_on(task: tuple[Clip, Clip | None]) -> dict[str, Any]:
-    """`Worker.work` in a process that `start_process` made ready."""
+    """Run `Worker.work` in a process after `start_process`."""
     return _worker[0].work(*task)
 
 
 def rates_on(clips: list[Clip]) -> dict[str, Pairs]:
-    """`Worker.rates_at_10_s` in a process that `start_process` made ready."""
+    """Run `Worker.rates_at_10_s` in a process after `start_process`."""
     return _worker[0].rates_at_10_s(clips)
