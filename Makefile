@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n logical
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test test-all check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser voices spectrograms vectors wheel-check clean
+.PHONY: help setup programs demo test test-all check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser phone-classifier voices spectrograms vectors wheel-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -100,6 +100,9 @@ readme-table: $(DEV_READY) ## Paste the figures of the last make eval into READM
 
 recogniser: $(DEV_READY) ## Train the phone recogniser anew (CACHE=what siren train prepared), ten minutes
 	$(BIN)/python -m siren_cli.evaluation.metrics.recogniser_training $(CACHE) weights/siren_weights/recogniser.safetensors
+
+phone-classifier: $(DEV_READY) ## Train the phone classifier of the search anew (DATA, WHISPER=folder of transformers, CACHE)
+	$(BIN)/python -m siren_cli.training.tools.phone_classifier $(DATA) $(WHISPER) $(CACHE)
 
 voices: $(DEV_READY) ## Make the packaged voices anew, after new weights (DATA=LibriSpeech, or a manifest of it)
 	$(BIN)/python -m siren_cli.training.tools.packaged_voices $(DATA)

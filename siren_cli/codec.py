@@ -28,7 +28,8 @@ from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
 from siren_cli.registry.weights import find_model, read_networks, read_prior, read_tables
-from siren_cli.search.analysis_by_synthesis import IndexSearch
+from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis
+from siren_cli.search.phone_predictor import PhonePredictor, load_phone_predictor
 from siren_cli.search.rate_distortion import RateDistortion, known_prior
 from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.streaming.decoder import decode_stream
@@ -60,7 +61,8 @@ class Codec:
         self._analyser = Analyser(self._model)
         self._tables, self._prior, self._device = tables, prior, device
         self._thrift: RateDistortion | None = None
-        self._search: IndexSearch | None = None
+        self._search: AnalysisBySynthesis | None = None
+        self._phones: PhonePredictor | None = None
         self.rate_weight, self.effort = 0.0, 0
         self.model_id, self.config = model_id, model.config
         self.name = model.config.name
@@ -110,7 +112,8 @@ class Codec:
         other, prior = copy(self), known_prior(self._prior, rate_weight) if rate_weight else self._prior
         other.effort, other.rate_weight, other._search, other._thrift = effort, rate_weight, None, None
         if effort:
-            other._search = IndexSearch(self._model, prior, effort, rate_weight)
+            self._phones = other._phones = self._phones or load_phone_predictor(self._device)
+            other._search = AnalysisBySynthesis(self._model, prior, self._phones, effort, rate_weight)
         elif rate_weight:
             other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight)
         return other
@@ -258,11 +261,12 @@ class Codec:
         Returns:
             Indices [F, stages] of the frames kept.
         """
-        mel, phonetic, latents = self._analyser(self._at_nominal_level(samples, level_db))
+        wav = self._at_nominal_level(samples, level_db)
+        mel, phonetic, latents = self._analyser(wav)
         if self._thrift is not None:
             return self._thrift.indices(latents[0, chunk.keep], stages)
         if self._search is not None:
-            indices = self._search.find(mel, phonetic, latents, self.spoken(voice), stages)
+            indices = self._search.find(wav, mel, phonetic, latents, self.spoken(voice), stages)
         else:
             indices = self._model.quantizer.latents_to_indices(latents, stages)
         return indices[0, chunk.keep].cpu().numpy().astype(np.int16)

@@ -65,7 +65,7 @@ RULES = (
     Rule("siren_cli.audio*", ("numpy", "soundfile", "soxr", *_rooms("audio files"), *_CLI_PLAIN), ("pysptk",)),
     # torch never knows bytes, files or terminals.
     Rule("siren_cli.model*", ("numpy", "torch", *_rooms("model phones"), *_CLI_PLAIN), ("transformers",)),
-    Rule("siren_cli.search*", ("numpy", "torch", "siren_format", *_rooms("model phones search"), *_CLI_PLAIN)),
+    Rule("siren_cli.search*", ("numpy", "torch", "siren_format", *_rooms("model phones registry search"), *_CLI_PLAIN)),
     # Where the two meet. Streams are given a codec, and the codec streams.
     Rule("siren_cli.coded", ("numpy", "siren_format", *_CLI_PLAIN)),
     Rule(

@@ -12,7 +12,7 @@ from siren_cli.phones import PHONES
 
 
 class Guide(nn.Module):
-    """Log-mel and phonetic features → the `Speech` that decoding should give, without noise; features → phones.
+    """Log-mel and phonetic features → the `Speech` that decoding should give, without noise; decoder features → phones.
 
     ```
     log-mel ─► conv, stride 2 ─┐
@@ -35,7 +35,6 @@ class Guide(nn.Module):
         self.stack = FrameStack(width, config.guide_blocks, config.expansion)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 2 * (config.mel_bins + 2))
-        self.said = nn.Linear(config.widths[0], len(PHONES))
         self.heard = nn.Linear(config.widths[0], len(PHONES))
 
     def forward(self, mel: Tensor, features: Tensor) -> Speech:
@@ -49,11 +48,6 @@ class Guide(nn.Module):
         frames = self.head(x).unflatten(-1, (2, -1)).flatten(1, 2).float()
         change, pitch, voicing = torch.split(frames, [self.mel_bins, 1, 1], dim=-1)
         return Speech(mel + change, pitch[..., 0] + PITCH_CENTRE, voicing[..., 0])
-
-    def phones_said(self, features: Tensor) -> Tensor:
-        """Scores [B, F50, 40] of the phones in the phonetic features of the semantic branch [B, F50, D50]."""
-        scores: Tensor = self.said(features)
-        return scores
 
     def phones_heard(self, features: Tensor) -> Tensor:
         """Scores [B, F50, 40] of the phones in the phonetic features of the speech decoder [B, F50, D50]."""

@@ -23,6 +23,10 @@ Quantizer = ResidualFSQ | ResidualCodebooks
 """Latents ⇄ indices, one way or the other."""
 
 
+_RETIRED = ("guide.said.",)
+"""Leading parts of names in weights files whose networks are gone."""
+
+
 class SirenModel(nn.Module):
     """All parts in the order of the data flow; `siren_cli.codec` runs them.
 
@@ -67,7 +71,8 @@ def build(config: ModelConfig, tensors: dict[str, Tensor] | None = None) -> Sire
     with torch.device("meta"):  # no memory yet: drawing random numbers would take longer than reading the file
         model = SirenModel(config)
     try:
-        model.load_state_dict(widen(tensors), strict=True, assign=True)
+        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(_RETIRED)}
+        model.load_state_dict(widen(kept), strict=True, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsDamaged(f"the weights do not fit config.json ({reason}); restore both from one model") from error

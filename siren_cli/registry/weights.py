@@ -186,8 +186,6 @@ def register_model(name: str, release: str, *, is_default: bool) -> None:
         WeightsDamaged: If the manifest cannot be read.
         OutputUnwritable: If the manifest cannot be written.
     """
-    import json
-
     import siren_weights
 
     found = _users_own(os.path.join(siren_weights.FOLDER, name))
@@ -200,10 +198,76 @@ def register_model(name: str, release: str, *, is_default: bool) -> None:
     entry = {"name": name, "id": found.model_id.hex(), "release": release, "files": files}
     models = sorted([*others, entry], key=lambda model: str(model["name"]))
     default = name if is_default else manifest["default"]
-    text = json.dumps({"default": default, "models": models}, indent=2) + "\n"
     ids = "".join(f"{model['id']} {model['name']} {model['release']}\n" for model in models)
-    write_bytes_atomic(siren_weights.MANIFEST_PATH, text.encode("utf-8"))
+    _write_manifest({**manifest, "default": default, "models": models})
     write_bytes_atomic(siren_weights.IDS_PATH, ids.encode("utf-8"))
+
+
+def read_encoder_file(name: str) -> dict[str, Tensor]:
+    """Reads networks that the encoders of all models share and no decoder needs.
+
+    Args:
+        name: Path below the package's folder, as `phone_classifier.safetensors`.
+
+    Returns:
+        Name → tensor as stored, for `siren_cli.model.int8.widen`.
+
+    Raises:
+        WeightsMissing: If the installation lacks the file.
+        WeightsDamaged: If it is not what the manifest says.
+    """
+    from safetensors.torch import load
+
+    from siren_weights import FOLDER
+
+    path = os.path.join(FOLDER, name)
+    expected = read_manifest().get("encoder_files", {}).get(name)
+    if expected is None or not os.path.isfile(path):
+        raise WeightsMissing(f"{path}: no such file, the encoder's search needs it; reinstall SIREN or use --effort 0")
+    with open(path, "rb") as file:
+        data = file.read()
+    _compare(path, len(data), hashlib.sha256(data).hexdigest(), expected)
+    return load(data)
+
+
+def write_encoder_file(name: str, data: bytes) -> None:
+    """Writes networks that the encoders of all models share into the package, and enters them into its manifest.
+
+    Args:
+        name: Path below the package's folder.
+        data: A safetensors file.
+
+    Raises:
+        WeightsDamaged: If the manifest cannot be read.
+        OutputUnwritable: If file or manifest cannot be written.
+    """
+    import siren_weights
+
+    path = os.path.join(siren_weights.FOLDER, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_bytes_atomic(path, data)
+    manifest = read_manifest()
+    files = {
+        **manifest.get("encoder_files", {}),
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)},
+    }
+    _write_manifest({**manifest, "encoder_files": dict(sorted(files.items()))})
+
+
+def _write_manifest(manifest: dict[str, Any]) -> None:
+    import json
+
+    import siren_weights
+
+    write_bytes_atomic(siren_weights.MANIFEST_PATH, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+
+
+def _compare(path: str, size_bytes: int, digest: str, expected: dict[str, Any]) -> None:
+    if (size_bytes, digest) != (expected["bytes"], expected["sha256"]):
+        raise WeightsDamaged(
+            f"{path}: {size_bytes} bytes with sha256 {digest[:12]}..., "
+            f"expected {expected['bytes']} bytes with {expected['sha256'][:12]}...; reinstall SIREN"
+        )
 
 
 def _read_arrays(weights_path: str | Path, prefix: str) -> dict[str, NDArray[Any]]:
@@ -228,14 +292,9 @@ def _packaged(entry: dict[str, Any]) -> ModelFiles:
 
     folder = os.path.join(FOLDER, entry["name"])
     found = _users_own(folder)
-    digests = {name: _sha256(os.path.join(folder, name)) for name in entry["files"]}
     for name, expected in entry["files"].items():
-        size_bytes = os.path.getsize(os.path.join(folder, name))
-        if (size_bytes, digests[name]) != (expected["bytes"], expected["sha256"]):
-            raise WeightsDamaged(
-                f"{os.path.join(folder, name)}: {size_bytes} bytes with sha256 {digests[name][:12]}..., "
-                f"expected {expected['bytes']} bytes with {expected['sha256'][:12]}...; reinstall SIREN"
-            )
+        path = os.path.join(folder, name)
+        _compare(path, os.path.getsize(path), _sha256(path), expected)
     return replace(found, release=entry["release"])
 
 

@@ -1,14 +1,12 @@
-"""Indices found by listening to where they lead: analysis by synthesis (CELP, Schroeder & Atal 1985).
+"""Analysis by synthesis: the encoder decodes alternative indices and keeps those that match the recording best.
 
-The semantic branch guesses a frame's indices at once, and has learned to guess well on the average. Here the guess is
-only the beginning: for every frame other indices are tried in its place, what the decoder makes of each is compared
-with what the recording says (`siren_cli.model.guide`, and the branch's own latents), and the one is kept that makes
-least of
+The encoder's initial indices are right on average. For one recording better ones exist. This search minimises, over
+indices of all frames,
 
-    distance of spectra, pitch, voicing and phones around the frame + price of a bit · bits + distance from the guess.
+    distance of spectra, pitch, voicing and phones around the frame + weight · bits + distance from the initial index
 
-Frames are decided one after the other, in turns, since each changes what is best for its neighbours (iterated
-conditional modes, Besag 1986). Format and decoder are the same.
+(CELP, Schroeder & Atal 1985), one frame after the other (iterated conditional modes, Besag 1986). File format and
+decoder stay the same.
 """
 
 from __future__ import annotations
@@ -28,53 +26,59 @@ from siren_cli.model.quantizer import POINTS
 from siren_cli.model.siren import SirenModel
 from siren_cli.model.speaker_coding import Spoken
 from siren_cli.search.envelope_correlation import EnvelopeCorrelation
+from siren_cli.search.phone_predictor import PhonePredictor
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import point_bits
 
-_DELTA, _PITCH, _VOICING = 0.3, 3.0, 0.1
-"""What the parts of the distance count beside that of the log-mels; as in training (`TrainConfig`), about."""
+DELTA_WEIGHT, PITCH_WEIGHT, VOICING_WEIGHT = 0.3, 3.0, 0.1
+"""Weights of the terms beside the log-mel distance, about those of training (`TrainConfig`)."""
 
-_CORRELATION = (10.0, 5.0)
-"""What the correlation of band amplitudes counts with one stage and with two, where more of it costs phones."""
+CORRELATION_WEIGHT = (10.0, 5.0)
+"""Weight of the correlation of band amplitudes with one stage and with two. More of it costs phones."""
 
-_PHONES = (2.0, 2.5)
-"""What phones count with one stage and with two: one stage says more of them than of how amplitudes move."""
+PHONE_WEIGHT = (4.0, 5.0)
+"""Weight of the phone divergence with one stage and with two, chosen by word errors of the development speakers."""
 
-_IN_NOISE = 0.7, 1.5
-"""What both count in noise of what they count in quiet: words can be told better there than how amplitudes move."""
+NOISE_FACTORS = 0.7, 1.5
+"""Multipliers on the correlation and phone terms for noisy input."""
 
-_MEANT = 0.15, 0.5
-"""Share that what latents decode to has in what should come back, in quiet and in noise, where the guide knows less."""
+LATENT_TARGET_MIX = 0.15, 0.5
+"""Weight of the unquantised decoder output in the search target: (clean, noisy). The rest comes from the guide."""
 
-_NOISE_DB = 2.5, 4.5
-"""Noise of so much is none, or as much as it can be: read speech has -1 to 0, and 4 to 30 at an SNR of 15 dB."""
+NOISE_RANGE_DB = 2.5, 4.5
+"""Noise estimate mapped to 0 and 1. Read speech measures -1 to 0 dB; 15 dB SNR measures 4 to 30 dB."""
 
-_BIT = 0.1
-"""What a bit counts, if bits are not to be saved."""
+BIT_WEIGHT = 0.1
+"""Weight of a bit at rate weight 0."""
 
-_SAVED = (2.0, 1.0)
-"""What a weight of the rate makes it count more with one stage and with two, whose bits say less each."""
+RATE_LAMBDA = (2.0, 1.0)
+"""Weight of a bit that a rate weight of 1 adds, with one stage and with two."""
 
-_NEAR = 1.0
-"""What a squared step away from the guess counts: it knows more of noise and accents than the comparison does."""
+DISTANCE_WEIGHT = 0.3
+"""Weight of a squared step away from the initial index, chosen by word errors of the development speakers."""
 
-_PROMISE_NEAR, _PROMISE_SLOPE = 1.5, 0.25
-"""Which points are tried is told by distance from the guess, bits, and the slope of all else, which is too steep to be
-followed as far as another point.
+CANDIDATE_DISTANCE_WEIGHT, CANDIDATE_SLOPE_WEIGHT = 1.5, 0.25
+"""Candidates are ranked by distance from the initial index, bit cost and a down-weighted gradient.
+
+The gradient is not reliable over a whole codebook step.
 """
 
-_APART = 3
-"""Frames so far apart are decided at once: each is judged by itself and its neighbours."""
+UPDATE_STRIDE = 3
+"""Frames this far apart are updated at once. Each is judged by itself and its two neighbours."""
 
-_AT_ONCE = 2_048
-"""Frames decoded at once, for memory."""
+BATCH_FRAMES = 2_048
+"""Frames decoded at once; bounds memory."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a stretch should come back as: `speech` and posteriors of phones [1, F50, 40], spoken by `voice`.
+class SearchTarget:
+    """Target of the search for one chunk.
 
-    `noise` is 0 to 1, how noisy the stretch is (`_noise_in`).
+    Attributes:
+        speech: Spectrum, pitch and voicing.
+        phones: Phone posteriors [1, F50, 40].
+        voice: Speaker conditioning of the decoder.
+        noise: Noise estimate, 0 (clean) to 1 (noisy).
     """
 
     speech: Speech
@@ -83,22 +87,29 @@ class Wanted:
     noise: float = 0.0
 
 
-class IndexSearch:
-    """Looks for indices that decode to more of what was said.
+class AnalysisBySynthesis:
+    """Encoder search for indices whose decoded speech matches the recording.
 
     Args:
         model: With a guide.
-        prior: The model's prior, which says what indices cost; None if it has none, and bits then count nothing.
-        effort: How many other indices are tried in place of those of a frame, 1 to `MAX_EFFORT`, shared between its
-            stages, of each one at least: in one round, from 4 a stage on in two and from 24 on in three, in each as
-            many as in the others.
-        rate_weight: How much bits are to be saved, 0 (not at all) to 1 (`siren_cli.search.rate_distortion`).
+        prior: Bit costs of indices. Without a prior bits cost nothing.
+        phones: Phone predictor, for the target.
+        effort: Candidates tried per frame, 1 to `MAX_EFFORT`, shared between the stages, at least one each. They are
+            tried in one round, from 4 per stage in two, from 24 per stage in three rounds of equal size.
+        rate_weight: Trade-off of quality for bits, 0 (none) to 1.
 
     Raises:
         UsageError: If the effort is out of range or the model has no guide.
     """
 
-    def __init__(self, model: SirenModel, prior: NeuralPrior | None, effort: int, rate_weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: SirenModel,
+        prior: NeuralPrior | None,
+        phones: PhonePredictor,
+        effort: int,
+        rate_weight: float = 0.0,
+    ) -> None:
         if not 1 <= effort <= MAX_EFFORT:
             raise UsageError(f"effort {effort} is out of range, expected 0 to {MAX_EFFORT}; correct it")
         if model.guide is None:
@@ -107,60 +118,60 @@ class IndexSearch:
             )
         self._model = model
         self._guide: Guide = model.guide
-        self._prior = prior
+        self._prior, self._phones = prior, phones
         self._effort, self._rate_weight = effort, rate_weight
         filterbank = model.mel.filterbank.cpu().double()
         rising_hz = torch.linspace(0.0, SAMPLE_RATE_HZ / 2, len(filterbank), dtype=torch.float64)
         centres_hz = (filterbank * rising_hz[:, None]).sum(0) / filterbank.sum(0).clamp_min(1e-9)
         self._correlation = EnvelopeCorrelation(model.config, centres_hz.clamp_min(1.0).float())
 
-    def find(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
-        """Finds the indices of a stretch.
+    def find(self, wav: Tensor, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken, stages: int) -> Tensor:
+        """Find the indices of one chunk.
 
         Args:
+            wav: Samples [1, T] at the nominal level, whole frames.
             mel: Normalised log-mel [1, F100, M].
-            phonetic: Phonetic features of the semantic branch [1, F50, D50].
-            latents: Its latents [1, F, D].
-            voice: What it will be decoded with.
+            phonetic: Encoder features [1, F50, D50].
+            latents: Encoder latents [1, F, D].
+            voice: Speaker conditioning of the decoder.
             stages: 1 or 2.
 
         Returns:
             Indices [1, F, stages].
         """
-        wanted = self._wanted(mel, phonetic, latents, voice)
+        target = self._target(wav, mel, phonetic, latents, voice)
         indices = self._model.quantizer.latents_to_indices(latents, stages)
         effort = max(1, self._effort // stages)
         rounds = 1 if effort < 4 else 2 if effort < 24 else 3
         for _ in range(rounds):
             for stage in range(stages):
-                indices = self._improved(indices, stage, effort // rounds, latents, wanted)
+                indices = self._improve(indices, stage, effort // rounds, latents, target)
         return indices
 
-    def _wanted(self, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken) -> Wanted:
-        """What a stretch should come back as, by two witnesses: the guide, and the latents if they need no indices.
+    def _target(self, wav: Tensor, mel: Tensor, phonetic: Tensor, latents: Tensor, voice: Spoken) -> SearchTarget:
+        """Target of the search.
 
-        Of spectrum, pitch and voicing it is their mean, the guide's counting less in noise, and of phones the product
-        of both posteriors (Hinton 2002, products of experts), for what the decoder can say was heard by both.
+        Spectrum, pitch and voicing are a weighted mean of the guide's prediction and of the decoder's output for
+        latents that are not quantised. Noise lowers the guide's weight. Phones are the phone predictor's posteriors.
         """
         guide, model = self._guide, self._model
-        heard = guide(mel, phonetic)
+        clean = guide(mel, phonetic)
         counts = torch.full((len(latents),), model.config.stages, device=latents.device)
-        unrounded, _ = model.quantizer.latents_to_codes(latents, counts, rounded=False)
-        features, meant = model.decoder(unrounded, voice.vector)
-        noise = _noise_in(mel, heard.mel, model.config.mel_std)
-        share = _between(_MEANT, noise)
+        unquantised, _ = model.quantizer.latents_to_codes(latents, counts, rounded=False)
+        _, decoded = model.decoder(unquantised, voice.vector)
+        noise = noise_estimate(mel, clean.mel, model.config.mel_std)
+        share = _interpolate(LATENT_TARGET_MIX, noise)
         speech = Speech(
-            heard.mel.lerp(voice.toned(meant).mel, share),
-            heard.pitch.lerp(meant.pitch, share),
-            heard.voicing.sigmoid().lerp(meant.voicing.sigmoid(), share).logit(1e-4),
+            clean.mel.lerp(voice.toned(decoded).mel, share),
+            clean.pitch.lerp(decoded.pitch, share),
+            clean.voicing.sigmoid().lerp(decoded.voicing.sigmoid(), share).logit(1e-4),
         )
-        scores = guide.phones_said(phonetic).log_softmax(-1) + guide.phones_heard(features).log_softmax(-1)
-        return Wanted(speech, scores.softmax(dim=-1), voice, noise)
+        return SearchTarget(speech, self._phones(wav).softmax(dim=-1), voice, noise)
 
-    def _improved(self, indices: Tensor, stage: int, tried: int, latents: Tensor, wanted: Wanted) -> Tensor:
-        """Indices [1, F, Q] whose `stage` has had so many others tried in place of every one."""
+    def _improve(self, indices: Tensor, stage: int, tried: int, latents: Tensor, target: SearchTarget) -> Tensor:
+        """Try `tried` candidates for every index of one stage; return the improved indices [1, F, Q]."""
         quantizer = self._model.quantizer
-        slopes = self._slopes(indices, stage, wanted)
+        slopes = self._slopes(indices, stage, target)
         bits = torch.zeros_like(slopes)
         if self._prior is not None:
             bits = torch.from_numpy(point_bits(indices[0].cpu().numpy(), self._prior, stage)).to(slopes)
@@ -168,104 +179,103 @@ class IndexSearch:
         for before in range(stage):
             left = left - quantizer.said(indices[0, :, before], before)
         away = quantizer.point_distances(left, stage)
-        bits = bits * (_BIT + _SAVED[indices.shape[2] - 1] * self._rate_weight)
-        price = _NEAR * away + bits
-        promise = _PROMISE_NEAR * away + bits + _PROMISE_SLOPE * slopes
+        bits = bits * (BIT_WEIGHT + RATE_LAMBDA[indices.shape[2] - 1] * self._rate_weight)
+        price = DISTANCE_WEIGHT * away + bits
+        promise = CANDIDATE_DISTANCE_WEIGHT * away + bits + CANDIDATE_SLOPE_WEIGHT * slopes
         others = promise.topk(tried, dim=-1, largest=False).indices
-        for first in range(min(_APART, len(left))):
-            places = torch.arange(first, len(left), _APART, device=left.device)
+        for first in range(min(UPDATE_STRIDE, len(left))):
+            places = torch.arange(first, len(left), UPDATE_STRIDE, device=left.device)
             choices = torch.cat([indices[0, places, stage, None], others[places]], dim=1).T
             trials = indices.expand(len(choices), -1, -1).clone()
             trials[:, places, stage] = choices
-            if stage + 1 < indices.shape[2]:  # the next stage says what is left over then
+            if stage + 1 < indices.shape[2]:  # the next stage codes the new residual
                 rest = left[places] - quantizer.said(choices[1:], stage)
                 follow = quantizer.nearest(rest, stage + 1)
                 trials[1:, places, stage + 1] = torch.where(
                     choices[1:] == choices[0], trials[1:, places, stage + 1], follow
                 )
-            costs = torch.cat([self._costs(some, wanted) for some in trials.split(max(1, _AT_ONCE // len(left)))])
+            costs = torch.cat([self._costs(some, target) for some in trials.split(max(1, BATCH_FRAMES // len(left)))])
             around = F.pad(costs, (1, 1)).unfold(1, 3, 1).sum(-1)[:, places]
             best = (around + price[places].gather(1, choices.T).T).argmin(0)
             indices = indices.clone()
             indices[0, places] = trials[best, places]
         return indices
 
-    def _slopes(self, indices: Tensor, stage: int, wanted: Wanted) -> Tensor:
-        """How the costs of a stretch would change if an index of a stage were another, were they linear, [F, 1000]."""
+    def _slopes(self, indices: Tensor, stage: int, target: SearchTarget) -> Tensor:
+        """First-order change of the cost for every replacement of an index of one stage, [F, 1000]."""
         quantizer = self._model.quantizer
         with torch.inference_mode(False), torch.enable_grad():
-            wanted = Wanted(
-                Speech(*(part.clone() for part in wanted.speech)), wanted.phones.clone(), wanted.voice.clone(),
-                wanted.noise,
+            target = SearchTarget(
+                Speech(*(part.clone() for part in target.speech)), target.phones.clone(), target.voice.clone(),
+                target.noise,
             )  # fmt: skip
             latents = quantizer.indices_to_latents(indices).clone().requires_grad_()
-            (slope,) = torch.autograd.grad(self._costs_of(latents, indices.shape[2], wanted).sum(), latents)
+            (slope,) = torch.autograd.grad(self._costs_of(latents, indices.shape[2], target).sum(), latents)
         every = torch.zeros(1, POINTS, stage + 1, dtype=torch.int64, device=indices.device)
         every[0, :, stage] = torch.arange(POINTS)
         found: Tensor = slope[0].float() @ quantizer.indices_to_latents(every)[0].float().T
         return found - found.gather(1, indices[0, :, stage, None])
 
-    def _costs(self, indices: Tensor, wanted: Wanted) -> Tensor:
-        """How far from what is wanted every frame of indices [B, F, Q] decodes, [B, F]."""
-        return self._costs_of(self._model.quantizer.indices_to_latents(indices), indices.shape[2], wanted)
+    def _costs(self, indices: Tensor, target: SearchTarget) -> Tensor:
+        """Distance from the target for every frame of indices [B, F, Q], [B, F]."""
+        return self._costs_of(self._model.quantizer.indices_to_latents(indices), indices.shape[2], target)
 
-    def _costs_of(self, latents: Tensor, stages: int, wanted: Wanted) -> Tensor:
-        """The same of latents [B, F, D] that were quantised in so many stages."""
-        with torch.autocast(latents.device.type, torch.bfloat16, enabled=_bfloat16_is_faster(latents.device)):
-            phonetic, speech = self._model.decoder(latents, wanted.voice.vector.expand(len(latents), -1))
-        mel, target = wanted.voice.toned(speech).mel, wanted.speech
+    def _costs_of(self, latents: Tensor, stages: int, target: SearchTarget) -> Tensor:
+        """Distance from the target for latents [B, F, D] quantised in `stages` stages, [B, F]."""
+        with torch.autocast(latents.device.type, torch.bfloat16, enabled=bfloat16_is_faster(latents.device)):
+            phonetic, speech = self._model.decoder(latents, target.voice.vector.expand(len(latents), -1))
+        mel, goal = target.voice.toned(speech).mel, target.speech
         frames = latents.shape[1]
 
         def per_frame(x: Tensor) -> Tensor:
             return x.unflatten(1, (frames, -1)).flatten(2).mean(-1)
 
-        voiced = (target.voicing > 0).float()
-        change = F.pad((mel.diff(dim=1) - target.mel.diff(dim=1)).abs(), (0, 0, 0, 1))
-        off = (speech.pitch - target.pitch).abs() * voiced / voiced.mean().clamp_min(0.01)
+        voiced = (goal.voicing > 0).float()
+        change = F.pad((mel.diff(dim=1) - goal.mel.diff(dim=1)).abs(), (0, 0, 0, 1))
+        off = (speech.pitch - goal.pitch).abs() * voiced / voiced.mean().clamp_min(0.01)
         voicing = F.binary_cross_entropy_with_logits(speech.voicing, voiced.expand_as(speech.voicing), reduction="none")
-        heard = self._guide.phones_heard(phonetic.float()).log_softmax(dim=-1)
-        misheard = (wanted.phones * (wanted.phones.clamp_min(1e-6).log() - heard)).sum(-1)
+        predicted = self._guide.phones_heard(phonetic.float()).log_softmax(dim=-1)
+        divergence = (target.phones * (target.phones.clamp_min(1e-6).log() - predicted)).sum(-1)
         moves, phones = (
-            counts[stages - 1] * _between((1.0, noisy), wanted.noise)
-            for counts, noisy in zip((_CORRELATION, _PHONES), _IN_NOISE, strict=True)
+            counts[stages - 1] * _interpolate((1.0, noisy), target.noise)
+            for counts, noisy in zip((CORRELATION_WEIGHT, PHONE_WEIGHT), NOISE_FACTORS, strict=True)
         )
         return (
-            per_frame((mel - target.mel).abs())
-            + _DELTA * per_frame(change)
-            + moves * per_frame(self._correlation.along(mel, target.mel))
-            + _PITCH * per_frame(off)
-            + _VOICING * per_frame(voicing)
-            + phones * per_frame(misheard)
+            per_frame((mel - goal.mel).abs())
+            + DELTA_WEIGHT * per_frame(change)
+            + moves * per_frame(self._correlation.along(mel, goal.mel))
+            + PITCH_WEIGHT * per_frame(off)
+            + VOICING_WEIGHT * per_frame(voicing)
+            + phones * per_frame(divergence)
         )
 
 
-def _between(ends: tuple[float, float], noise: float) -> float:
-    """What is one number in quiet and another in noise, where there is so much of it, 0 to 1."""
+def _interpolate(ends: tuple[float, float], noise: float) -> float:
+    """Linear interpolation between a value for clean input and one for noisy input, at noise 0 to 1."""
     quiet, noisy = ends
     return quiet + noise * (noisy - quiet)
 
 
-def _noise_in(heard: Tensor, spoken: Tensor, mel_std: float) -> float:
-    """How noisy a recording is, from 0 in quiet to 1.
+def noise_estimate(recorded: Tensor, clean: Tensor, mel_std: float) -> float:
+    """Noise estimate of a recording, 0 (clean) to 1 (noisy).
 
-    Told by how far it is above the speech in it while that is faint.
+    It is the level of the recording above the predicted clean speech, over the 40 % of frames with the least speech.
 
     Args:
-        heard: Its normalised log-mel [1, F, M].
-        spoken: That of the speech that the guide hears in it [1, F, M].
-        mel_std: What log-mels were divided by, in nats of amplitude.
+        recorded: Normalised log-mel of the recording [1, F, M].
+        clean: Normalised log-mel of the speech that the guide predicts [1, F, M].
+        mel_std: Divisor of the normalisation, in nats of amplitude.
     """
-    above_db, level = (heard - spoken)[0].mean(-1) * mel_std * 20 / math.log(10), spoken[0].mean(-1)
+    above_db, level = (recorded - clean)[0].mean(-1) * mel_std * 20 / math.log(10), clean[0].mean(-1)
     faint = level.argsort()[: max(1, len(level) * 2 // 5)]
-    none_db, most_db = _NOISE_DB
+    none_db, most_db = NOISE_RANGE_DB
     return min(1.0, max(0.0, (float(above_db[faint].mean()) - none_db) / (most_db - none_db)))
 
 
-def _bfloat16_is_faster(device: torch.device) -> bool:
-    """Whether a processor multiplies bfloat16 itself, which decodes the trials some 1.6 times as fast.
+def bfloat16_is_faster(device: torch.device) -> bool:
+    """Test for native bfloat16 multiplication, which makes trial decoding 1.6 times as fast.
 
-    What is kept hardly changes, since trials are compared with each other, and files that are read elsewhere never
-    depend on it.
+    Trials are only compared with each other, so the result hardly changes. Decoding of files never depends on it.
     """
     capabilities = getattr(torch.cpu, "get_capabilities", None)  # not every supported torch tells
     return device.type == "cpu" and capabilities is not None and bool(capabilities().get("avx512_bf16"))

@@ -20,11 +20,14 @@ from siren_cli.__main__ import main
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
+from siren_cli.evaluation.metrics.recogniser import load_recogniser, phones_of
 from siren_cli.evaluation.metrics.roundtrip import model_mel_distance_db, short_time_intelligibility
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import speak
+from siren_cli.model.whisper_encoder import WhisperEncoder
 from siren_cli.search import analysis_by_synthesis
-from siren_cli.search.analysis_by_synthesis import IndexSearch, Wanted, _noise_in
+from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis, SearchTarget, noise_estimate
+from siren_cli.search.phone_predictor import PhoneClassifier, PhonePredictor
 from siren_format import prior_digit_bits
 from siren_format.packet_file import file_to_packets
 
@@ -44,11 +47,12 @@ def talk(short_clips: list[Path]) -> Wav:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stages", "less_stoi", "farther_db"), [(1, 0.01, 0.2), (2, 0.0, 0.0)])
+@pytest.mark.parametrize(("stages", "less_stoi"), [(1, 0.01), (2, 0.0)])
 def test_more_of_what_was_said_comes_back(
-    stages: int, less_stoi: float, farther_db: float, packaged: Codec, short_clips: list[Path]
+    stages: int, less_stoi: float, packaged: Codec, short_clips: list[Path]
 ) -> None:
-    """On the average of recordings; one stage has not enough to say for three of them to be nearer in everything."""
+    """On average: more phones by a recogniser that no search knows. Spectra may pay 0.2 dB for them."""
+    recogniser = load_recogniser()
     means = []
     for codec in (packaged, packaged.searching(12)):
         figures = []
@@ -58,11 +62,14 @@ def test_more_of_what_was_said_comes_back(
             decoded = codec.decode(coded)
             stoi, why_not = short_time_intelligibility(talk, decoded, 16_000)
             assert stoi is not None, why_not
-            figures.append((stoi, model_mel_distance_db(codec.networks, talk, decoded), len(coded.to_bytes())))
+            same = phones_of(recogniser, talk) == phones_of(recogniser, decoded)
+            distance_db = model_mel_distance_db(codec.networks, talk, decoded)
+            figures.append((stoi, distance_db, len(coded.to_bytes()), same.mean()))
         means.append(np.mean(figures, axis=0))
-    (stoi_before, mel_db_before, bytes_before), (stoi_after, mel_db_after, bytes_after) = means
+    (stoi_before, mel_db_before, bytes_before, same_before), (stoi_after, mel_db_after, bytes_after, same_after) = means
+    assert same_after > same_before + 0.02
     assert stoi_after > stoi_before - less_stoi
-    assert mel_db_after < mel_db_before + farther_db
+    assert mel_db_after < mel_db_before + 0.2
     assert bytes_after <= 1.08 * bytes_before
 
 
@@ -173,11 +180,19 @@ def test_points_of_a_lattice_are_as_far_apart_as_their_digits() -> None:
         assert apart[5, 2, 3, 1] == pytest.approx(float(beyond), rel=1e-4)
 
 
-def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Wanted]:
-    """Log-mel, phonetic features and latents of ten frames, and what they should come back as."""
-    mel = networks.mel(torch.from_numpy(talk[: 10 * 2_560])[None])
+def tiny_phones() -> PhonePredictor:
+    """A phone predictor with random weights."""
+    torch.manual_seed(4)
+    return PhonePredictor(WhisperEncoder(16, 1, 2), PhoneClassifier(16, 8)).eval()
+
+
+def begin(networks: SirenModel, talk: Wav) -> tuple[Tensor, Tensor, Tensor, Tensor, SearchTarget]:
+    """Ten frames of samples, their log-mel, phonetic features and latents, and the target of a search."""
+    wav = torch.from_numpy(talk[: 10 * 2_560])[None]
+    mel = networks.mel(wav)
     phonetic, latents = networks.factorizer.semantic(mel)
-    return mel, phonetic, latents, IndexSearch(networks, None, 1)._wanted(mel, phonetic, latents, speak(networks, None))
+    search = AnalysisBySynthesis(networks, None, tiny_phones(), 1)
+    return wav, mel, phonetic, latents, search._target(wav, mel, phonetic, latents, speak(networks, None))
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -186,13 +201,13 @@ def test_what_is_found_decodes_nearer_to_what_is_wanted(
     effort: int, stages: int, other_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a model that rounds four numbers and has no prior, however far from its guess."""
-    monkeypatch.setattr(analysis_by_synthesis, "_NEAR", 0.0)
+    monkeypatch.setattr(analysis_by_synthesis, "DISTANCE_WEIGHT", 0.0)
     networks = siren_cli.load(other_model).networks
-    search = IndexSearch(networks, None, effort)
+    search = AnalysisBySynthesis(networks, None, tiny_phones(), effort)
     with torch.inference_mode():
-        mel, phonetic, latents, wanted = begin(networks, talk)
+        wav, mel, phonetic, latents, wanted = begin(networks, talk)
         guess = networks.quantizer.latents_to_indices(latents, stages)
-        found = search.find(mel, phonetic, latents, wanted.voice, stages)
+        found = search.find(wav, mel, phonetic, latents, wanted.voice, stages)
         before, after = (float(search._costs(indices, wanted).mean()) for indices in (guess, found))
     assert found.shape == (1, 10, stages)
     assert after < before
@@ -202,12 +217,12 @@ def test_slopes_tell_what_a_small_change_would_cost(
     tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        analysis_by_synthesis, "_bfloat16_is_faster", lambda device: False
+        analysis_by_synthesis, "bfloat16_is_faster", lambda device: False
     )  # too coarse for a small change
     networks = siren_cli.load(tiny_model).networks
-    search = IndexSearch(networks, None, 1)
+    search = AnalysisBySynthesis(networks, None, tiny_phones(), 1)
     with torch.inference_mode():
-        _, _, latents, wanted = begin(networks, talk)
+        _, _, _, latents, wanted = begin(networks, talk)
         indices = networks.quantizer.latents_to_indices(latents, 2)
         slopes = search._slopes(indices, 1, wanted)
         other = indices.clone()
@@ -245,19 +260,19 @@ def test_noise_is_told_from_speech(packaged: Codec, short_clips: list[Path]) -> 
             with torch.inference_mode():
                 mel = packaged.networks.mel(torch.from_numpy((talk + share * hiss)[: len(talk) // 2_560 * 2_560])[None])
                 phonetic, _ = packaged.networks.factorizer.semantic(mel)
-                found.append(_noise_in(mel, packaged.networks.guide(mel, phonetic).mel, packaged.config.mel_std))
+                found.append(noise_estimate(mel, packaged.networks.guide(mel, phonetic).mel, packaged.config.mel_std))
         assert found == [0.0, 1.0, 1.0]
 
 
 def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
     networks = siren_cli.load(tiny_model).networks
     with torch.inference_mode():
-        _, _, latents, wanted = begin(networks, talk)
+        _, _, _, latents, wanted = begin(networks, talk)
         indices = networks.quantizer.latents_to_indices(latents, 1)
         misheard = replace(wanted, phones=wanted.phones.flip(-1))
         more = [
-            IndexSearch(networks, None, 1)._costs(indices, replace(misheard, noise=noise)).mean()
-            - IndexSearch(networks, None, 1)._costs(indices, replace(wanted, noise=noise)).mean()
+            AnalysisBySynthesis(networks, None, tiny_phones(), 1)._costs(indices, replace(misheard, noise=noise)).mean()
+            - AnalysisBySynthesis(networks, None, tiny_phones(), 1)._costs(indices, replace(wanted, noise=noise)).mean()
             for noise in (0.0, 0.5, 1.0)
         ]
     assert more[1] / more[0] == pytest.approx(1.25, rel=0.01)
@@ -268,21 +283,21 @@ def test_words_count_more_in_noise(tiny_model: Path, talk: Wav) -> None:
 def test_what_latents_decode_to_is_wanted_too(
     noise: float, share: float, tiny_model: Path, talk: Wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(analysis_by_synthesis, "_noise_in", lambda *heard: noise)
+    monkeypatch.setattr(analysis_by_synthesis, "noise_estimate", lambda *heard: noise)
     networks = siren_cli.load(tiny_model).networks
     assert networks.guide is not None
     with torch.inference_mode():
-        mel, phonetic, latents, wanted = begin(networks, talk)
+        wav, mel, phonetic, latents, wanted = begin(networks, talk)
         heard = networks.guide(mel, phonetic)
         unrounded, _ = networks.quantizer.latents_to_codes(latents, torch.tensor([2]), rounded=False)
-        features, meant = networks.decoder(unrounded, wanted.voice.vector)
-        both = networks.guide.phones_said(phonetic).softmax(-1) * networks.guide.phones_heard(features).softmax(-1)
+        _, meant = networks.decoder(unrounded, wanted.voice.vector)
+        phones = tiny_phones()(wav).softmax(-1)
     assert wanted.noise == noise
     for ours, theirs, found in zip((heard.mel, heard.pitch), (meant.mel, meant.pitch), wanted.speech[:2], strict=True):
         assert torch.allclose(found, (1 - share) * ours + share * theirs, atol=1e-4)
     voiced = (1 - share) * heard.voicing.sigmoid() + share * meant.voicing.sigmoid()
     assert torch.allclose(wanted.speech.voicing.sigmoid(), voiced, atol=1e-4)
-    assert torch.allclose(wanted.phones, both / both.sum(-1, keepdim=True), atol=1e-4)
+    assert torch.allclose(wanted.phones, phones, atol=1e-4)
 
 
 def test_what_cannot_be_is_refused(packaged: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

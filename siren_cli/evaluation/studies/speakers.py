@@ -29,7 +29,7 @@ from siren_cli.training.tools.speaker_probe import right_guesses
 FOLDS = 4
 _LABELS = {
     "chance": "chance",
-    "words": "what is word_digits alone (shares of phones)",
+    "words": "what is said alone (shares of phones)",
     "indices_1": "indices of 1 stage (shares of digits)",
     "indices_2": "indices of 2 stages (shares of digits)",
     "voice": "voice code",
@@ -112,9 +112,7 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
                 f"{as_text(own['farther'], 2)} are farther (0.5 is chance)"
             )
         else:
-            notes.append(
-                f"{stages} stage(s): no word of four phones is word_digits by two speakers, or no texts are given"
-            )
+            notes.append(f"{stages} stage(s): no word of four phones is said by two speakers, or no texts are given")
     return ["the probe is given", "speakers named right"], rows, notes
 
 

@@ -52,14 +52,12 @@ class GuideStage:
         counts = torch.randint(1, self.model.config.stages + 1, (len(mel),), device=mel.device)
         encoder_features, decoder_features = self._features(batch, heard, counts)
         losses = speech_losses(self.guide(mel, encoder_features), batch, torch.ones(len(mel), device=mel.device))
-        losses["phones_said"] = phone_loss(self.guide.phones_said(encoder_features), batch)
         losses["phones_heard"] = phone_loss(self.guide.phones_heard(decoder_features), batch)
         total = (
             losses["mel"]
             + config.delta_weight * losses["delta"]
             + config.pitch_weight * losses["pitch"]
             + config.voicing_weight * losses["voicing"]
-            + config.phone_encoder_weight * losses["phones_said"]
             + config.phone_decoder_weight * losses["phones_heard"]
         )
         return total, {name: float(value.detach()) for name, value in losses.items()}
@@ -117,11 +115,8 @@ class GuideStage:
         for stages in range(1, self.model.config.stages + 1):
             counts = torch.full((len(labels),), stages, device=device)
             _, heard = self._features(batch, self._in_quiet(batch), counts)
-            for name, scores in (
-                ("said", self.guide.phones_said(features)),
-                (f"heard_{stages}", self.guide.phones_heard(heard)),
-            ):
-                figures[f"phones_{name}"] = float((scores.argmax(-1) == labels)[spoken].float().mean())
+            right = self.guide.phones_heard(heard).argmax(-1) == labels
+            figures[f"phones_heard_{stages}"] = float(right[spoken].float().mean())
         return figures
 
     @torch.no_grad()
