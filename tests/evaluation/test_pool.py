@@ -19,7 +19,7 @@ def no_child_is_left() -> bool:
     return not multiprocessing.active_children()
 
 
-def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(
+def test_an_interrupted_pool_is_gone_and_each_was_on_one_thread(
     plan: EvaluationPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
