@@ -13,10 +13,9 @@ Importing this package imports nothing heavy; the names below bring in torch whe
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # what `typing` would say, without the time its import takes
-if TYPE_CHECKING:
-    from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
     from siren_cli.codec import Codec as Codec
     from siren_cli.codec import load_codec as load
     from siren_cli.coded import Coded as Coded

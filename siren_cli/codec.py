@@ -27,10 +27,10 @@ from siren_cli.errors import UsageError
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import Analyser, Spoken, draw, hear, speak
 from siren_cli.model.synthesis import indices_to_speech, speech_to_wav
-from siren_cli.registry.weights import find_model, read_networks, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_networks, read_prior
 from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis
 from siren_cli.search.phone_predictor import PhonePredictor, load_phone_predictor
-from siren_cli.search.rate_distortion import RateDistortion, known_prior
+from siren_cli.search.rate_weight import known_prior
 from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunk, Chunking
 from siren_cli.streaming.decoder import decode_stream
 from siren_cli.streaming.encoder import encode_stream
@@ -38,7 +38,6 @@ from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
 from siren_format.salvage import Salvage, salvage_groups
 from siren_format.stream import bytes_to_stream
-from siren_format.tables import Tables
 from siren_format.voice import coarse_level_db, codes_to_digits, voice_codes, voice_level_db, voice_to_bytes
 from siren_format.writer import StreamWriter
 
@@ -52,15 +51,13 @@ class Codec:
     def __init__(
         self,
         model: SirenModel,
-        tables: Tables | None,
         model_id: bytes,
         device: torch.device,
         prior: NeuralPrior | None = None,
     ) -> None:
         self._model = model.to(device).eval()
         self._analyser = Analyser(self._model)
-        self._tables, self._prior, self._device = tables, prior, device
-        self._thrift: RateDistortion | None = None
+        self._prior, self._device = prior, device
         self._search: AnalysisBySynthesis | None = None
         self._phones: PhonePredictor | None = None
         self.rate_weight, self.effort = 0.0, 0
@@ -81,25 +78,26 @@ class Codec:
         return sum(parameter.numel() for parameter in self._model.parameters())
 
     @property
-    def packet_source(self) -> NeuralPrior | Tables | None:
-        """What packets are coded with: the prior, or else the tables."""
-        return self._tables if self._prior is None else self._prior
+    def packet_source(self) -> NeuralPrior | None:
+        """The prior that packets are coded with; None if the model has none."""
+        return self._prior
 
     def thrifty(self, weight: float) -> Codec:
-        """The same model, choosing cheaper indices where they are almost as good (`siren_cli.search.rate_distortion`).
+        """The same model, searching for indices that are cheaper as well (docs/rate.md); its effort is 1 at least.
 
         Args:
-            weight: What a bit is worth, 0 (nothing) to 1; in squared steps of a level if there is no search.
+            weight: Weight of the rate, 0 to 1.
 
         Raises:
-            UsageError: If the weight is out of range or the model has no prior.
+            UsageError: If the weight is out of range or the model has no prior or no guide.
         """
         return self._choosing(self.effort, weight)
 
     def searching(self, effort: int | None = None) -> Codec:
         """The same model, trying `effort` others, 0 to 100, in place of a frame's indices (`siren_cli.search`).
 
-        If it is not given, as many as `siren encode` tries (`DEFAULT_EFFORT`), or none if the model has no guide.
+        If it is not given, as many as `siren encode` tries (`DEFAULT_EFFORT`), or none if the model has no guide. With
+        a weight of the rate it is 1 at least.
 
         Raises:
             UsageError: If the effort is out of range or the model has no guide.
@@ -110,12 +108,11 @@ class Codec:
     def _choosing(self, effort: int, rate_weight: float) -> Codec:
         """The same model, choosing indices with such an effort and weight of the rate."""
         other, prior = copy(self), known_prior(self._prior, rate_weight) if rate_weight else self._prior
-        other.effort, other.rate_weight, other._search, other._thrift = effort, rate_weight, None, None
+        effort = max(effort, 1) if rate_weight else effort  # only a search weighs bits
+        other.effort, other.rate_weight, other._search = effort, rate_weight, None
         if effort:
             self._phones = other._phones = self._phones or load_phone_predictor(self._device)
             other._search = AnalysisBySynthesis(self._model, prior, self._phones, effort, rate_weight)
-        elif rate_weight:
-            other._thrift = RateDistortion(self._model.quantizer, prior, rate_weight)
         return other
 
     def coded(
@@ -123,17 +120,15 @@ class Codec:
         source_rate_hz: int = SAMPLE_RATE_HZ, voice_id: bytes | None = None,
     ) -> Coded:  # fmt: skip
         """Indices [F, Q] of this model, of whatever origin, ready for `decode` and `to_bytes`."""
-        return Coded(
-            indices, voice, sample_count, source_rate_hz, self.model_id, self._tables, self._prior, voice_id=voice_id
-        )
+        return Coded(indices, voice, sample_count, source_rate_hz, self.model_id, self._prior, voice_id=voice_id)
 
     def writer(self, voice: bytes | None, source_rate_hz: int, voice_id: bytes | None = None) -> StreamWriter:
         """Writes a file of this model group by group."""
-        return StreamWriter(self.model_id, voice, source_rate_hz, self._tables, self._prior, voice_id)
+        return StreamWriter(self.model_id, voice, source_rate_hz, self._prior, voice_id)
 
     def reader(self) -> StreamReader:
         """Reads a file of this model group by group."""
-        return StreamReader(self.model_id, self._tables, self._prior)
+        return StreamReader(self.model_id, self._prior)
 
     def salvage(self, data: bytes) -> Salvage:
         """What is left of a damaged file; `siren_cli.streaming.salvage.speak_salvage` turns it into sound.
@@ -144,7 +139,7 @@ class Codec:
         Raises:
             FormatError: If the header is damaged or no group is left undamaged.
         """
-        return salvage_groups(data, self._tables, self.model_id, self._prior)
+        return salvage_groups(data, self.model_id, self._prior)
 
     def require_stages(self, stages: int) -> None:
         """Refuses a number of stages that the model does not have.
@@ -199,7 +194,7 @@ class Codec:
         Raises:
             FormatError: If they are not a readable `.srn`, or were made with other weights (`OtherModel`).
         """
-        stream = bytes_to_stream(data, self._tables, self.model_id, self._prior)
+        stream = bytes_to_stream(data, self.model_id, self._prior)
         coded = self.coded(stream.indices, stream.voice, stream.sample_count, stream.source_rate_hz)
         return replace(coded, voice_id=stream.voice_id)
 
@@ -263,8 +258,6 @@ class Codec:
         """
         wav = self._at_nominal_level(samples, level_db)
         mel, phonetic, latents = self._analyser(wav)
-        if self._thrift is not None:
-            return self._thrift.indices(latents[0, chunk.keep], stages)
         if self._search is not None:
             indices = self._search.find(wav, mel, phonetic, latents, self.spoken(voice), stages)
         else:
@@ -346,5 +339,5 @@ def load_codec(
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
     config = ModelConfig.from_json(files.config_path)
-    tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-    return Codec(build(config, read_networks(files.weights_path)), tables, files.model_id, chosen, prior)
+    model = build(config, read_networks(files.weights_path))
+    return Codec(model, files.model_id, chosen, read_prior(files.weights_path))

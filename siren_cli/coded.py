@@ -12,7 +12,6 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import VoiceMissing
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, stream_to_bytes
-from siren_format.tables import Tables
 from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
 
@@ -34,7 +33,6 @@ class Coded:
     sample_count: int
     source_rate_hz: int
     model_id: bytes
-    _tables: Tables | None = field(default=None, repr=False)
     _prior: NeuralPrior | None = field(default=None, repr=False)
     voice_id: bytes | None = None
 
@@ -46,7 +44,7 @@ class Coded:
     def to_bytes(self) -> bytes:
         """The `.srn` file, entropy coded."""
         stream = Stream(self.model_id, self.indices, self.sample_count, self.voice, self.source_rate_hz, self.voice_id)
-        return stream_to_bytes(stream, self._tables, self._prior)
+        return stream_to_bytes(stream, self._prior)
 
     def voice_to_speak(self) -> bytes | None:
         """The voice to speak with, 8 bytes; None for the default voice.

@@ -13,7 +13,6 @@ from siren_cli.codec import Codec, load_codec
 from siren_cli.config import ModelConfig
 from siren_cli.model.siren import build, weights_of
 from siren_cli.registry.weights import save_model
-from siren_format import fit_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,7 +69,7 @@ def short_clips() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a complete model with random weights and tables."""
+    """Folder of a complete model with random weights and prior."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     return write_model(folder, seed=1)
 
@@ -86,11 +85,15 @@ def write_model(folder: Path, *, seed: int) -> Path:
     """Writes a model's folder, random but for the seed."""
     import torch
 
+    from siren_cli.training.prior.network import PriorNet, PriorSize
+    from siren_cli.training.prior.voice import fit_voice
+
     torch.manual_seed(seed)
     config = ModelConfig.tiny()
     tensors = {name: tensor.numpy() for name, tensor in weights_of(build(config)).items()}
-    indices = np.random.default_rng(seed).integers(0, 1000, (50, 2), dtype=np.int16)
-    save_model(folder, config.to_json(), {**tensors, **fit_tables([indices]).to_arrays()})
+    net = PriorNet(PriorSize(width=8, block_width=8, head_width=8, dilations=(1, 2)))
+    prior = net.to_integers(fit_voice(np.empty((0, 28), np.int64)))
+    save_model(folder, config.to_json(), {**tensors, **prior.to_arrays()})
     return folder
 
 

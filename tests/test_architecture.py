@@ -39,8 +39,8 @@ def test_every_rule_governs_a_module(rule: object) -> None:
     [
         ("siren_format.header", "import numpy"),
         ("siren_format.header", "def f():\n    import numpy"),
-        ("siren_format.header", "from siren_format import tables"),
-        ("siren_format.tables", "import constriction"),
+        ("siren_format.header", "from siren_format import prior"),
+        ("siren_format.prior", "import constriction"),
         ("siren_format.entropy", "import torch.nn"),
         ("siren_format.stream", "from siren_cli.config import FSQ_LEVELS"),
         ("siren_cli.config", "import numpy as np"),

@@ -11,7 +11,7 @@ def is_parity_even(*parts: bytes) -> bool:
     """Tell whether the number of one bits is even.
 
     A single flipped bit always makes it odd, so a file whose check has this property refuses every one of
-    them, with nothing but the bytes at hand: no model, no tables.
+    them, with nothing but the bytes at hand: no model, no prior.
 
     Args:
         parts: Bytes to count in.

@@ -1,5 +1,5 @@
-"""Coders 1 and 2: digits through a range coder, with rows of integer frequencies out of the tables or of the neural
-prior. The only file that uses constriction.
+"""Coder 2: digits through a range coder, with rows of integer frequencies out of the neural prior. The only file that
+uses constriction.
 
 The coder is the range coder of Martin (1979) as constriction implements it (Bamler 2022, arXiv:2201.01741):
 64 bits of state, 32-bit words, 24-bit probabilities. ``SRN1.md`` describes it completely.
@@ -7,21 +7,18 @@ The coder is the range coder of Martin (1979) as constriction implements it (Bam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.errors import BadPayload
-from siren_format.limits import LEVELS
+from siren_format.limits import FREQUENCY_TOTAL
 from siren_format.packing import RADICES, indices_to_digits
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import PriorWalk, prior_rows
 from siren_format.prior_voice import VoiceWalk, voice_rows
-from siren_format.tables import TOTAL, Tables, context_rows
 
 _STATE_BITS = 64
 _WORD_BITS = 32
@@ -30,63 +27,41 @@ _WORD_BYTES = 4
 
 def _row_model(row: NDArray[np.integer[Any]]) -> Any:
     """The coder's model of a row of frequencies."""
-    probabilities = row.astype(np.float64) / TOTAL  # exact: multiples of 2**-16
+    probabilities = row.astype(np.float64) / FREQUENCY_TOTAL  # exact: multiples of 2**-16
     # perfect=False is spelled out because constriction changed its default.
     return constriction.stream.model.Categorical(probabilities, perfect=False)
 
 
-class _RowModels(dict[int, Any]):
-    """The coder's models of one table by row, each made when it is first asked for."""
-
-    def __init__(self, table: NDArray[np.uint16]) -> None:
-        super().__init__()
-        self._rows = table.reshape(-1, table.shape[-1])
-
-    def __missing__(self, row: int) -> Any:
-        model = self[row] = _row_model(self._rows[row])
-        return model
-
-
-_models_of_tables: WeakKeyDictionary[Tables, list[list[_RowModels]]] = WeakKeyDictionary()
-
-
-def encode_indices(
-    indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior, voice: bytes | None = None
-) -> bytes:
+def encode_indices(indices: NDArray[np.integer[Any]], prior: NeuralPrior, voice: bytes | None = None) -> bytes:
     """Code the indices of one group.
 
     Args:
         indices: Indices [F, Q], 0..999 each.
-        source: What the frequencies come from: the tables (coder 1) or the neural prior (coder 2) of the model.
-        voice: Voice field of 8 bytes to code before the indices, with a prior only; None for no voice.
+        prior: Neural prior of the model.
+        voice: Voice field of 8 bytes to code before the indices; None for no voice.
 
     Returns:
         The payload: the shortest byte string that decodes to the indices, and of those the smallest.
-
-    Raises:
-        ValueError: A voice is to be coded with tables.
     """
     encoder = constriction.stream.queue.RangeEncoder()
     if voice is not None:
-        if isinstance(source, Tables):
-            raise ValueError("a voice cannot be coded with tables, expected a neural prior; write it inline")
-        for row, value in voice_rows(voice, source):
+        for row, value in voice_rows(voice, prior):
             encoder.encode(value, _row_model(row))
-    for digit, model in _coded(indices, source):
-        encoder.encode(digit, model)
+    frequencies = prior_rows(indices, prior)
+    for frame, values in enumerate(indices_to_digits(indices).reshape(len(indices), -1).tolist()):
+        for value, rows_of_digit in zip(values, frequencies, strict=True):
+            encoder.encode(value, _row_model(rows_of_digit[frame]))
     return _shortest_bytes(encoder)
 
 
-def decode_indices(
-    payload: bytes, frames: int, stages: int, source: Tables | NeuralPrior, *, offset: int
-) -> NDArray[np.int16]:
+def decode_indices(payload: bytes, frames: int, stages: int, prior: NeuralPrior, *, offset: int) -> NDArray[np.int16]:
     """Decode the payload of one group, without a voice in it, and refuse all but its canonical form.
 
     Args:
         payload: The payload.
         frames: Frames F.
         stages: Stages Q.
-        source: What the frequencies come from: the tables or the neural prior of the model.
+        prior: Neural prior of the model.
         offset: Byte of the file at which the payload starts, for the error.
 
     Returns:
@@ -95,11 +70,11 @@ def decode_indices(
     Raises:
         BadPayload: No encoder writes this payload.
     """
-    return decode_payload(payload, frames, stages, source, offset=offset, has_voice=False)[0]
+    return decode_payload(payload, frames, stages, prior, offset=offset, has_voice=False)[0]
 
 
 def decode_payload(
-    payload: bytes, frames: int, stages: int, source: Tables | NeuralPrior, *, offset: int, has_voice: bool
+    payload: bytes, frames: int, stages: int, prior: NeuralPrior, *, offset: int, has_voice: bool
 ) -> tuple[NDArray[np.int16], bytes | None]:
     """Decode the payload of one group and refuse all but its canonical form.
 
@@ -107,9 +82,9 @@ def decode_payload(
         payload: The payload.
         frames: Frames F.
         stages: Stages Q.
-        source: What the frequencies come from: the tables or the neural prior of the model.
+        prior: Neural prior of the model.
         offset: Byte of the file at which the payload starts, for the error.
-        has_voice: Whether a voice comes before the indices; the source must be a prior then.
+        has_voice: Whether a voice comes before the indices.
 
     Returns:
         Indices [F, Q], and the voice field if there is one.
@@ -119,13 +94,9 @@ def decode_payload(
     """
     words = payload + bytes(-len(payload) % _WORD_BYTES)
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, dtype=">u4").astype(np.uint32))
-    voice = None
     try:
-        if isinstance(source, Tables):
-            indices = _decode(decoder, frames, _models(source)[:stages])
-        else:
-            voice = _decode_voice(decoder, source) if has_voice else None
-            indices = _decode_neural(decoder, frames, stages, source)
+        voice = _decode_voice(decoder, prior) if has_voice else None
+        indices = _decode_digits(decoder, frames, stages, prior)
     except AssertionError as error:  # what constriction raises for a point outside the coder's interval
         raise BadPayload(
             "the payload does not belong to any indices, expected one written with this model's weights; "
@@ -133,7 +104,7 @@ def decode_payload(
             offset=offset,
             field="payload",
         ) from error
-    canonical = encode_indices(indices, source, voice)
+    canonical = encode_indices(indices, prior, voice)
     if canonical != payload:
         raise BadPayload(
             f"the payload of {len(payload)} bytes is not the one form of its indices, expected another of "
@@ -144,46 +115,6 @@ def decode_payload(
     return indices, voice
 
 
-def _coded(indices: NDArray[np.integer[Any]], source: Tables | NeuralPrior) -> Iterator[tuple[int, Any]]:
-    """Every digit in the order of coding, with the coder's model of its row."""
-    if isinstance(source, Tables):
-        digits, rows = context_rows(indices)
-        models = [model for stage in _models(source)[: indices.shape[1]] for model in stage]
-        for frame_digits, frame_rows in zip(
-            digits.reshape(len(indices), -1).tolist(), rows.reshape(len(indices), -1).tolist(), strict=True
-        ):
-            for digit, row, model in zip(frame_digits, frame_rows, models, strict=True):
-                yield digit, model[row]
-    else:
-        frequencies = prior_rows(indices, source)
-        for frame, values in enumerate(indices_to_digits(indices).reshape(len(indices), -1).tolist()):
-            for value, rows_of_digit in zip(values, frequencies, strict=True):
-                yield value, _row_model(rows_of_digit[frame])
-
-
-def _models(tables: Tables) -> list[list[_RowModels]]:
-    models = _models_of_tables.get(tables)
-    if models is None:
-        models = [[_RowModels(table) for table in stage] for stage in tables.frequencies]
-        _models_of_tables[tables] = models
-    return models
-
-
-def _decode(decoder: Any, frames: int, models: list[list[_RowModels]]) -> NDArray[np.int16]:
-    decode = decoder.decode
-    previous = [list(LEVELS) for _ in models]
-    indices = np.empty((frames, len(models)), dtype=np.int16)
-    for frame in range(frames):
-        for stage, (stage_models, before) in enumerate(zip(models, previous, strict=True)):
-            index = 0
-            for digit, radix in enumerate(RADICES):
-                value = decode(stage_models[digit][before[digit] * radix + index])
-                before[digit] = value
-                index += value * radix
-            indices[frame, stage] = index
-    return indices
-
-
 def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
     walk = VoiceWalk(prior)
     while not walk.is_complete:
@@ -191,7 +122,7 @@ def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
     return walk.voice()
 
 
-def _decode_neural(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> NDArray[np.int16]:
+def _decode_digits(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> NDArray[np.int16]:
     walk = PriorWalk(prior, frames, stages)
     indices = np.empty((frames, stages), dtype=np.int16)
     for frame in range(frames):

@@ -54,10 +54,8 @@ class CheckFailed(FormatError):
     """The check does not match the bytes or the decoded indices."""
 
 
-class NeedsTables(FormatError):
-    """The payload is coded with tables or the prior of its model, and the reader was given none of that. The file may
-    be sound.
-    """
+class NeedsPrior(FormatError):
+    """The payload is coded with the prior of its model, and the reader was given none. The file may be sound."""
 
 
 class BadVoice(Exception):

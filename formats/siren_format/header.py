@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from siren_format.errors import (
     LimitExceeded,
     NotSirenFile,
@@ -21,7 +23,6 @@ from siren_format.limits import (
     VOICE_BYTES,
     VOICE_ID_BYTES,
     Coder,
-    Record,
 )
 
 _VOICE_INLINE = 1
@@ -35,7 +36,8 @@ MODEL_ID_OFFSET = 2
 DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
 
 
-class Header(Record):
+@dataclass(frozen=True)
+class Header:
     """The facts at the start of a file.
 
     Attributes:
@@ -54,35 +56,11 @@ class Header(Record):
     stages: int
     coder: Coder
     sample_count: int | None
-    voice: bytes | None
-    source_rate_hz: int
-    grouped: bool
-    has_coded_voice: bool
-    voice_id: bytes | None
-
-    def __init__(
-        self,
-        model_id: bytes,
-        stages: int,
-        coder: Coder,
-        sample_count: int | None,
-        voice: bytes | None = None,
-        source_rate_hz: int = SAMPLE_RATE_HZ,
-        grouped: bool = False,
-        has_coded_voice: bool = False,
-        voice_id: bytes | None = None,
-    ) -> None:
-        self._keep(
-            model_id=model_id,
-            stages=stages,
-            coder=coder,
-            sample_count=sample_count,
-            voice=voice,
-            source_rate_hz=source_rate_hz,
-            grouped=grouped,
-            has_coded_voice=has_coded_voice,
-            voice_id=voice_id,
-        )
+    voice: bytes | None = None
+    source_rate_hz: int = SAMPLE_RATE_HZ
+    grouped: bool = False
+    has_coded_voice: bool = False
+    voice_id: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """Write the header, voice included.
@@ -113,7 +91,7 @@ class Header(Record):
         faults = (
             (len(self.model_id) != MODEL_ID_BYTES, f"model id of {len(self.model_id)} bytes, expected 2"),
             (not 1 <= self.stages <= MAX_STAGES, f"{self.stages} stages, expected 1 or 2"),
-            (self.coder not in (Coder.PACKED, Coder.TABLES, Coder.NEURAL), f"coder {self.coder}, expected 0 to 2"),
+            (self.coder not in (Coder.PACKED, Coder.NEURAL), f"coder {self.coder}, expected 0 or 2"),
             (
                 self.grouped and self.coder != Coder.PACKED,
                 "a coder in a grouped header, expected one per group",
@@ -268,8 +246,8 @@ def parse_coder(code: int, *, offset: int, field: str) -> Coder:
     Raises:
         ReservedBits: The value is reserved.
     """
-    if code > Coder.NEURAL:
-        raise ReservedBits(f"coder {code} is reserved, expected 0 to 2; {DAMAGED}", offset=offset, field=field)
+    if code not in (Coder.PACKED, Coder.NEURAL):
+        raise ReservedBits(f"coder {code} is reserved, expected 0 or 2; {DAMAGED}", offset=offset, field=field)
     return Coder(code)
 
 

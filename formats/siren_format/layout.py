@@ -1,10 +1,12 @@
 """The outline of a ``.srn`` file, version 1 (``SRN1.md``): where every part lies. Standard library only.
 
-``parse_layout`` checks all that can be checked without tables (structure, limits, parity) and decodes
+``parse_layout`` checks all that can be checked without a model (structure, limits, parity) and decodes
 nothing.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from siren_format.check import is_parity_even
 from siren_format.errors import (
@@ -25,7 +27,6 @@ from siren_format.limits import (
     VOICE_BYTES,
     VOICE_ID_BYTES,
     Coder,
-    Record,
     frames_for,
     packed_size_bytes,
 )
@@ -34,7 +35,8 @@ HEAD_LAST = 0x01
 _HEAD_RESERVED = 0xF8
 
 
-class GroupRecord(Record):
+@dataclass(frozen=True)
+class GroupRecord:
     """Where one group lies in the file. Offsets are bytes from the start of the file.
 
     Attributes:
@@ -55,26 +57,6 @@ class GroupRecord(Record):
     payload_end: int
     check: int
 
-    def __init__(
-        self,
-        number: int | None,
-        sample_count: int,
-        coder: Coder,
-        start: int,
-        payload_start: int,
-        payload_end: int,
-        check: int,
-    ) -> None:
-        self._keep(
-            number=number,
-            sample_count=sample_count,
-            coder=coder,
-            start=start,
-            payload_start=payload_start,
-            payload_end=payload_end,
-            check=check,
-        )
-
     @property
     def frames(self) -> int:
         """Frames of the group."""
@@ -86,7 +68,8 @@ class GroupRecord(Record):
         return self.payload_end + CHECK_BYTES
 
 
-class Layout(Record):
+@dataclass(frozen=True)
+class Layout:
     """The outline of a whole file.
 
     Attributes:
@@ -100,9 +83,6 @@ class Layout(Record):
     header_length: int
     records: tuple[GroupRecord, ...]
     file_bytes: int
-
-    def __init__(self, header: Header, header_length: int, records: tuple[GroupRecord, ...], file_bytes: int) -> None:
-        self._keep(header=header, header_length=header_length, records=records, file_bytes=file_bytes)
 
     @property
     def voice_bytes(self) -> int:

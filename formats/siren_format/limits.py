@@ -1,12 +1,8 @@
-"""The numbers of the ``.srn`` format, version 1 (sizes, limits, codes), and ``Record``, which holds facts made of
-them. Standard library only.
-"""
+"""The numbers of the ``.srn`` format, version 1: sizes, limits, codes. Standard library only."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
+from enum import IntEnum
 
 MAGIC_BYTE = 0xD3
 VERSION = 1
@@ -15,6 +11,8 @@ SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 2_560
 LEVELS = (8, 5, 5, 5)
 INDEX_COUNT = 1_000
+FREQUENCY_TOTAL = 65_536
+"""The frequencies of the values of a digit, or of a level, sum to this."""
 MAX_STAGES = 2
 
 MODEL_ID_BYTES = 2
@@ -36,65 +34,11 @@ SOURCE_RATES_HZ = (
 )  # fmt: skip
 
 
-# `siren info` starts with these modules. Importing `dataclasses`, `enum` or `typing` would take it longer than all
-# the rest, so the two classes below do by hand the little that is needed of them.
+class Coder(IntEnum):
+    """How a payload is coded; the number is the one in the file, of which 1 and 3 are reserved."""
 
-
-class Coder(int):
-    """How a payload is coded: a number, 0..2, that knows its name.
-
-    Raises:
-        ValueError: There is no coder of this number.
-    """
-
-    PACKED: Coder
-    TABLES: Coder
-    NEURAL: Coder
-
-    def __new__(cls, code: int) -> Coder:
-        """Name a number that is in a file."""
-        if not 0 <= code < len(_CODER_NAMES):
-            raise ValueError(f"coder {code}, expected 0..{len(_CODER_NAMES) - 1}; correct the number")
-        return super().__new__(cls, code)
-
-    @property
-    def name(self) -> str:
-        """The coder's name, in capital letters."""
-        return _CODER_NAMES[self]
-
-    def __repr__(self) -> str:
-        return f"<Coder.{self.name}: {self}>"
-
-    def __str__(self) -> str:
-        return int.__repr__(self)
-
-
-_CODER_NAMES = ("PACKED", "TABLES", "NEURAL")
-Coder.PACKED, Coder.TABLES, Coder.NEURAL = Coder(0), Coder(1), Coder(2)
-
-
-class Record:
-    """Named values that do not change; two records of one class are equal if all their values are."""
-
-    def _keep(self, **values: object) -> None:
-        """Take the values; to be called once, by ``__init__``."""
-        self.__dict__.update(values)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be set; make a new {type(self).__name__}")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be deleted")
-
-    def __eq__(self, other: object) -> bool:
-        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.__dict__.values()))
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
-        return f"{type(self).__name__}({values})"
+    PACKED = 0
+    NEURAL = 2
 
 
 def frames_for(sample_count: int) -> int:

@@ -9,19 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.entropy import decode_payload, encode_indices
-from siren_format.errors import BadPayload, NeedsTables, TruncatedFile
+from siren_format.errors import BadPayload, NeedsPrior, TruncatedFile
 from siren_format.limits import VOICE_BYTES
 from siren_format.packet_head import HEAD_BYTES, MAX_PACKET_FRAMES, PacketHead, parse_head
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
-from siren_format.tables import Tables, table_digit_bits
 
 MIN_MAX_BYTES = 16
 MAX_MAX_BYTES = 255
-
-Source = Tables | NeuralPrior | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +37,11 @@ class Packet:
     indices: NDArray[np.int16]
     voice: bytes | None
 
-    def to_bytes(self, source: Source) -> bytes:
+    def to_bytes(self, prior: NeuralPrior | None) -> bytes:
         """Write the packet.
 
         Args:
-            source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+            prior: The model's neural prior; None if it has none.
 
         Returns:
             Its bytes.
@@ -56,24 +53,18 @@ class Packet:
         has_voice = self.voice is not None
         packed = PacketHead(frames, stages, has_voice, False, self.is_last, self.number)
         data = packed.to_bytes() + (self.voice or b"") + pack_indices(self.indices)
-        if source is not None:
-            coded = replace(packed, is_coded=True).to_bytes() + self._coded_body(source)
+        if prior is not None:
+            coded = replace(packed, is_coded=True).to_bytes() + encode_indices(self.indices, prior, self.voice)
             data = min(coded, data, key=len)
         return data
 
-    def _coded_body(self, source: Tables | NeuralPrior) -> bytes:
-        """A prior codes the voice as well; with tables it goes before the payload."""
-        if isinstance(source, Tables):
-            return (self.voice or b"") + encode_indices(self.indices, source)
-        return encode_indices(self.indices, source, self.voice)
 
-
-def parse_packet(data: bytes, source: Source) -> Packet:
+def parse_packet(data: bytes, prior: NeuralPrior | None) -> Packet:
     """Read a packet and refuse what no encoder writes.
 
     Args:
         data: Its bytes, no more and no less: the link says where it ends.
-        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        prior: The model's neural prior; None if it has none.
 
     Returns:
         What it says.
@@ -81,17 +72,17 @@ def parse_packet(data: bytes, source: Source) -> Packet:
     Raises:
         TruncatedFile: It ends within its head, its voice or a packed payload.
         LimitExceeded: Its payload is longer than the packed form.
-        NeedsTables: Its payload is coded and there is nothing to decode it with.
+        NeedsPrior: Its payload is coded and there is nothing to decode it with.
         BadPayload: No encoder writes this payload.
     """
     head = parse_head(data)
-    if head.is_coded and source is None:
-        raise NeedsTables(
-            "the packet is coded, the model has neither prior nor tables; give the model it was made with",
+    if head.is_coded and prior is None:
+        raise NeedsPrior(
+            "the packet is coded, the model has no prior; give the model it was made with",
             offset=0,
             field="packet",
         )
-    is_voice_coded = head.has_voice and head.is_coded and isinstance(source, NeuralPrior)
+    is_voice_coded = head.has_voice and head.is_coded
     start = HEAD_BYTES + VOICE_BYTES * (head.has_voice and not is_voice_coded)
     if len(data) < start:
         raise TruncatedFile(
@@ -100,15 +91,15 @@ def parse_packet(data: bytes, source: Source) -> Packet:
             field="packet",
         )
     voice = data[HEAD_BYTES:start] if head.has_voice else None
-    if source is not None and head.is_coded:
+    if prior is not None and head.is_coded:
         indices, coded_voice = decode_payload(
-            data[start:], head.frames, head.stages, source, offset=start, has_voice=is_voice_coded
+            data[start:], head.frames, head.stages, prior, offset=start, has_voice=is_voice_coded
         )
         voice = coded_voice if is_voice_coded else voice
     else:
         indices = unpack_indices(data[start:], head.frames, head.stages, offset=start)
     packet = Packet(head.number, head.is_last, indices, voice)
-    if packet.to_bytes(source) != data:
+    if packet.to_bytes(prior) != data:
         raise BadPayload(
             "the packet is packed although coding is shorter, or the reverse; it is damaged or for another model, "
             "have it sent again",
@@ -121,7 +112,7 @@ def parse_packet(data: bytes, source: Source) -> Packet:
 def split_into_packets(
     indices: NDArray[np.integer[Any]],
     voice: bytes | None,
-    source: Source,
+    prior: NeuralPrior | None,
     max_bytes: int,
     *,
     voice_in_each: bool,
@@ -131,7 +122,7 @@ def split_into_packets(
     Args:
         indices: Indices [F, Q] of the recording, at least one frame.
         voice: Voice field of 8 bytes; None for no voice.
-        source: The model's neural prior, or if it has none its tables, or if it has none of them None.
+        prior: The model's neural prior; None if it has none.
         max_bytes: Largest packet, 16..255 bytes.
         voice_in_each: Whether every packet carries the voice, or the first alone.
 
@@ -150,11 +141,11 @@ def split_into_packets(
     while start < len(indices):
         own_voice = voice if voice_in_each or not packets else None
         ahead = indices[start : start + MAX_PACKET_FRAMES].astype(np.int16)
-        room_bits = 8 * (max_bytes - HEAD_BYTES) - _voice_bits(own_voice, source)
-        frames = min(len(ahead), 1 + int(np.searchsorted(_least_bits(ahead, source), room_bits)))
+        room_bits = 8 * (max_bytes - HEAD_BYTES) - _voice_bits(own_voice, prior)
+        frames = min(len(ahead), 1 + int(np.searchsorted(_least_bits(ahead, prior), room_bits)))
         while True:
             is_last = start + frames == len(indices)
-            data = Packet(len(packets), is_last, ahead[:frames], own_voice).to_bytes(source)
+            data = Packet(len(packets), is_last, ahead[:frames], own_voice).to_bytes(prior)
             if len(data) <= max_bytes:
                 break
             frames -= 1
@@ -163,18 +154,17 @@ def split_into_packets(
     return packets
 
 
-def _voice_bits(voice: bytes | None, source: Source) -> float:
+def _voice_bits(voice: bytes | None, prior: NeuralPrior | None) -> float:
     if voice is None:
         return 0.0
-    return voice_bits(voice, source) if isinstance(source, NeuralPrior) else 8.0 * VOICE_BYTES
+    return 8.0 * VOICE_BYTES if prior is None else voice_bits(voice, prior)
 
 
-def _least_bits(indices: NDArray[np.int16], source: Source) -> NDArray[np.float64]:
+def _least_bits(indices: NDArray[np.int16], prior: NeuralPrior | None) -> NDArray[np.float64]:
     """About the bits that 1, 2, .. frames need [F]: what is coded depends on nothing that follows."""
     packed = np.arange(1, len(indices) + 1) * indices.shape[1] * np.log2(1_000.0)
-    if source is None:
+    if prior is None:
         return packed
-    digits = table_digit_bits if isinstance(source, Tables) else prior_digit_bits
-    coded = digits(indices, source).sum(axis=(1, 2)).cumsum()  # type: ignore[arg-type]
+    coded = prior_digit_bits(indices, prior).sum(axis=(1, 2)).cumsum()
     least: NDArray[np.float64] = np.minimum(coded, packed)
     return least

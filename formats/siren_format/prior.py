@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_format.limits import LEVELS, MAX_STAGES
-from siren_format.tables import TOTAL
+from siren_format.limits import FREQUENCY_TOTAL, LEVELS, MAX_STAGES
 from siren_format.voice import VOICE_DIGIT_LEVELS, VOICE_DIGITS
 
 ACTIVATION_BITS = 6
@@ -140,10 +139,10 @@ class NeuralPrior:
             ),
             (
                 any(
-                    rows.min() < 1 or np.any(rows.sum(axis=-1, dtype=np.int64) != TOTAL)
+                    rows.min() < 1 or np.any(rows.sum(axis=-1, dtype=np.int64) != FREQUENCY_TOTAL)
                     for rows in (self.voice_level, self.voice_digits)
                 ),
-                f"a row of the voice has a 0 or does not sum to {TOTAL}",
+                f"a row of the voice has a 0 or does not sum to {FREQUENCY_TOTAL}",
             ),
         )
         for is_fault, message in faults:

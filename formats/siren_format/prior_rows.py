@@ -14,10 +14,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_format.limits import LEVELS
+from siren_format.limits import FREQUENCY_TOTAL, LEVELS
 from siren_format.packing import indices_to_digits
 from siren_format.prior import ACTIVATION_BITS, ACTIVATION_MAX, DIGIT_LEVELS, DIGIT_OFFSETS, WEIGHT_BITS, NeuralPrior
-from siren_format.tables import TOTAL
 
 Numbers = NDArray[Any]
 _HALF = 1 << (WEIGHT_BITS - 1)
@@ -152,7 +151,7 @@ def point_bits(indices: NDArray[np.integer[Any]], prior: NeuralPrior, stage: int
     for digit in range(first, end):
         logits = machine.logits(digit, heads[..., :width]).astype(np.int64)
         frequencies = _rows_of(logits.reshape(-1, logits.shape[-1]), machine.exp2).reshape(logits.shape)
-        bits = (bits[..., None] - np.log2(frequencies / TOTAL)).reshape(frames, -1)
+        bits = (bits[..., None] - np.log2(frequencies / FREQUENCY_TOTAL)).reshape(frames, -1)
         values = machine.earlier[DIGIT_OFFSETS[digit] : DIGIT_OFFSETS[digit] + DIGIT_LEVELS[digit]]
         heads = heads[:, :, None, width:] + values[:, (digit + 1) * width : end * width]
         heads = heads.reshape(frames, bits.shape[1], -1 if digit + 1 < end else 0)
@@ -199,9 +198,9 @@ class PriorWalk:
         exp2 = machine.exp2_list
         highest = max(logits)
         weights = [exp2[min(highest - logit, len(exp2) - 1)] for logit in logits]
-        total, free = sum(weights), TOTAL - len(weights)
+        total, free = sum(weights), FREQUENCY_TOTAL - len(weights)
         row = [1 + weight * free // total for weight in weights]
-        row[logits.index(highest)] += TOTAL - sum(row)
+        row[logits.index(highest)] += FREQUENCY_TOTAL - sum(row)
         return row
 
     def take(self, value: int) -> None:
@@ -242,7 +241,7 @@ def prior_digit_bits(indices: NDArray[np.integer[Any]], prior: NeuralPrior) -> N
     digits = indices_to_digits(indices).reshape(len(indices), -1)
     frames = np.arange(len(indices))
     columns = [row[frames, digits[:, k]] for k, row in enumerate(prior_rows(indices, prior))]
-    bits: NDArray[np.float64] = -np.log2(np.stack(columns, axis=1) / TOTAL).reshape(len(indices), -1, _DIGITS)
+    bits: NDArray[np.float64] = -np.log2(np.stack(columns, axis=1) / FREQUENCY_TOTAL).reshape(len(indices), -1, _DIGITS)
     return bits
 
 
@@ -287,6 +286,6 @@ def _rows_of(logits: NDArray[np.int64], exp2: NDArray[np.int64]) -> NDArray[np.i
     """Logits [F, L] -> frequencies [F, L]; what rounding leaves over goes to the first of the likeliest."""
     highest = logits.max(axis=1, keepdims=True)
     weights = exp2[np.minimum(highest - logits, len(exp2) - 1)]
-    rows: NDArray[np.int64] = 1 + weights * (TOTAL - logits.shape[1]) // weights.sum(axis=1, keepdims=True)
-    rows[np.arange(len(rows)), logits.argmax(axis=1)] += TOTAL - rows.sum(axis=1)
+    rows: NDArray[np.int64] = 1 + weights * (FREQUENCY_TOTAL - logits.shape[1]) // weights.sum(axis=1, keepdims=True)
+    rows[np.arange(len(rows)), logits.argmax(axis=1)] += FREQUENCY_TOTAL - rows.sum(axis=1)
     return rows

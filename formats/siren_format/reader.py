@@ -14,7 +14,6 @@ from siren_format.layout import Layout, parse_layout, require_parity, take_group
 from siren_format.limits import CHECK_BYTES, MAX_GROUP_PAYLOAD_BYTES, MAX_GROUPS, MAX_HEADER_BYTES
 from siren_format.prior import NeuralPrior
 from siren_format.stream import decode_group
-from siren_format.tables import Tables
 
 _MAX_UNGROUPED_BYTES = MAX_HEADER_BYTES + MAX_GROUP_PAYLOAD_BYTES + CHECK_BYTES
 
@@ -41,7 +40,6 @@ class StreamReader:
 
     Args:
         model_id: Leading 2 bytes of the sha256 of the weights file at hand.
-        tables: Tables of the model; None if no payload is coded with them.
         prior: Neural prior of the model; None if it has none.
 
     Attributes:
@@ -50,12 +48,11 @@ class StreamReader:
         voice_id: Name of a voice that the receiver has, once the header has arrived; None if none is named.
     """
 
-    def __init__(self, model_id: bytes, tables: Tables | None = None, prior: NeuralPrior | None = None) -> None:
+    def __init__(self, model_id: bytes, prior: NeuralPrior | None = None) -> None:
         self.header: Header | None = None
         self.voice: bytes | None = None
         self.voice_id: bytes | None = None
         self._model_id = model_id
-        self._tables = tables
         self._prior = prior
         self._data = b""
         self._header_length = 0
@@ -101,7 +98,7 @@ class StreamReader:
         if self._is_complete:
             return
         layout = parse_layout(self._data)  # refuses a grouped file, whose last group has not come
-        indices, coded_voice = decode_group(self._data, layout, layout.records[0], self._tables, self._prior)
+        indices, coded_voice = decode_group(self._data, layout, layout.records[0], self._prior)
         self.voice = coded_voice if layout.header.has_coded_voice else layout.header.voice
         yield Group(indices, layout.sample_count, is_last=True)
 
@@ -128,7 +125,7 @@ class StreamReader:
             return None
         require_parity(self._data, self._header_length, record)
         layout = Layout(self.header, self._header_length, (record,), len(self._data))
-        indices, _ = decode_group(self._data, layout, record, self._tables, self._prior)
+        indices, _ = decode_group(self._data, layout, record, self._prior)
         self._position = record.end
         self._groups += 1
         self._is_complete = is_last

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_format.errors import FormatError, NeedsTables, OtherModel, TruncatedFile
+from siren_format.errors import FormatError, NeedsPrior, OtherModel, TruncatedFile
 from siren_format.header import MODEL_ID_OFFSET, ByteReader, Header, parse_header, take_sample_count
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, require_parity, take_group
 from siren_format.limits import CHECK_BYTES, MAX_GROUP_SAMPLES, MAX_GROUPS
 from siren_format.prior import NeuralPrior
 from siren_format.stream import bytes_to_stream, decode_group, decode_unchecked, expected_check
-from siren_format.tables import Tables
 
 _LEAST_GROUP_BYTES = 3 + CHECK_BYTES
 
@@ -89,12 +88,11 @@ class Salvage:
         return sum(part.sample_count for part in self.parts)
 
 
-def salvage_groups(data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None) -> Salvage:
+def salvage_groups(data: bytes, model_id: bytes, prior: NeuralPrior | None = None) -> Salvage:
     """Decode every group whose check matches.
 
     Args:
         data: The file, damaged or not.
-        tables: Tables of the model; None if no payload is coded with them.
         model_id: Leading 2 bytes of the sha256 of the weights file at hand.
         prior: Neural prior of the model; None if it has none.
 
@@ -109,28 +107,25 @@ def salvage_groups(data: bytes, tables: Tables | None, model_id: bytes, prior: N
     if header.model_id != model_id:
         raise OtherModel(header.model_id, model_id, offset=MODEL_ID_OFFSET)
     if not header.grouped:
-        stream = bytes_to_stream(data, tables, model_id, prior)
+        stream = bytes_to_stream(data, model_id, prior)
         return Salvage(header, stream.voice, (Part(0, stream.sample_count, stream.indices),))
-    search = _Search(data, header, header_length, tables, prior)
+    search = _Search(data, header, header_length, prior)
     search.run()
     if not any(part.indices is not None for part in search.parts):
-        bytes_to_stream(data, tables, model_id, prior)
+        bytes_to_stream(data, model_id, prior)
     return Salvage(header, header.voice, tuple(search.parts), search.is_end_missing, search.trailing_bytes)
 
 
 class _Search:
     """Walks through a damaged grouped file."""
 
-    def __init__(
-        self, data: bytes, header: Header, header_length: int, tables: Tables | None, prior: NeuralPrior | None
-    ) -> None:
+    def __init__(self, data: bytes, header: Header, header_length: int, prior: NeuralPrior | None) -> None:
         self.data = data
         self.parts: list[Part] = []
         self.is_end_missing = False
         self.trailing_bytes = 0
         self._header = header
         self._header_length = header_length
-        self._tables = tables
         self._prior = prior
         self._samples = 0
 
@@ -164,8 +159,8 @@ class _Search:
             record, is_last = take_group(ByteReader(self.data, start), self._header.stages, number)
             require_parity(self.data, self._header_length, record)
             layout = Layout(self._header, self._header_length, (record,), len(self.data))
-            indices, _ = decode_unchecked(self.data, layout, record, self._tables, self._prior)
-        except NeedsTables:
+            indices, _ = decode_unchecked(self.data, layout, record, self._prior)
+        except NeedsPrior:
             raise
         except FormatError:
             return None
@@ -184,7 +179,7 @@ class _Search:
             record, _ = take_group(ByteReader(self.data, position), self._header.stages, number)
             require_parity(self.data, self._header_length, record)
             layout = Layout(self._header, self._header_length, (record,), len(self.data))
-            decode_group(self.data, layout, record, self._tables, self._prior)
+            decode_group(self.data, layout, record, self._prior)
         except FormatError as error:
             return str(error)
         return "group missing"

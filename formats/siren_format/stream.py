@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from siren_format.check import check_value
 from siren_format.entropy import decode_payload, encode_indices
-from siren_format.errors import CheckFailed, NeedsTables, OtherModel
+from siren_format.errors import CheckFailed, NeedsPrior, OtherModel
 from siren_format.header import MODEL_ID_OFFSET, Header, parse_header
 from siren_format.layout import HEAD_LAST, GroupRecord, Layout, parse_layout
 from siren_format.limits import (
@@ -28,7 +28,6 @@ from siren_format.limits import (
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
 from siren_format.prior_voice import voice_bits
-from siren_format.tables import Tables, cross_entropy_bits
 
 _GROUP_FRAMES = MAX_GROUP_SAMPLES // FRAME_SAMPLES
 
@@ -79,12 +78,11 @@ class Stream:
         object.__setattr__(self, "indices", indices.astype(np.int16))
 
 
-def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | None = None) -> bytes:
+def stream_to_bytes(stream: Stream, prior: NeuralPrior | None = None) -> bytes:
     """Write a file: one group if it is up to 60 s long, else a sequence of groups of 60 s.
 
     Args:
         stream: What to say.
-        tables: Tables of the model; None to do without.
         prior: Neural prior of the model; None to do without.
 
     Returns:
@@ -96,7 +94,7 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
     grouped = stream.sample_count > MAX_GROUP_SAMPLES
     coder, payload, has_coded_voice = Coder.PACKED, b"", False
     if not grouped:
-        coder, payload, has_coded_voice = _payload_with_voice(stream, tables, prior)
+        coder, payload, has_coded_voice = _payload_with_voice(stream, prior)
     header = Header(
         model_id=stream.model_id,
         stages=stream.indices.shape[1],
@@ -111,15 +109,14 @@ def stream_to_bytes(stream: Stream, tables: Tables | None, prior: NeuralPrior | 
     if not grouped:
         voice = stream.voice if has_coded_voice else None
         return header + payload + _check_bytes(header, None, payload, stream.indices, voice)
-    return header + b"".join(_groups(header, stream, tables, prior))
+    return header + b"".join(_groups(header, stream, prior))
 
 
-def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes, prior: NeuralPrior | None = None) -> Stream:
+def bytes_to_stream(data: bytes, model_id: bytes, prior: NeuralPrior | None = None) -> Stream:
     """Read a file. Another model's file is refused first, anything else wrong with it after that.
 
     Args:
         data: The file.
-        tables: Tables of the model; None if no payload is coded with them.
         model_id: Leading 2 bytes of the sha256 of the weights file at hand.
         prior: Neural prior of the model; None if it has none.
 
@@ -128,7 +125,7 @@ def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes, prior: 
 
     Raises:
         OtherModel: The file needs another model.
-        NeedsTables: A payload is coded with tables or a prior and there is none.
+        NeedsPrior: A payload is coded with a prior and there is none.
         FormatError: The file is not a readable ``.srn``; one subclass per defect, see
             ``siren_format.errors``.
     """
@@ -136,7 +133,7 @@ def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes, prior: 
     if header.model_id != model_id:
         raise OtherModel(header.model_id, model_id, offset=MODEL_ID_OFFSET)
     layout = parse_layout(data)
-    groups = [decode_group(data, layout, record, tables, prior) for record in layout.records]
+    groups = [decode_group(data, layout, record, prior) for record in layout.records]
     return Stream(
         model_id=header.model_id,
         indices=np.concatenate([indices for indices, _ in groups]),
@@ -147,46 +144,34 @@ def bytes_to_stream(data: bytes, tables: Tables | None, model_id: bytes, prior: 
     )
 
 
-def encode_payload(
-    indices: NDArray[np.integer[Any]], tables: Tables | None, prior: NeuralPrior | None = None
-) -> tuple[Coder, bytes]:
-    """Code the indices of one group, whichever way is shortest; what cannot well be the shortest is not tried.
+def encode_payload(indices: NDArray[np.integer[Any]], prior: NeuralPrior | None = None) -> tuple[Coder, bytes]:
+    """Code the indices of one group, whichever way is shorter.
 
     Args:
         indices: Indices [F, Q] of at most 375 frames.
-        tables: Tables of the model; None to do without.
         prior: Neural prior of the model; None to do without.
 
     Returns:
-        The coder, the lower of those that are equally short but a coding one rather than packing, and the payload.
+        The coder and the payload; of payloads equally short that of the prior.
     """
-    made = [(Coder.PACKED, pack_indices(indices))]
-    if prior is not None:
-        made.insert(0, (Coder.NEURAL, encode_indices(indices, prior)))
-    least_bytes = min(len(payload) for _, payload in made)
-    if tables is not None and _may_fit(cross_entropy_bits(indices, tables), least_bytes):
-        made.insert(0, (Coder.TABLES, encode_indices(indices, tables)))
-    return min(made, key=lambda pair: len(pair[1]))
+    packed = pack_indices(indices)
+    coded = None if prior is None else encode_indices(indices, prior)
+    if coded is None or len(coded) > len(packed):
+        return Coder.PACKED, packed
+    return Coder.NEURAL, coded
 
 
-def _payload_with_voice(stream: Stream, tables: Tables | None, prior: NeuralPrior | None) -> tuple[Coder, bytes, bool]:
+def _payload_with_voice(stream: Stream, prior: NeuralPrior | None) -> tuple[Coder, bytes, bool]:
     """The shortest payload and voice of a file that is not grouped, and whether the voice is in the payload."""
     if stream.voice is None or prior is None:
-        return *encode_payload(stream.indices, tables, prior), False
+        return *encode_payload(stream.indices, prior), False
     both = encode_indices(stream.indices, prior, stream.voice)
     # If the voice is clearly cheaper in the payload than beside it, the prior need not be tried without it.
     other_prior = None if voice_bits(stream.voice, prior) < 8 * len(stream.voice) - 16 else prior
-    coder, payload = encode_payload(stream.indices, tables, other_prior)
+    coder, payload = encode_payload(stream.indices, other_prior)
     if len(both) < len(payload) + len(stream.voice):
         return Coder.NEURAL, both, True
     return coder, payload, False
-
-
-def _may_fit(bits: float, size_bytes: int) -> bool:
-    """Whether a payload of this information may have this size; a payload is shorter by chance, but hardly ever more
-    than two bytes.
-    """
-    return bits < 8 * (size_bytes + 2)
 
 
 def group_to_bytes(
@@ -194,7 +179,6 @@ def group_to_bytes(
     number: int,
     indices: NDArray[np.integer[Any]],
     last_sample_count: int | None,
-    tables: Tables | None,
     prior: NeuralPrior | None = None,
 ) -> bytes:
     """Write one group of a grouped file.
@@ -204,13 +188,12 @@ def group_to_bytes(
         number: Number of the group, from 0.
         indices: Indices [F, Q] of the group.
         last_sample_count: Samples at 16 kHz if this is the last group; None if not, when it has 960000.
-        tables: Tables of the model; None to do without.
         prior: Neural prior of the model; None to do without.
 
     Returns:
         The group's record, check included.
     """
-    coder, payload = encode_payload(indices, tables, prior)
+    coder, payload = encode_payload(indices, prior)
     if last_sample_count is None:
         head = bytes((coder << 1,))
     else:
@@ -220,7 +203,7 @@ def group_to_bytes(
 
 
 def decode_group(
-    data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None, prior: NeuralPrior | None = None
+    data: bytes, layout: Layout, record: GroupRecord, prior: NeuralPrior | None = None
 ) -> tuple[NDArray[np.int16], bytes | None]:
     """Decode one group and compare its check.
 
@@ -228,18 +211,17 @@ def decode_group(
         data: The file.
         layout: Its outline.
         record: The group.
-        tables: Tables of the model; None if the payload is not coded with them.
         prior: Neural prior of the model; None if the payload is not coded with it.
 
     Returns:
         Indices [F, Q] of the group, and the voice if it is coded in the payload.
 
     Raises:
-        NeedsTables: The payload is coded with tables or a prior and there is none.
+        NeedsPrior: The payload is coded with a prior and there is none.
         BadPayload: No encoder writes this payload.
         CheckFailed: The check does not match the bytes and the indices.
     """
-    indices, voice = decode_unchecked(data, layout, record, tables, prior)
+    indices, voice = decode_unchecked(data, layout, record, prior)
     expected = expected_check(data, layout, record, indices, voice)
     if record.check != expected:
         raise CheckFailed(
@@ -251,7 +233,7 @@ def decode_group(
 
 
 def decode_unchecked(
-    data: bytes, layout: Layout, record: GroupRecord, tables: Tables | None, prior: NeuralPrior | None = None
+    data: bytes, layout: Layout, record: GroupRecord, prior: NeuralPrior | None = None
 ) -> tuple[NDArray[np.int16], bytes | None]:
     """Decode one group without comparing its check; arguments, result and the other errors are those of
     ``decode_group``.
@@ -262,14 +244,18 @@ def decode_unchecked(
     if record.coder == Coder.PACKED:
         indices = unpack_indices(payload, record.frames, stages, offset=record.payload_start)
     else:
-        source = tables if record.coder == Coder.TABLES else prior
-        if source is None:
-            raise _needs(record, layout.header.model_id)
+        if prior is None:
+            raise NeedsPrior(
+                "the payload is coded with the neural prior, none was given, expected that of model "
+                f"{layout.header.model_id.hex()}; load it from its weights file",
+                offset=record.payload_start,
+                field="payload",
+            )
         indices, voice = decode_payload(
             payload,
             record.frames,
             stages,
-            source,
+            prior,
             offset=record.payload_start,
             has_voice=layout.header.has_coded_voice,
         )
@@ -296,22 +282,12 @@ def expected_check(
     return int.from_bytes(found, "little")
 
 
-def _needs(record: GroupRecord, model_id: bytes) -> NeedsTables:
-    what = "tables" if record.coder == Coder.TABLES else "the neural prior"
-    return NeedsTables(
-        f"the payload is coded with {what}, none were given, expected those of model {model_id.hex()}; "
-        "load them from its weights file",
-        offset=record.payload_start,
-        field="payload",
-    )
-
-
-def _groups(header: bytes, stream: Stream, tables: Tables | None, prior: NeuralPrior | None) -> Iterator[bytes]:
+def _groups(header: bytes, stream: Stream, prior: NeuralPrior | None) -> Iterator[bytes]:
     last = (stream.sample_count - 1) // MAX_GROUP_SAMPLES
     for number in range(last + 1):
         indices = stream.indices[number * _GROUP_FRAMES : (number + 1) * _GROUP_FRAMES]
         last_sample_count = stream.sample_count - last * MAX_GROUP_SAMPLES if number == last else None
-        yield group_to_bytes(header, number, indices, last_sample_count, tables, prior)
+        yield group_to_bytes(header, number, indices, last_sample_count, prior)
 
 
 def _check_bytes(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from siren_format.limits import VOICE_BYTES
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 VOICE_DIGITS = 28
 VOICE_DIGIT_LEVELS = 4

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from dataclasses import dataclass
 
 from siren_format.errors import BadVoice
-from siren_format.limits import MODEL_ID_BYTES, VOICE_BYTES, VOICE_ID_BYTES, Record
+from siren_format.limits import MODEL_ID_BYTES, VOICE_BYTES, VOICE_ID_BYTES
 
 MAX_VOICE_FILE_BYTES = 4_096
 """A reader takes a voice out of any text up to this long: a whole chat message will do."""
@@ -18,7 +19,8 @@ _VOICE = re.compile(r"siren-voice-([0-9]+)-([0-9a-z-]*[0-9a-z])")
 _BODY = re.compile(r"([0-9a-f]{4})-([0-9a-f]{16})-([0-9a-f]{8})")
 
 
-class VoiceFile(Record):
+@dataclass(frozen=True)
+class VoiceFile:
     """What the text of a voice says.
 
     Attributes:
@@ -29,10 +31,10 @@ class VoiceFile(Record):
     model_id: bytes
     voice: bytes
 
-    def __init__(self, model_id: bytes, voice: bytes) -> None:
-        if (len(model_id), len(voice)) != (MODEL_ID_BYTES, VOICE_BYTES):
-            raise ValueError(f"a model id and a voice are 2 and 8 bytes, found {len(model_id)} and {len(voice)}")
-        self._keep(model_id=model_id, voice=voice)
+    def __post_init__(self) -> None:
+        sizes = len(self.model_id), len(self.voice)
+        if sizes != (MODEL_ID_BYTES, VOICE_BYTES):
+            raise ValueError(f"a model id and a voice are 2 and 8 bytes, found {sizes[0]} and {sizes[1]}")
 
     def to_text(self) -> str:
         """Write the voice as text: one word of ASCII, safe in a chat message, in a file name and on a command line.

@@ -11,7 +11,6 @@ from siren_format.header import Header
 from siren_format.limits import FRAME_SAMPLES, MAX_GROUP_SAMPLES, MAX_GROUPS, SAMPLE_RATE_HZ, Coder, frames_for
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, group_to_bytes, stream_to_bytes
-from siren_format.tables import Tables
 
 _GROUP_FRAMES = MAX_GROUP_SAMPLES // FRAME_SAMPLES
 
@@ -23,7 +22,6 @@ class StreamWriter:
         model_id: Leading 2 bytes of the sha256 of the model's weights file.
         voice: Voice field of 8 bytes; None means the default voice.
         source_rate_hz: Sample rate of the recording before it was brought to 16 kHz.
-        tables: Tables of the model; None to do without.
         prior: Neural prior of the model; None to do without.
         voice_id: Name of a voice that the receiver has, 2 bytes; None to name none.
     """
@@ -33,7 +31,6 @@ class StreamWriter:
         model_id: bytes,
         voice: bytes | None = None,
         source_rate_hz: int = SAMPLE_RATE_HZ,
-        tables: Tables | None = None,
         prior: NeuralPrior | None = None,
         voice_id: bytes | None = None,
     ) -> None:
@@ -41,7 +38,6 @@ class StreamWriter:
         self._voice_id = voice_id
         self._voice = voice
         self._source_rate_hz = source_rate_hz
-        self._tables = tables
         self._prior = prior
         self._waiting: NDArray[np.int16] | None = None
         self._header = b""
@@ -93,7 +89,7 @@ class StreamWriter:
             stream = Stream(
                 self._model_id, self._waiting, sample_count, self._voice, self._source_rate_hz, self._voice_id
             )
-            return stream_to_bytes(stream, self._tables, self._prior)
+            return stream_to_bytes(stream, self._prior)
         return self._group(self._waiting, left)
 
     def _group(self, indices: NDArray[np.int16], last_sample_count: int | None) -> bytes:
@@ -113,4 +109,4 @@ class StreamWriter:
             ).to_bytes()
         number = self._groups
         self._groups += 1
-        return start + group_to_bytes(self._header, number, indices, last_sample_count, self._tables, self._prior)
+        return start + group_to_bytes(self._header, number, indices, last_sample_count, self._prior)

@@ -1,1 +1,1 @@
-"""Many files at once: what is to be done, who does it, and what became of it."""
+"""Batches of files: plan, work, engines and report."""

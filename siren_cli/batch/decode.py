@@ -1,4 +1,4 @@
-"""One coded recording of a batch to audio."""
+"""Decoding work of a batch: coded recording → audio."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecodeWork:
-    """`.srn` and packet files to WAV. Attributes are the command's options; `rate_hz` is None for the source's."""
+    """Decoding work; its attributes are the command's options. `rate_hz` is None for the source's rate."""
 
     model: str | None
     device: str
@@ -40,7 +40,7 @@ class DecodeWork:
     suffix: str = ".wav"
 
     def is_done(self, task: Task) -> bool:
-        """Whether a recording of the right length and rate is there.
+        """Return True if a recording of the right length and rate exists.
 
         Args:
             task: The file.
@@ -62,18 +62,18 @@ class DecodeWork:
         return (found.samplerate, found.frames) == (rate_hz, expected)
 
     def run(self, task: Task, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Decodes one file.
+        """Decode one file.
 
         Args:
             task: The file.
-            force: Whether an existing file may be replaced.
+            force: Replace an existing file.
 
         Returns:
-            Facts of the coded file, and what is odd about it.
+            Facts of the coded file, and notes on losses and a missing voice.
 
         Raises:
-            SirenError: If it cannot be decoded or the recording not be written.
-            FormatError: If it is not a readable file.
+            SirenError: If the file cannot be decoded or the recording cannot be written.
+            FormatError: If it is not a readable coded file.
         """
         data = read_srn(task.source)
         started_s = perf_counter()
@@ -124,19 +124,19 @@ class DecodeWork:
         return {**facts, "output_rate_hz": rate_hz, "output_samples": written}, notes
 
     def _spoken_by(self, model_id: str, source: str) -> Callable[[Coded], Coded]:
-        """Gives a recording the voice that it is to be heard in."""
+        """Build the function that resolves the voice of a recording."""
         voices = voices_of(model_for(model_id, self.model), self.device, self.threads)
         return lambda coded: voices.speak(coded, self.voice, source)
 
     def _rate_hz(self, source_rate_hz: int) -> int:
         from siren_cli.audio.reading import MAX_RATE_HZ, MIN_RATE_HZ
 
-        # As in `siren decode`: a header can say what no recording has.
+        # As in `siren decode`: a damaged header can have an impossible rate.
         return min(max(source_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ) if self.rate_hz is None else self.rate_hz
 
 
 def _write(destination: str, pieces: Iterable[NDArray[np.float32]], rate_hz: int, wanted: int, *, force: bool) -> int:
-    """Writes samples at 16 kHz at another rate, and returns how many that were."""
+    """Resample samples at 16 kHz and write them; return the number of written samples."""
     from siren_cli.audio.resampling import resampled
     from siren_cli.audio.writing import open_audio_output
 

@@ -1,4 +1,4 @@
-"""One recording of a batch to a `.srn` file or a file of packets."""
+"""Encoding work of a batch: recording → `.srn` file or packet file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncodeWork:
-    """Recordings to `.srn` files or to packet files. Attributes are the command's options."""
+    """Encoding work; its attributes are the command's options."""
 
     model: str | None
     model_id: bytes
@@ -44,13 +44,13 @@ class EncodeWork:
         return ".srp" if self.is_packets else ".srn"
 
     def is_done(self, task: Task) -> bool:
-        """Whether a whole file of these settings is there.
+        """Return True if a complete file of these settings exists.
 
         Args:
             task: The file.
 
         Raises:
-            OutputExists: If a whole file of other settings is there.
+            OutputExists: If a complete file of other settings exists.
         """
         try:
             data = read_srn(task.destination)
@@ -69,14 +69,14 @@ class EncodeWork:
         return True
 
     def run(self, task: Task, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Encodes one recording.
+        """Encode one recording.
 
         Args:
             task: The file.
-            force: Whether an existing file may be replaced.
+            force: Replace an existing file.
 
         Returns:
-            Facts of the coded file, and what had to be done to the recording.
+            Facts of the coded file, and notes on conversions of the recording.
 
         Raises:
             SirenError: If it cannot be encoded or written.

@@ -1,7 +1,7 @@
-"""The local engine: worker processes on this machine, each with one model. Standard library only.
+"""Local engine: a pool of worker processes on this machine, each with one model. Standard library only.
 
-A worker that dies, by the system's want of memory for instance, is replaced and its file tried once more; the other
-files do not notice.
+If a worker dies, for instance without memory, it is replaced and its file is tried once more. Other files are not
+affected.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 
 def jobs_for(files: int) -> int:
-    """How many workers suit so many files: one a core, but none for a few files, as a worker takes seconds to start.
+    """Choose the number of workers: one a core, but none for a few files, as a worker takes seconds to start.
 
     Args:
-        files: Files to work on.
+        files: Number of files.
     """
     return max(1, min(available_cores(), files // _FILES_PER_WORKER))
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def run_here(work: Work, tasks: Sequence[Task]) -> Iterator[Outcome]:
-    """Does the tasks one after another in this process.
+    """Run the tasks one after another in this process.
 
     Args:
         work: The settings.
         tasks: The files.
 
     Yields:
-        What became of each.
+        The outcome of each.
     """
     for task in tasks:
         yield do_task(work, task)
 
 
 def run_in_workers(work: Work, tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
-    """Does the tasks in processes of their own, the largest files first so that no core idles at the end.
+    """Run the tasks in a worker pool, the largest files first so that no core idles at the end.
 
     Args:
         work: The settings.
         tasks: The files.
-        jobs: Processes.
+        jobs: Number of processes.
 
     Yields:
-        What became of each, as it ends.
+        The outcome of each, as it ends.
     """
     waiting = deque((task, 1) for task in sorted(tasks, key=_size_bytes, reverse=True))
     workers: list[_Worker] = []
@@ -93,10 +93,10 @@ def run_in_workers(work: Work, tasks: Sequence[Task], jobs: int) -> Iterator[Out
 
 
 def serve(pipe: connection.Connection, work: Work) -> None:
-    """Does tasks until there are no more; the main function of a worker.
+    """Run tasks until the pipe ends; the main function of a worker.
 
     Args:
-        pipe: Where tasks come from and outcomes go to; its end, even by the death of the other process, is ours.
+        pipe: Pipe of tasks and outcomes; if it ends, for instance with the parent process, the worker ends.
         work: The settings.
     """
     signal.signal(signal.SIGTERM, _stop)
@@ -104,19 +104,20 @@ def serve(pipe: connection.Connection, work: Work) -> None:
         with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
             while True:
                 pipe.send(do_task(work, pipe.recv()))
-        # The pipe's end and the signal may come together; the one must not disturb the way out that the other opened.
+        # The pipe's end and the signal may come together; a late signal must not interrupt the cleanup.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _stop(signal_number: int, frame: object) -> None:
-    """Ends the worker by way of an exception, so that its temporary file is removed."""
+    """End the worker by an exception, so that its temporary file is removed."""
     raise KeyboardInterrupt
 
 
 @contextmanager
 def _as_workers_start() -> Iterator[None]:
-    """What a process inherits that starts now: one thread for every library, and no ear for Ctrl-C, which reaches every
-    process of the terminal, while the one that a person started says what happens then.
+    """Context in which started processes use one thread for every library, and ignore Ctrl-C.
+
+    Ctrl-C reaches every process of the terminal; the parent process handles it for all.
     """
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update({name: os.environ.get(name, "1") for name in _THREAD_VARIABLES})
@@ -131,10 +132,10 @@ def _as_workers_start() -> Iterator[None]:
 
 
 class _Worker:
-    """A process and what it is working on."""
+    """Worker process and its current task."""
 
     def __init__(self, work: Work) -> None:
-        # A forked process would inherit locks and, from torch, threads that are not there; a spawned one starts clean.
+        # A forked process would inherit locks of torch without their threads; a spawned one starts clean.
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.task: Task | None = None
@@ -145,19 +146,19 @@ class _Worker:
         theirs.close()
 
     def give(self, task: Task, attempt: int) -> None:
-        """Hands a task over; if the process is dead, `take` finds out."""
+        """Send a task; if the process is dead, `take` raises."""
         self.task, self.attempt = task, attempt
         with suppress(BrokenPipeError, ConnectionResetError):
             self.pipe.send(task)
 
     def take(self) -> Outcome:
-        """The outcome of the task; raises EOFError or OSError if the process has died."""
+        """Receive the outcome of the task; raise EOFError or OSError if the process has died."""
         outcome: Outcome = self.pipe.recv()
         self.task = None
         return outcome
 
     def end(self) -> int:
-        """Stops the process and returns its exit status, negative for a signal."""
+        """Stop the process and return its exit status, negative for a signal."""
         self.pipe.close()
         if self._process.is_alive() and self.task is not None:
             self._process.terminate()

@@ -1,4 +1,4 @@
-"""The plan of a batch: its tasks and where each result goes. Standard library only."""
+"""Plan of a batch: its tasks and their destinations. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """One file to be made of another.
+    """Task: one input file and its output file.
 
     Attributes:
         number: Position in the batch, from 0.
@@ -30,7 +30,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Refused:
-    """An input that is not worked on, and why."""
+    """Refused input and its error."""
 
     number: int
     source: str
@@ -39,12 +39,12 @@ class Refused:
 
 @dataclass
 class Plan:
-    """What a batch has to do.
+    """Plan of a batch.
 
     Attributes:
-        tasks: What is to be done.
-        refused: Inputs that cannot be.
-        passed_over: Files in the folders that are of another kind.
+        tasks: Files to work on.
+        refused: Inputs with errors.
+        passed_over: Number of files of other kinds in the folders.
     """
 
     tasks: list[Task] = field(default_factory=list)
@@ -53,15 +53,15 @@ class Plan:
 
 
 def make_plan(inputs: Iterable[Found | None], output: str | None, suffix: str) -> Plan:
-    """Says what becomes of every input.
+    """Plan the destination of every input.
 
     Args:
-        inputs: What `named` yields, or `Found` of a list's paths.
+        inputs: Result of `named`, or `Found` of a list's paths.
         output: Folder of the results; None to put each beside its input.
-        suffix: Of the results.
+        suffix: Suffix of the results.
 
     Returns:
-        The plan. Inputs that would become the same file are all refused, so that none replaces another's result.
+        The plan. If several inputs have the same destination, all of them are refused.
     """
     plan = Plan()
     by_target: dict[str, list[Task]] = {}

@@ -1,8 +1,7 @@
-"""The Ray engine: the same work on the machines of a Ray cluster, which share a file system and have SIREN installed.
+"""Ray engine: work on a Ray cluster whose machines share a file system and have SIREN installed.
 
-One Ray task a file. Ray starts a killed worker anew, and its file is tried again here and not by Ray: the worker may
-have written the result before it could say so, and then that must be replaced, but nothing that was there before. A
-worker keeps its model for the files that come after.
+Each file is one Ray task. Ray restarts a killed worker; this module retries its file. The worker may have written the
+result before it died: that result is replaced, but never an older file. A worker keeps its model for later files.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from siren_cli.errors import ExitStatus, UsageError
 
 RETRIES = 3
 _AHEAD = 4
-"""Tasks handed to Ray for each of its CPUs: enough to keep them busy, few enough for a million files."""
+"""Pending Ray tasks for each CPU: enough to keep it busy, few enough for a million files."""
 
 
 @dataclass(frozen=True)
 class _Try:
-    """A task handed to Ray: whether something lay at its destination before, how often a worker was lost with it."""
+    """Pending Ray task, with the state of its destination before, and the number of lost workers."""
 
     task: Task
     was_there: bool
@@ -33,16 +32,16 @@ class _Try:
 
 
 def run_on_ray(work: Work, tasks: Sequence[Task], address: str | None) -> Iterator[Outcome]:
-    """Does the tasks on a Ray cluster.
+    """Run the tasks on a Ray cluster.
 
     Args:
         work: The settings.
         tasks: The files, with absolute paths.
-        address: Of a running cluster, as `ray.init` takes it; None for that of `$RAY_ADDRESS`, or else for a new one
-            on this machine that ends with the work.
+        address: Address of a running cluster, as for `ray.init`; None for `$RAY_ADDRESS`, or else for a new cluster on
+            this machine that ends with the work.
 
     Yields:
-        What became of each, as it ends.
+        The outcome of each, as it ends.
 
     Raises:
         UsageError: If Ray is not installed or there is no cluster at the address.

@@ -1,4 +1,4 @@
-"""What a batch says of itself: a line for every file, and the totals. Standard library only."""
+"""Report of a batch: facts of every file, and the totals. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from siren_cli.terminal.console import Rows
 
 
 class Totals:
-    """Counts outcomes as they come.
+    """Running totals of outcomes.
 
     Attributes:
         files: Files in the batch.
         counts: Outcomes by status.
-        audio_s: Duration of what was done, s.
-        coded_bytes: Size of the coded files of what was done.
-        notes: How many files each note was made of.
+        audio_s: Duration of the done recordings, s.
+        coded_bytes: Size of the coded files of the done recordings.
+        notes: Number of files of each note.
     """
 
     def __init__(self, files: int) -> None:
@@ -35,19 +35,19 @@ class Totals:
 
     @property
     def exit_status(self) -> int:
-        """That of the first file, in the order of the inputs, that failed or is partly lost; 0 if there is none."""
+        """Exit status of the first failed or partly lost file, in the order of the inputs; 0 without one."""
         return 0 if self._first_failure is None else self._first_failure.exit_status
 
     @property
     def mean_file_bps(self) -> float:
-        """Bits of all coded files for each second of their recordings; 0 if there are none."""
+        """Mean rate of all coded files, bits a second; 0 without files."""
         return 8 * self.coded_bytes / self.audio_s if self.audio_s else 0.0
 
     def take(self, outcome: Outcome) -> None:
-        """Counts one file.
+        """Count one file.
 
         Args:
-            outcome: What became of it.
+            outcome: Its outcome.
         """
         self.counts[outcome.status] += 1
         self.notes.update(outcome.notes)
@@ -59,11 +59,11 @@ class Totals:
             self._first_failure = outcome
 
     def facts(self, elapsed_s: float, passed_over: int) -> dict[str, Any]:
-        """The summary as plain values, for `--json`.
+        """Summarise the batch as plain values, for `--json`.
 
         Args:
-            elapsed_s: Time the batch took, s.
-            passed_over: Files of other kinds in its folders.
+            elapsed_s: Time of the batch, s.
+            passed_over: Number of files of other kinds in its folders.
 
         Returns:
             Values by name.
@@ -85,10 +85,10 @@ class Totals:
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:
-    """One file as plain values, for `--json`.
+    """Describe one file as plain values, for `--json`.
 
     Args:
-        outcome: What became of it.
+        outcome: Its outcome.
 
     Returns:
         Values by name.
@@ -100,10 +100,10 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def summary_rows(facts: dict[str, Any]) -> Rows:
-    """The summary for a person.
+    """Format the summary as a table.
 
     Args:
-        facts: What `Totals.facts` returned.
+        facts: Result of `Totals.facts`.
 
     Returns:
         Names and values, in the order to print them.

@@ -1,4 +1,4 @@
-"""Runs a batch: plans it, has an engine do it, says how it goes, and ends with an honest exit status."""
+"""Run of a batch: plan, engine, progress and exit status."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _FILE_SUFFIXES = AUDIO_SUFFIXES | CODED_SUFFIXES
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How a batch runs, whatever it does.
+    """Options of a batch, for every kind of work.
 
     Attributes:
         output: Folder of the results; None to put each beside its input.
         files_from: Path of a list of inputs, or `-`; None for none.
-        jobs: Processes; None for as many as suit.
+        jobs: Number of processes; None for the default.
         engine: `local` or `ray`.
-        ray_address: Of a running Ray cluster.
-        as_json: Whether to print one JSON object a file, and one for the totals.
-        quiet: Whether to print errors only.
+        ray_address: Address of a running Ray cluster.
+        as_json: Print one JSON object a file, and one for the totals.
+        quiet: Print errors only.
     """
 
     output: str | None
@@ -46,19 +46,19 @@ class BatchOptions:
 def is_batch(
     sources: Sequence[str], options: BatchOptions, *, resume: bool = False, folder_is_one: bool = False
 ) -> bool:
-    """Whether a command line is about many files rather than one.
+    """Return True if a command line names a batch of files.
 
     Args:
-        sources: Files and folders that it names.
+        sources: Named files and folders.
         options: Its options.
-        resume: Whether it has `--resume`.
-        folder_is_one: Whether the folder that it names holds a single recording.
+        resume: True with `--resume`.
+        folder_is_one: True if a named folder holds a single recording.
 
     Returns:
-        Whether it names other than one file, or a folder for the result.
+        True if it names several files, a folder of inputs or a folder for results.
 
     Raises:
-        UsageError: If it names nothing, or has options of a batch and is none.
+        UsageError: If it names no input, or has options of a batch for one file.
     """
     if not sources and options.files_from is None:
         raise UsageError("no input given, expected a file, a folder, - or --files-from; name one, see --help")
@@ -83,20 +83,20 @@ def is_batch(
 def run_batch(
     work: Work, sources: Sequence[str], suffixes: frozenset[str], kind: type[SirenError], options: BatchOptions
 ) -> int:
-    """Does all files, whatever becomes of any of them.
+    """Work on all files; errors of single files do not end the batch.
 
     Args:
-        work: What to do with each.
+        work: Work on each file.
         sources: Files and folders.
-        suffixes: Of the files in folders that are inputs.
-        kind: What is wrong with a folder or a list that cannot be read.
-        options: How to run.
+        suffixes: Suffixes of input files in folders.
+        kind: Class of the error for an unreadable folder or list.
+        options: Options of the batch.
 
     Returns:
-        The exit status: that of the first failure, in the order of the inputs.
+        The exit status of the first failure, in the order of the inputs; 0 without failures.
 
     Raises:
-        SirenError: If there is nothing to do or no place to write to; nothing has been done then.
+        SirenError: If there are no files, or the output folder is not writable; no file is worked on then.
     """
     plan = _plan(work, sources, suffixes, kind, options)
     started_s = perf_counter()
@@ -157,30 +157,30 @@ def _plan(
 
 
 def _outcomes(work: Work, plan: Plan, options: BatchOptions) -> Generator[Outcome, None, None]:
-    """What becomes of every file: first those that need no work, then the others as they end."""
+    """Yield the outcome of every file: first those without work, then the others as they end."""
     for refused in plan.refused:
         yield failure(refused.number, refused.source, None, refused.error)
     for folder in sorted({os.path.dirname(task.destination) or "." for task in plan.tasks}):
         remove_leftovers(folder)
-    left: list[Task] = []
+    remaining: list[Task] = []
     for task in plan.tasks:
         known = look_at(work, task)
         if known is None:
-            left.append(task)
+            remaining.append(task)
         else:
             yield known
-    if not left:
+    if not remaining:
         return
     # The engines take a while to import, and one file needs none.
     if options.engine == "ray":
         from siren_cli.batch.ray_engine import run_on_ray
 
-        yield from run_on_ray(work, [_absolute(task) for task in left], options.ray_address)
+        yield from run_on_ray(work, [_absolute(task) for task in remaining], options.ray_address)
         return
     from siren_cli.batch.local import jobs_for, run_here, run_in_workers
 
-    jobs = min(jobs_for(len(left)) if options.jobs is None else options.jobs, len(left))
-    yield from run_here(work, left) if jobs == 1 else run_in_workers(work, left, jobs)
+    jobs = min(jobs_for(len(remaining)) if options.jobs is None else options.jobs, len(remaining))
+    yield from run_here(work, remaining) if jobs == 1 else run_in_workers(work, remaining, jobs)
 
 
 def _absolute(task: Task) -> Task:

@@ -1,4 +1,4 @@
-"""What is done with one file of a batch, in whatever process; it never raises what is wrong with the file alone."""
+"""Work on one file of a batch, in any process; errors of the file become its outcome."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 _OLDER = "the output is older than the input and was kept; give --force to renew it"
 
 PARTLY_LOST = "part of the recording is lost and silent"
-"""The note of a file that is decoded as far as it is sound."""
+"""Note of a damaged file whose sound parts are decoded."""
 
 Status = Literal["done", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file.
+    """Outcome of one file.
 
     Attributes:
-        number: Of its task.
+        number: Number of its task.
         source: Path of the input.
-        destination: Path of the output; None if it was never to be one.
-        status: What became of it.
-        exit_status: 0, or what a command for this file alone would end with.
-        message: Why it failed; empty if it did not.
-        facts: What `siren encode --json` or `siren decode --json` says of a file, if it is done.
-        notes: What had to be done to the recording first, or is odd about the result.
+        destination: Path of the output; None without one.
+        status: Done, skipped or failed.
+        exit_status: 0, or the exit status of a command for this file alone.
+        message: Error message; empty without an error.
+        facts: Facts as in `siren encode --json` or `siren decode --json`, if it is done.
+        notes: Conversions of the recording, and warnings about the result.
     """
 
     number: int
@@ -52,34 +52,34 @@ class Outcome:
 
 
 class Work(Protocol):
-    """A command's settings, which can be sent to another process."""
+    """Settings of a command, which can be sent to another process."""
 
     @property
     def force(self) -> bool:
-        """Whether existing results are replaced."""
+        """True if existing results are replaced."""
 
     @property
     def resume(self) -> bool:
-        """Whether existing results are kept if they are whole."""
+        """True if complete existing results are kept."""
 
     @property
     def suffix(self) -> str:
         """Suffix of the results."""
 
     def is_done(self, task: Task) -> bool:
-        """Whether a whole result of these settings is there; raises `OutputExists` if it is one of others."""
+        """Return True if a complete result of these settings exists; raise `OutputExists` for one of other settings."""
 
     def run(self, task: Task, *, force: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Makes the result and writes it, whole or not at all; returns its facts, and notes."""
+        """Make the result and write it atomically; return its facts and notes."""
 
 
 def failure(number: int, source: str, destination: str | None, error: SirenError) -> Outcome:
-    """The outcome of a file that an error ended.
+    """Build the outcome of a file with an error.
 
     Args:
-        number: Of its task.
+        number: Number of its task.
         source: Path of the input.
-        destination: Path of the output, if there was to be one.
+        destination: Path of the output; None without one.
         error: The error.
 
     Returns:
@@ -89,14 +89,14 @@ def failure(number: int, source: str, destination: str | None, error: SirenError
 
 
 def look_at(work: Work, task: Task) -> Outcome | None:
-    """Says whether a file need not or must not be worked on, by what lies at its destination.
+    """Check the destination of a file: an existing result may mean that it is skipped or refused.
 
     Args:
         work: The settings.
         task: The file.
 
     Returns:
-        Its outcome; None if there is work to do.
+        Its outcome; None if there is work.
     """
     if work.force or not os.path.lexists(task.destination):
         return None
@@ -113,14 +113,14 @@ def look_at(work: Work, task: Task) -> Outcome | None:
 
 
 def do_task(work: Work, task: Task) -> Outcome:
-    """Does one file, unless another process has done it by now.
+    """Work on one file, unless another process has done it.
 
     Args:
         work: The settings.
         task: The file.
 
     Returns:
-        What became of it.
+        Its outcome.
     """
     if (known := look_at(work, task)) is not None:
         return known
@@ -131,7 +131,7 @@ def do_task(work: Work, task: Task) -> Outcome:
         require_writable(task.destination, force=force, source=task.source)
         facts, notes = work.run(task, force=force)
     except OutputExists as error:
-        # Another process wrote it in the meantime: as good as if it had been there before.
+        # Another process wrote it in the meantime.
         return look_at(work, task) or failure(task.number, task.source, task.destination, error)
     except FormatError as error:
         return failure(task.number, task.source, task.destination, refusal(task.source, error))
@@ -151,7 +151,7 @@ def do_task(work: Work, task: Task) -> Outcome:
 
 
 def make_folder(folder: str) -> None:
-    """Makes a folder and those above it, if it is not there.
+    """Make a folder and its parents, if missing.
 
     Args:
         folder: Path; empty for the working folder.
@@ -167,7 +167,7 @@ def make_folder(folder: str) -> None:
 
 @lru_cache(maxsize=4)
 def codec_of(model: str | None, device: str, threads: int | None) -> Codec:
-    """The codec of this process, loaded when it is first needed.
+    """Load the codec of this process, once.
 
     Args:
         model: As `siren_cli.load` takes it.
@@ -181,7 +181,7 @@ def codec_of(model: str | None, device: str, threads: int | None) -> Codec:
 
 @lru_cache(maxsize=4)
 def voices_of(model: str | None, device: str, threads: int | None) -> Voices:
-    """The voices that the codec of this process can speak with; those found are kept. Arguments as for `codec_of`."""
+    """Build the voice finder of this process, once; arguments as for `codec_of`."""
     from siren_cli.voices.library import voices_for
 
     return voices_for(codec_of(model, device, threads), model, lambda text: None)

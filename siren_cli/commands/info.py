@@ -1,6 +1,6 @@
 """`siren info`: what a `.srn` file says of itself and what it costs. Needs no torch, and NumPy for `--bits` alone.
 
-Imports no Typer either, which alone would take three times as long (`siren_cli.commands.app` declares the options).
+Imports no Typer either: all commands together take four times as long (`siren_cli.commands.app` declares the options).
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _stream(source: str, shelf: Shelf) -> Any:
         coding = shelf.find(model_id)
         if coding is None:
             raise WeightsMissing(f"{source}: needs model {model_id.hex()}, not at hand; give it with --model")
-        return bytes_to_stream(data, coding.tables, model_id, coding.prior)
+        return bytes_to_stream(data, model_id, coding.prior)
     except FormatError as found:
         raise refusal(source, found) from found
 
@@ -162,7 +162,7 @@ def _from_table(
                 raise OutputExists(f"{destination}: exists already; give --force to replace it")
             stream = row.stream(coding.model_id)
             if to == Target.SRN:
-                write_bytes(destination, stream_to_bytes(stream, coding.tables, coding.prior), force=force)
+                write_bytes(destination, stream_to_bytes(stream, coding.prior), force=force)
             else:
                 _write_sound(destination, stream, codec_settings, force=force)
         except SirenError as refused:

@@ -1,9 +1,9 @@
-"""`siren train`: recordings to a model; and what belongs to it: prepare, compare, average, probe, pack, unpack."""
+"""`siren train`: recordings → a model; with prepare, compare, average and probe."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -12,9 +12,8 @@ from siren_cli.terminal.console import note, show_json, show_rows
 from siren_cli.terminal.options import Device, DeviceOption, JsonOption, QuietOption, ThreadsOption
 from siren_cli.terminal.progress import TrainingDisplay
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from siren_cli.training.pipeline import Order
+    from siren_cli.training.pipeline import TrainRequest
 
 train_app = typer.Typer(
     rich_markup_mode=None,
@@ -36,7 +35,7 @@ ConfigOption = Annotated[
         "--config",
         metavar="NAME|FILE",
         help="siren-v1, fsq, tiny, distilhubert, hifigan, ljspeech, multispeaker, finetune, or a YAML file; "
-        "what RUN was told before if not given.",
+        "RUN's saved settings if not given.",
     ),
 ]
 SetOption = Annotated[
@@ -75,7 +74,7 @@ def train(
             "--from", metavar="MODEL", help="Fine-tune this model: a folder, or a packaged model as siren-v1."
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoints.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoints.")] = False,
     minutes: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option("--minutes", min=0.0, metavar="N", help="Save and stop after N minutes; then --resume."),
@@ -85,23 +84,23 @@ def train(
     device: DeviceOption = Device.AUTO,
     threads: ThreadsOption = None,
 ) -> None:
-    """Train a model on recordings; RUN/model is then what --model loads. Needs the extra 'train'.
+    """Train a model on recordings; use RUN/model with --model. Needs the extra 'train'.
 
-    Stages: prepare (a cache of the recordings), semantic (the branch that codebooks are fitted to, where a model has
-    them), factorizer (indices), vocoder (waveform), joint (waveform from decoded spectra), guide (the targets of the
-    search for indices), prior (entropy model and export). Several GPUs: accelerate launch -m siren_cli train ...
+    Phases (--stage): prepare (cache of the recordings), semantic (encoder branch and codebooks, for models with
+    codebooks), factorizer (indices), vocoder (waveform), joint (waveform from decoded spectra), guide (search targets),
+    prior (entropy model and export). Several GPUs: accelerate launch -m siren_cli train ...
     """
     if context.invoked_subcommand is not None:
         return
     if output is None:
         raise UsageError("there is no --out; give the run's folder, as --out runs/mine")
     _need_training(threads)
-    from siren_cli.training.pipeline import Order
+    from siren_cli.training.pipeline import TrainRequest
 
-    order = Order(
+    request = TrainRequest(
         run=output,
         data=tuple(data or ()),
-        stages=tuple(stage or ()),
+        phases=tuple(stage or ()),
         config=config,
         settings=tuple(settings or ()),
         start=start,
@@ -110,7 +109,7 @@ def train(
         cache=cache,
         minutes=minutes,
     )
-    _run(order, quiet=quiet)
+    _run(request, quiet=quiet)
 
 
 @train_app.command()
@@ -124,20 +123,20 @@ def prepare(
     device: DeviceOption = Device.AUTO,
     threads: ThreadsOption = None,
 ) -> None:
-    """Check, resample, level and cache recordings: the first stage alone. Bad files are named and left out."""
+    """Check, resample, level and cache recordings: the first phase alone. Bad files are named and left out."""
     _need_training(threads)
-    from siren_cli.training.pipeline import Order
+    from siren_cli.training.pipeline import TrainRequest
 
-    order = Order(
+    request = TrainRequest(
         run=output,
         data=tuple(data or ()),
-        stages=("prepare",),
+        phases=("prepare",),
         config=config,
         settings=tuple(settings or ()),
         device=device.value,
         cache=cache,
     )
-    _run(order, quiet=quiet)
+    _run(request, quiet=quiet)
 
 
 @train_app.command()
@@ -170,11 +169,11 @@ def average(
     target: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Checkpoint to write, in a run folder.")],
     share: Annotated[
         Optional[list[float]],  # noqa: UP045
-        typer.Option("--share", metavar="S", help="How much a checkpoint counts; once for each, or all count alike."),
+        typer.Option("--share", metavar="S", help="Weight of a checkpoint, once for each; equal if not given."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Average the weights of checkpoints that went on from the same ones."""
+    """Average the weights of checkpoints that continue the same weights."""
     _need_training(None)
     from siren_cli.training.tools.average import average as average_checkpoints
 
@@ -189,48 +188,22 @@ def probe(
     device: DeviceOption = Device.AUTO,
     threads: ThreadsOption = None,
 ) -> None:
-    """Measure how much of the speaker is left in a run's indices: the accuracy of a classifier that hears them."""
+    """Measure speaker leakage of a run's indices: the accuracy of a linear speaker classifier."""
     _need_training(threads)
     from siren_cli.config import ModelConfig
     from siren_cli.training.data.batches import Cache
-    from siren_cli.training.loop.distributed import Processes
-    from siren_cli.training.start import assemble
+    from siren_cli.training.initialisation import load_run_model
+    from siren_cli.training.loop.distributed import ProcessGroup
     from siren_cli.training.tools.speaker_probe import speaker_leakage
 
     config = ModelConfig.from_json(run / "config.json")
-    torch_device = Processes(device.value).device
-    model = assemble(run, config).to(torch_device)
+    torch_device = ProcessGroup(device.value).device
+    model = load_run_model(run, config).to(torch_device)
     facts = speaker_leakage(model, Cache(cache or run / "cache", config.mel_bins), torch_device)
     if as_json:
         show_json(facts)
     else:
         show_rows([(name, f"{value:.3g}") for name, value in facts.items()])
-
-
-@train_app.command()
-def pack(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Run folder (its cache left out), or a cache.")],
-    target: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the parts.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Write a run's state, or a cache, as files below 14 MiB each, to carry to another machine."""
-    from siren_cli.training.tools.packing import pack as pack_folder
-
-    facts = pack_folder(folder, target)
-    _show(facts, as_json=as_json)
-
-
-@train_app.command()
-def unpack(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the parts.")],
-    folder: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Put together again what pack took apart; every file is checked."""
-    from siren_cli.training.tools.packing import unpack as unpack_folder
-
-    facts = unpack_folder(source, folder)
-    _show(facts, as_json=as_json)
 
 
 def _show(facts: dict[str, int], *, as_json: bool) -> None:
@@ -240,17 +213,17 @@ def _show(facts: dict[str, int], *, as_json: bool) -> None:
         show_rows([(name, str(value)) for name, value in facts.items()])
 
 
-def _run(order: Order, *, quiet: bool) -> None:
-    from siren_cli.training.pipeline import train as run_stages
+def _run(request: TrainRequest, *, quiet: bool) -> None:
+    from siren_cli.training.pipeline import train as run_training
 
     with TrainingDisplay(quiet=quiet) as display:
-        model = run_stages(order, display.line, display.watch)
+        model = run_training(request, display.line, display.watch)
     if model is not None:
         note(f"the model is in {model}; use it with --model {model}", quiet=quiet)
 
 
 def _need_training(threads: int | None) -> None:
-    """Refuses, in one line, to train where the extra is not installed."""
+    """Refuse, in one line, to train without the extra 'train'."""
     try:
         import torch
         import torchaudio  # noqa: F401

@@ -1,4 +1,4 @@
-"""`siren trim`: a `.srn` file with fewer stages. Needs the model's tables and prior, not its networks, and no torch."""
+"""`siren trim`: a `.srn` file with fewer stages. Needs the model's prior, not its networks, and no torch."""
 
 from __future__ import annotations
 

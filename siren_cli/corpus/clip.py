@@ -1,4 +1,4 @@
-"""One recording of a data set before it is read."""
+"""Clip: one recording of a data set, before its audio is read."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from typing import Any
 from siren_cli.errors import DataError
 
 Audio = io.BytesIO | Path | DataError
-"""Something soundfile opens, or why there is nothing to open."""
+"""Source of audio for soundfile, or the error of a missing one."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording before it is read.
+    """One recording, before its audio is read.
 
-    `phones` is a forced alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms; or the phones alone,
-    `"T UW ..."`; or None. `text` is what is said. `split` is empty where nobody said. `file` is a path of its own, or
-    inside the tar `shard`; what `read_source` yields may have neither.
+    Attributes:
+        clip_id: Id in the data set.
+        speaker: Name of the speaker.
+        language: Language; empty if unknown.
+        split: Split of the data set; empty if unknown.
+        file: Path of the file, or its path inside the tar `shard`; `read_source` may leave both empty.
+        shard: Tar with the file; None for a plain file.
+        phones: Forced alignment, `"SIL:52 T:7 ..."` with durations in frames of 10 ms; or phones alone, `"T UW ..."`;
+            None if unknown.
+        text: Transcript; None if unknown.
     """
 
     clip_id: str
@@ -33,13 +40,13 @@ class Clip:
 
 
 def clip_of(entry: dict[str, Any], clip_id: str, speaker: str, phones: str | None = None) -> Clip:
-    """The recording that a manifest line, or a row of a data set, describes.
+    """Build the clip of a manifest line or of a row of a data set.
 
     Args:
         entry: Its fields.
-        clip_id: Used where it has no `id`.
-        speaker: Used where it has no `speaker`; empty for the id.
-        phones: Used where it has no `phones`.
+        clip_id: Default of `id`.
+        speaker: Default of `speaker`; empty for the id.
+        phones: Default of `phones`.
     """
     clip_id = str(entry.get("id") or clip_id)
     named = entry.get("speaker") if entry.get("speaker") not in (None, "") else speaker

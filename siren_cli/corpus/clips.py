@@ -20,22 +20,22 @@ from siren_cli.corpus.sources import list_clips
 from siren_cli.errors import AudioEmpty, AudioInvalid, AudioUnreadable, DataError, SirenError
 
 SHORTEST_S = 0.3
-"""Anything shorter is left out: most measures need as much."""
+"""Shortest clip, s; most metrics need as much."""
 
 _SILENT = 1e-4
 
 
 def list_material(data: Path, split: str | None, limit: int | None, audio: Path | None = None) -> list[Clip]:
-    """Lists what to measure on, without reading audio.
+    """List the clips of an evaluation, without reading audio.
 
     Words come from the manifest's `text`, or, in a folder, from `NAME.txt` beside `NAME.wav` or from LibriSpeech's
     `*.trans.txt`. Alignments come from the manifest or from `phones.tsv` beside it or in the folder.
 
     Args:
         data: Folder of recordings or manifest (see `siren_cli.corpus.sources`).
-        split: The manifest's split to take; None for all.
-        limit: Most clips to take, evenly spread over the list; None for all.
-        audio: Folder that a manifest's files lie in; None for the manifest's own.
+        split: Split of the manifest; None for all.
+        limit: Largest number of clips, evenly spread over the list; None for all.
+        audio: Folder with the manifest's files; None for the manifest's own.
 
     Returns:
         The clips, in the order of the list.
@@ -59,7 +59,7 @@ def list_material(data: Path, split: str | None, limit: int | None, audio: Path 
 
 
 def read_clip(clip: Clip) -> NDArray[np.float32]:
-    """Reads a clip as the codecs are given it.
+    """Read a clip as input of the codecs.
 
     Args:
         clip: From `list_material`.
@@ -89,26 +89,26 @@ def read_clip(clip: Clip) -> NDArray[np.float32]:
 
 
 def read_joined(clips: list[Clip], duration_s: float | None = None) -> NDArray[np.float32]:
-    """Clips joined, to just that length if they have as much.
+    """Join clips to one recording, cut to a duration.
 
     Args:
         clips: Readable clips.
-        duration_s: Length wanted; None for all.
+        duration_s: Largest duration, s; None for all.
 
     Returns:
         Samples [T] at 16 kHz.
     """
-    wanted = None if duration_s is None else round(duration_s * SAMPLE_RATE_HZ)
+    samples = None if duration_s is None else round(duration_s * SAMPLE_RATE_HZ)
     pieces: list[NDArray[np.float32]] = []
     for clip in clips:
-        if wanted is not None and sum(map(len, pieces)) >= wanted:
+        if samples is not None and sum(map(len, pieces)) >= samples:
             break
         pieces.append(read_clip(clip))
-    return np.concatenate(pieces)[:wanted]
+    return np.concatenate(pieces)[:samples]
 
 
 def first_readable(clips: list[Clip], number: int) -> Clip | None:
-    """The next clip, in the order of the list, of another speaker than clip `number` that can be read."""
+    """Find the next readable clip, in the order of the list, of another speaker than clip `number`."""
     for offset in range(1, len(clips)):
         other = clips[(number + offset) % len(clips)]
         if other.speaker != clips[number].speaker and _is_readable(other):
@@ -117,7 +117,7 @@ def first_readable(clips: list[Clip], number: int) -> Clip | None:
 
 
 def to_16_bits(wav: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounds samples to what a 16-bit file holds; samples that such a file gave stay as they are."""
+    """Round samples to 16 bits; samples of a 16-bit file do not change."""
     rounded: NDArray[np.float32] = (np.clip(np.round(wav * 32768.0), -32768, 32767) / 32768.0).astype(np.float32)
     return rounded
 
@@ -165,10 +165,10 @@ def _with_words(folder: Path, clips: list[Clip]) -> list[Clip]:
 
 
 def readable(clips: Sequence[Clip]) -> tuple[list[Clip], list[dict[str, str]]]:
-    """Sorts out what cannot be measured.
+    """Split clips into usable and unusable ones.
 
     Args:
-        clips: The material.
+        clips: The clips.
 
     Returns:
         The clips that are audio, long enough and not silent; `{"id", "left_out"}`, with the reason, for the others.
@@ -189,7 +189,7 @@ def readable(clips: Sequence[Clip]) -> tuple[list[Clip], list[dict[str, str]]]:
 
 
 def with_alignments(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips whose phones are known.
+    """Select the clips with phones.
 
     Raises:
         DataError: If there are none.
@@ -204,7 +204,7 @@ def with_alignments(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def by_speaker(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    """Speaker to clips, both in the order of the list."""
+    """Group clips by speaker, both in the order of the list."""
     found: dict[str, list[Clip]] = {}
     for clip in clips:
         found.setdefault(clip.speaker, []).append(clip)
@@ -212,7 +212,7 @@ def by_speaker(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
 
 
 def as_text(figure: dict[str, Any] | None, decimals: int) -> str:
-    """A value with its interval; a dash for none."""
+    """Format a value with its interval; a dash for none."""
     if figure is None:
         return "–"
     value, low, high = (f"{figure[key]:.{decimals}f}" for key in ("value", "low", "high"))

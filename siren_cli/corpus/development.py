@@ -23,8 +23,8 @@ _FIELDS = ("id", "speaker", "language", "text")
 def development_split(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Choose the development clips.
 
-    Of the speakers of a source who have transcripts, those with the smallest SHA-256 of `development:` and their name
-    are held out.
+    Of each source, the speakers with the smallest SHA-256 of `development:` and their name are held out. Only speakers
+    with transcripts are candidates.
 
     Args:
         entries: Lines of the corpus manifest: `id` (`SOURCE/NAME`), `speaker`, `language`, `text`.
@@ -51,7 +51,7 @@ def _rank(speaker: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Writes the list of development clips."""
+    """Write the list of development clips."""
     entries = [json.loads(line) for line in Path(arguments[0]).read_text(encoding="utf-8").splitlines()]
     lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in development_split(entries)]
     write_bytes_atomic(arguments[1], "".join(lines).encode())

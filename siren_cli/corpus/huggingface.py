@@ -17,16 +17,15 @@ _COLUMNS = {
     "language": ("language", "locale", "lang"),
     "phones": ("phones",),
 }
-"""Field of a manifest line → names that data sets have for it, the first one present counts."""
+"""Field of a manifest line → column names of data sets; the first one present counts."""
 
 _SPLITS = {"train": "train", "validation": "dev", "dev": "dev", "valid": "dev", "test": "test"}
 
 
 def read_dataset(source: str) -> Iterator[tuple[Clip, Audio]]:
-    """Yields the recordings of a data set, one split after another, without decoding them.
+    """Iterate over the recordings of a data set, one split after another, without decoding them.
 
-    Splits called `validation` become `dev`; a data set of one split, or whose splits have other names, leaves the
-    choice to `prepare`.
+    A split `validation` becomes `dev`. For a data set with one split, or with other names, `prepare` chooses the split.
 
     Args:
         source: `hf:NAME`, `hf:NAME:CONFIG` (streamed from the hub) or `hf-disk:PATH` (written by `save_to_disk`).

@@ -1,4 +1,4 @@
-"""Where training recordings come from: folders, tars, JSONL manifests, Hugging Face data sets."""
+"""Sources of recordings: folders, tars, JSONL manifests, Hugging Face data sets."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SUFFIXES = " ".join(sorted(AUDIO_SUFFIXES))
 
 
 def read_source(source: str) -> Iterator[tuple[Clip, Audio]]:
-    """Yields the recordings of one source.
+    """Iterate over the recordings of one source.
 
-    - A folder is walked for audio files and tars; the first folder level below it names the speaker.
+    - A folder is searched for audio files and tars; the first folder level below it names the speaker.
     - A tar holds audio files and, beside each, optionally `.json` (the fields of a manifest line) and `.txt` (its
-      text), as WebDataset has it.
+      text), as in WebDataset.
     - A manifest (`.jsonl`) has one JSON object a line: `audio` (or `file`), and optionally `id`, `speaker`, `text`,
-      `language`, `split` (`train`, `dev`, `test`), `shard` (a tar that holds the file) and `phones`. Paths are
+      `language`, `split` (`train`, `dev`, `test`), `shard` (a tar with the file) and `phones`. Paths are
       relative to the manifest. A file `phones.tsv` beside it (`id <TAB> PHONE:n ...`) supplies missing `phones`.
     - `hf:NAME`, `hf:NAME:CONFIG` and `hf-disk:PATH` are data sets of the library `datasets`.
 
@@ -54,10 +54,10 @@ def read_source(source: str) -> Iterator[tuple[Clip, Audio]]:
 
 
 def list_clips(data: Path) -> list[Clip]:
-    """Lists the recordings of a folder (tars left out) or a manifest, without reading audio.
+    """List the recordings of a folder (without tars) or a manifest, without reading audio.
 
     Args:
-        data: As `read_source` has it.
+        data: As for `read_source`.
 
     Raises:
         DataError: If there is nothing there, or a line of the manifest is not as described.
@@ -100,7 +100,7 @@ def _read_folder(folder: Path) -> Iterator[tuple[Clip, Audio]]:
 
 
 def _read_tar(tar: Path) -> Iterator[tuple[Clip, Audio]]:
-    """Recordings of a tar, in its order; a recording's companions may come before or after it."""
+    """Iterate over the recordings of a tar, in its order; their `.json` and `.txt` may come before or after them."""
     try:
         with tarfile.open(tar) as archive:
             members = {member.name: member for member in archive if member.isfile()}
@@ -109,10 +109,10 @@ def _read_tar(tar: Path) -> Iterator[tuple[Clip, Audio]]:
                 if inside.suffix.lower() not in AUDIO_SUFFIXES:
                     continue
                 stem = name[: -len(inside.suffix)]
-                told = json.loads(_content(archive, members.get(f"{stem}.json")) or "{}")
+                fields = json.loads(_content(archive, members.get(f"{stem}.json")) or "{}")
                 text = _content(archive, members.get(f"{stem}.txt")).decode("utf-8").strip() or None
                 speaker = inside.parts[0] if len(inside.parts) > 1 else ""
-                clip = clip_of({"text": text, **told}, f"{tar.stem}/{stem}", speaker)
+                clip = clip_of({"text": text, **fields}, f"{tar.stem}/{stem}", speaker)
                 yield clip, io.BytesIO(_content(archive, member))
     except (tarfile.TarError, OSError, EOFError, ValueError, AttributeError) as error:
         yield Clip(tar.name, tar.name), DataError(f"not a whole tar ({error}); what came before this is kept")
@@ -149,13 +149,13 @@ def _clips_of_manifest(manifest: Path) -> list[Clip]:
 
 
 def read_clips(clips: list[Clip]) -> Iterator[tuple[Clip, Audio]]:
-    """Yields recordings: plain files as they come, then shard by shard, each read once.
+    """Iterate over recordings: plain files in order, then shard by shard, each read once.
 
     Args:
         clips: From `list_clips`.
 
     Yields:
-        Every recording, or what is wrong with it.
+        Every recording, or its error.
     """
     shards: dict[Path, dict[str, Clip]] = {}
     for clip in clips:

@@ -13,7 +13,7 @@ _SEED = 95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over several clips: its value, the ends of its interval, and how many clips it rests on."""
+    """Estimate over clips: value, ends of its interval, and number of clips."""
 
     value: float
     low: float
@@ -22,7 +22,7 @@ class Estimate:
 
 
 def estimate(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
-    """Estimates a ratio of sums, such as wrong words over words; with denominators of 1 it is a mean.
+    """Estimate a ratio of sums, such as wrong words over words; with denominators of 1 it is a mean.
 
     The interval is that of the percentile bootstrap over clips (Efron 1979), with a fixed seed.
 
@@ -30,7 +30,7 @@ def estimate(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
         pairs: Numerator and denominator of each clip.
 
     Returns:
-        The estimate; None without clips or if the denominators add up to nothing.
+        The estimate; None without clips, or if the sum of denominators is 0.
     """
     values = np.array(pairs, np.float64).reshape(-1, 2)
     total = values.sum(axis=0)

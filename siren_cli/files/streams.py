@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO
 
 from siren_cli.errors import OutputExists, OutputUnwritable, SirenError, UsageError
 from siren_cli.files.atomic import give_name, temporary_sibling
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    # `siren info` reads its files with this module, and importing these takes it longer.
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
-    from typing import BinaryIO
 
 STREAM = "-"
 """The name that stands for standard input or standard output."""
@@ -62,8 +58,6 @@ def open_input(source: str, error_class: type[SirenError]) -> AbstractContextMan
         UsageError: If the source is standard input and that is a terminal.
         SirenError: Of `error_class`, if the source is missing, a folder or unreadable.
     """
-    from contextlib import nullcontext
-
     if source == STREAM:
         if sys.stdin is None or sys.stdin.isatty():
             found = "closed" if sys.stdin is None else "a terminal"

@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
 
 POINTS = math.prod(FSQ_LEVELS)
 """Of a stage's lattice."""
-
-_NEARNESS = 3.0
-"""Squared steps of `digit_distances` in one of `point_distances`: places lie nearer to each other than levels, and what
-bits are weighed against would hardly count (weights/LOG.md, fifteenth session; nineteenth for how much).
-"""
 
 
 class ResidualCodebooks(nn.Module):
@@ -34,7 +27,7 @@ class ResidualCodebooks(nn.Module):
         Σ (weight · (latent - place))² + price,
 
     the price of a point being what its frequency costs (entropy-constrained vector quantisation, Chou, Lookabaugh &
-    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.stages.codebooks`), not trained.
+    Gray 1989). Places, prices and weights are fitted (`siren_cli.training.phases.codebooks`), not trained.
 
     Args:
         numbers: K.
@@ -105,10 +98,6 @@ class ResidualCodebooks(nn.Module):
         distances: Tensor = (self.distances(left, stage) - self.prices[stage].float() + own) / self.steps[stage].float()
         return distances
 
-    def digit_distances(self, left: Tensor, stage: int) -> NDArray[np.float64]:
-        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [K]."""
-        return on_lattice(self.distances(left, stage) / (self.steps[stage].float() / _NEARNESS))
-
     def nearest(self, left: Tensor, stage: int) -> Tensor:
         """Indices [...] of what a stage takes for what is left to say [..., K]."""
         return self.distances(left, stage).argmin(-1)
@@ -170,8 +159,3 @@ class FiniteScalar(nn.Module):
         """The inverse of `codes_to_digits`."""
         half = self.levels // 2
         return (digits - half).float() / half
-
-
-def on_lattice(values: Tensor) -> NDArray[np.float64]:
-    """Values of a stage's points [1000], in the order of indices → [8, 5, 5, 5], a dimension for each digit."""
-    return values.double().cpu().numpy().reshape(FSQ_LEVELS[::-1]).transpose()

@@ -1,4 +1,4 @@
-"""The tables and priors of the models at hand, each read once. No torch."""
+"""The priors of the models at hand, each read once. No torch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from siren_cli.registry.manifest import model_for
 
 if TYPE_CHECKING:
     from siren_format.prior import NeuralPrior
-    from siren_format.tables import Tables
 
 
 @dataclass(frozen=True)
-class CodingModel:
-    """What of a model codes indices: all that is needed between bytes and indices."""
+class EntropyModel:
+    """The part of a model that codes indices; without a prior they are packed."""
 
     model_id: bytes
-    tables: Tables | None
     prior: NeuralPrior | None
 
 
@@ -31,9 +29,9 @@ class Shelf:
 
     def __init__(self, model: str | None) -> None:
         self._model = model
-        self._by_id: dict[bytes | None, CodingModel | None] = {}
+        self._by_id: dict[bytes | None, EntropyModel | None] = {}
 
-    def find(self, model_id: bytes | None) -> CodingModel | None:
+    def find(self, model_id: bytes | None) -> EntropyModel | None:
         """Finds a model.
 
         Args:
@@ -50,8 +48,8 @@ class Shelf:
             self._by_id[model_id] = self._read(model_id)
         return self._by_id[model_id]
 
-    def _read(self, model_id: bytes | None) -> CodingModel | None:
-        from siren_cli.registry.weights import find_model, read_prior, read_tables
+    def _read(self, model_id: bytes | None) -> EntropyModel | None:
+        from siren_cli.registry.weights import find_model, read_prior
 
         try:
             files = find_model(self._model if model_id is None else model_for(model_id.hex(), self._model))
@@ -61,4 +59,4 @@ class Shelf:
             return None
         if model_id is not None and files.model_id != model_id:
             return None
-        return CodingModel(files.model_id, read_tables(files.weights_path), read_prior(files.weights_path))
+        return EntropyModel(files.model_id, read_prior(files.weights_path))

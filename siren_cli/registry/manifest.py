@@ -1,17 +1,12 @@
-"""Which models come with this installation, by name and id. No torch, no NumPy.
-
-`siren info` reads it, so neither `typing` nor `dataclasses` is imported: they take as long as the rest of it.
-"""
+"""The models of this installation, by name and id. No torch, no NumPy."""
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
 from siren_cli.errors import WeightsDamaged
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 MODEL_VARIABLE = "SIREN_MODEL"
 """Environment variable that names a model as `--model` does."""
@@ -26,8 +21,6 @@ def read_manifest() -> dict[str, Any]:
     Raises:
         WeightsDamaged: If it is not JSON or not of the right kind.
     """
-    import json
-
     from siren_weights import MANIFEST_PATH
 
     try:
@@ -54,17 +47,10 @@ def model_release_of(model_id: bytes) -> tuple[str, str] | None:
     Raises:
         WeightsDamaged: If the list cannot be read.
     """
-    from siren_weights import IDS_PATH
-
-    try:
-        with open(IDS_PATH, encoding="utf-8") as file:
-            entries = [line.split() for line in file]
-        releases = {model: (name, release) for model, name, release in entries}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise WeightsDamaged(f"{IDS_PATH}: not lines of id, name and release; reinstall SIREN") from error
-    return releases.get(model_id.hex())
+    for entry in read_manifest()["models"]:
+        if entry["id"] == model_id.hex():
+            return entry["name"], entry["release"]
+    return None
 
 
 def model_for(model_id: str, model: str | None) -> str | None:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from siren_format.prior import NeuralPrior
-    from siren_format.tables import Tables
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 MODEL_ID_BYTES = 2
 
-TABLES_PREFIX = "tables."
 PRIOR_PREFIX = "prior."
+_FORMER_PREFIX = "tables."
+"""Arrays that models made before 1.0 still hold, for a coder that is gone; their ids depend on them."""
 
 
 @dataclass(frozen=True)
@@ -80,27 +80,6 @@ def find_model(model: str | Path | None = None) -> ModelFiles:
     return _users_own(wanted)
 
 
-def read_tables(weights_path: str | Path) -> Tables | None:
-    """Reads the probability tables that travel with the weights, and nothing else of them.
-
-    Args:
-        weights_path: The `model.safetensors`.
-
-    Returns:
-        The tables; None if the model has none.
-
-    Raises:
-        WeightsDamaged: If the file is not safetensors or the tables in it are impossible.
-    """
-    from siren_format.tables import Tables
-
-    arrays = _read_arrays(weights_path, TABLES_PREFIX)
-    try:
-        return Tables.from_arrays(arrays) if arrays else None
-    except ValueError as error:
-        raise WeightsDamaged(f"{weights_path}: tables not readable ({error}); restore the file") from error
-
-
 def read_prior(weights_path: str | Path) -> NeuralPrior | None:
     """Reads the neural prior that travels with the weights, and nothing else of them.
 
@@ -129,7 +108,7 @@ def read_networks(weights_path: str | Path) -> dict[str, Tensor]:
         weights_path: The `model.safetensors`.
 
     Returns:
-        Name → tensor; without tables and prior.
+        Name → tensor; without the prior.
 
     Raises:
         WeightsDamaged: If the file is not safetensors.
@@ -143,7 +122,7 @@ def read_networks(weights_path: str | Path) -> dict[str, Tensor]:
         raise WeightsDamaged(
             f"{weights_path}: not readable as safetensors ({error}); restore the model's files"
         ) from error
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith((TABLES_PREFIX, PRIOR_PREFIX))}
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith((_FORMER_PREFIX, PRIOR_PREFIX))}
 
 
 def save_model(directory: str | Path, config_json: str, tensors: Mapping[str, NDArray[Any]]) -> bytes:
@@ -152,7 +131,7 @@ def save_model(directory: str | Path, config_json: str, tensors: Mapping[str, ND
     Args:
         directory: Folder, made if missing.
         config_json: Text of `config.json`.
-        tensors: Name → array: the parameters of the networks, the tables and the prior.
+        tensors: Name → array: the parameters of the networks and the prior.
 
     Returns:
         The model id.
@@ -198,9 +177,7 @@ def register_model(name: str, release: str, *, is_default: bool) -> None:
     entry = {"name": name, "id": found.model_id.hex(), "release": release, "files": files}
     models = sorted([*others, entry], key=lambda model: str(model["name"]))
     default = name if is_default else manifest["default"]
-    ids = "".join(f"{model['id']} {model['name']} {model['release']}\n" for model in models)
     _write_manifest({**manifest, "default": default, "models": models})
-    write_bytes_atomic(siren_weights.IDS_PATH, ids.encode("utf-8"))
 
 
 def read_encoder_file(name: str) -> dict[str, Tensor]:

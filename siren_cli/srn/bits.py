@@ -1,4 +1,4 @@
-"""Where the bits of a `.srn` file went: by stage, by digit, by second. Reads tables and prior of the model; no torch.
+"""Where the bits of a `.srn` file went: by stage, by digit, by second. Reads the model's prior; no torch.
 
 What a digit costs is its information under the coder that its group is coded with (Shannon 1948); a packed digit costs
 the logarithm of its number of values. The payload is a few bits longer, because it ends with a whole byte.
@@ -13,7 +13,7 @@ import numpy as np
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.registry.manifest import model_for
-from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior
 from siren_cli.terminal.console import Rows
 from siren_format.errors import OtherModel
 from siren_format.header import MODEL_ID_OFFSET
@@ -22,7 +22,6 @@ from siren_format.limits import LEVELS, Coder
 from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
 from siren_format.stream import decode_group
-from siren_format.tables import table_digit_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,14 +49,12 @@ def bit_facts(data: bytes, model: str | None) -> dict[str, Any]:
     files = find_model(model_for(layout.header.model_id.hex(), model))
     if files.model_id != layout.header.model_id:
         raise OtherModel(layout.header.model_id, files.model_id, offset=MODEL_ID_OFFSET)
-    tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
+    prior = read_prior(files.weights_path)
     groups = []
     coded_voice_bits = 0.0
     for record in layout.records:
-        indices, voice = decode_group(data, layout, record, tables, prior)
-        if record.coder == Coder.TABLES and tables is not None:
-            groups.append(table_digit_bits(indices, tables))
-        elif record.coder == Coder.NEURAL and prior is not None:
+        indices, voice = decode_group(data, layout, record, prior)
+        if record.coder == Coder.NEURAL and prior is not None:
             groups.append(prior_digit_bits(indices, prior))
             coded_voice_bits += 0.0 if voice is None else voice_bits(voice, prior)
         else:

@@ -1,9 +1,8 @@
-"""What the commands say about a `.srn` file: its facts, its cost, why it is refused. No torch, no NumPy.
-
-`siren info` reads files with it, so `typing` stays out: it takes as long as the rest.
-"""
+"""What the commands say about a `.srn` file: its facts, its cost, why it is refused. No torch, no NumPy."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from siren_cli.errors import SirenError, SrnUnreadable, WeightsMissing
 from siren_cli.files.streams import read_bytes
@@ -14,10 +13,6 @@ from siren_format.header import Header
 from siren_format.layout import parse_layout
 from siren_format.limits import FRAME_SAMPLES, SAMPLE_RATE_HZ, VERSION
 from siren_format.voice import voice_level_db
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 _FRAME_MS = 1_000 * FRAME_SAMPLES // SAMPLE_RATE_HZ
 

@@ -6,27 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from siren_cli.registry.manifest import model_for
-from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.registry.weights import ModelFiles, find_model, read_prior
 from siren_cli.srn.file import facts_of, read_srn, refusal
 from siren_format.errors import FormatError
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
-from siren_format.tables import Tables
 
 
 @dataclass(frozen=True, eq=False)
 class TakenApart:
-    """A file's facts and its stream, and of its model the files, the tables and the prior."""
+    """A file's facts and its stream, and of its model the files and the prior."""
 
     facts: dict[str, Any]
     stream: Stream
     files: ModelFiles
-    tables: Tables | None
     prior: NeuralPrior | None
 
     def put_together(self, stream: Stream) -> bytes:
         """The file that says something else instead."""
-        return stream_to_bytes(stream, self.tables, self.prior)
+        return stream_to_bytes(stream, self.prior)
 
 
 def take_apart(source: str, model: str | None) -> TakenApart:
@@ -45,7 +43,7 @@ def take_apart(source: str, model: str | None) -> TakenApart:
     try:
         facts = facts_of(data)
         files = find_model(model_for(str(facts["model_id"]), model))
-        tables, prior = read_tables(files.weights_path), read_prior(files.weights_path)
-        return TakenApart(facts, bytes_to_stream(data, tables, files.model_id, prior), files, tables, prior)
+        prior = read_prior(files.weights_path)
+        return TakenApart(facts, bytes_to_stream(data, files.model_id, prior), files, prior)
     except FormatError as error:
         raise refusal(source, error) from error

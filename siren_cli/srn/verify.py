@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from siren_cli.errors import SirenError
-from siren_cli.registry.entropy_model import CodingModel, Shelf
+from siren_cli.registry.entropy_model import EntropyModel, Shelf
 from siren_cli.srn.file import read_srn, refusal
-from siren_format.errors import FormatError, NeedsTables
+from siren_format.errors import FormatError, NeedsPrior
 from siren_format.layout import parse_layout
 from siren_format.packet_file import PACKET_FILE_MAGIC, file_to_packets
 
@@ -81,16 +81,16 @@ class Checker:
             else:
                 from siren_format.stream import bytes_to_stream
 
-                bytes_to_stream(data, model.tables, model.model_id, model.prior)
-        except NeedsTables:
+                bytes_to_stream(data, model.model_id, model.prior)
+        except NeedsPrior:
             return Verdict(source, checked)
         except FormatError as error:
             return Verdict(source, "indices", refusal(source, error))
         return Verdict(source, "indices")
 
 
-def _check_packets(packets: list[bytes], model: CodingModel) -> None:
+def _check_packets(packets: list[bytes], model: EntropyModel) -> None:
     from siren_format.packet import parse_packet
 
     for packet in packets:
-        parse_packet(packet, model.tables if model.prior is None else model.prior)
+        parse_packet(packet, model.prior)

@@ -1,27 +1,23 @@
-"""What a person sees: results on standard output, talk on standard error. The only user of Rich."""
+"""Console: results on standard output, notes and errors on standard error."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from siren_cli.errors import OutputUnwritable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    # Importing these takes longer than the whole of `siren info`.
-    from contextlib import AbstractContextManager
-    from typing import Any
 
 Rows = list[tuple[str, str]]
 
 
 def show_rows(rows: Rows, *, as_talk: bool = False, blank_before: bool = False) -> None:
-    """Prints aligned lines of name and value.
+    """Print aligned lines of name and value.
 
     Args:
         rows: Names and values.
-        as_talk: Whether to print to standard error, for when standard output carries the bytes of a file.
-        blank_before: Whether to set the lines off from what was printed before.
+        as_talk: Print to standard error, if standard output carries the bytes of a file.
+        blank_before: Print an empty line first.
 
     Raises:
         OutputUnwritable: If standard output cannot be written.
@@ -35,7 +31,7 @@ def show_rows(rows: Rows, *, as_talk: bool = False, blank_before: bool = False) 
 
 
 def show_line(text: str) -> None:
-    """Prints one line of standard output.
+    """Print one line to standard output.
 
     Args:
         text: The line.
@@ -47,10 +43,10 @@ def show_line(text: str) -> None:
 
 
 def show_json(facts: dict[str, Any]) -> None:
-    """Prints one JSON object on one line of standard output.
+    """Print one JSON object on one line of standard output.
 
     Args:
-        facts: What the object holds.
+        facts: Members of the object.
 
     Raises:
         OutputUnwritable: If standard output cannot be written.
@@ -61,13 +57,13 @@ def show_json(facts: dict[str, Any]) -> None:
 
 
 def show_columns(columns: tuple[tuple[str, int], ...], cells: list[str], last: str, *, with_headings: bool) -> None:
-    """Prints one line of a long table at once, without waiting for the others.
+    """Print one line of a long table at once, before the others are known.
 
     Args:
         columns: Headings and widths.
-        cells: One for each column, set to the right.
+        cells: One for each column, aligned right.
         last: A cell of any width at the end, such as a path.
-        with_headings: Whether to print the headings first.
+        with_headings: Print the headings first.
 
     Raises:
         OutputUnwritable: If standard output cannot be written.
@@ -80,10 +76,10 @@ def show_columns(columns: tuple[tuple[str, int], ...], cells: list[str], last: s
 
 
 def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str]) -> None:
-    """Prints a table and lines below it; columns shrink to the terminal, or take what they need in a pipe.
+    """Print a table and lines below it; columns shrink to a terminal, and have their full width in a pipe.
 
     Args:
-        headings: Of the columns; the first one is the rows' name.
+        headings: Headings of the columns; the first column has the names of the rows.
         rows: Cells.
         footnotes: Lines to print below.
 
@@ -109,29 +105,29 @@ def show_table(headings: list[str], rows: list[list[str]], footnotes: list[str])
 
 
 def note(text: str, *, quiet: bool) -> None:
-    """Says something worth knowing on standard error.
+    """Write a note to standard error.
 
     Args:
         text: One line.
-        quiet: Whether to say nothing.
+        quiet: Write nothing.
     """
     if not quiet:
         sys.stderr.write(f"siren: note: {text}\n")
 
 
 def progress_line(text: str, *, quiet: bool) -> None:
-    """Writes one line of progress to standard error.
+    """Write one line of progress to standard error.
 
     Args:
         text: One line.
-        quiet: Whether to say nothing.
+        quiet: Write nothing.
     """
     if not quiet:
         sys.stderr.write(text + "\n")
 
 
 def error(text: str) -> None:
-    """Says on standard error, in one line, what went wrong.
+    """Write an error to standard error, in one line.
 
     Args:
         text: What was found, what was expected, what to do; line breaks become spaces.
@@ -140,17 +136,15 @@ def error(text: str) -> None:
 
 
 def working(text: str, *, quiet: bool) -> AbstractContextManager[object]:
-    """Shows that work is going on, if a person is watching.
+    """Show a spinner on a terminal.
 
     Args:
-        text: What is being done.
-        quiet: Whether to show nothing.
+        text: Name of the work.
+        quiet: Show nothing.
 
     Returns:
         A context manager for the time of the work.
     """
-    from contextlib import nullcontext
-
     if quiet or not sys.stderr.isatty():
         return nullcontext()
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what holds between them."""
+"""Options of several commands, and the checks between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from siren_cli.files.streams import STREAM
 
 
 class Device(str, Enum):
-    """Where the networks run."""
+    """Device of the networks."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -22,31 +22,29 @@ class Device(str, Enum):
 
 
 class Profile(str, Enum):
-    """What `siren encode` writes."""
+    """Output of `siren encode`."""
 
     FILE = "file"
     PACKET = "packet"
 
 
 class Engine(str, Enum):
-    """Who does the work on many files."""
+    """Engine of a batch."""
 
     LOCAL = "local"
     RAY = "ray"
 
 
 AudioInput = Annotated[
-    str, typer.Argument(metavar="IN", help="Recording: whatever soundfile reads, or - for standard input.")
+    str, typer.Argument(metavar="IN", help="Recording in any format of soundfile, or - for standard input.")
 ]
 ManyInputs = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Argument(
-        metavar="IN...", help="Recordings (whatever soundfile reads), folders of them, or - for standard input."
+        metavar="IN...", help="Recordings in any format of soundfile, folders of them, or - for standard input."
     ),
 ]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Of many files, leave those alone whose output is there and whole.")
-]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Skip files whose output already exists and is complete.")]
 FilesFromOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
@@ -55,12 +53,14 @@ FilesFromOption = Annotated[
 ]
 JobsOption = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes for many files; one a core if not given."),
+    typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes for many files (default: one a core)."),
 ]
-EngineOption = Annotated[Engine, typer.Option("--engine", help="Who does many files: this machine, or a Ray cluster.")]
+EngineOption = Annotated[Engine, typer.Option("--engine", help="Run a batch on this machine or on a Ray cluster.")]
 RayAddressOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--ray-address", metavar="HOST:PORT", help="Running Ray cluster; one of this machine if not given."),
+    typer.Option(
+        "--ray-address", metavar="HOST:PORT", help="Running Ray cluster (default: a new one on this machine)."
+    ),
 ]
 StagesOption = Annotated[
     int,
@@ -73,7 +73,7 @@ RateWeightOption = Annotated[
         min=0.0,
         max=1.0,
         metavar="W",
-        help="Choose cheaper indices where they say almost the same: 0 never, 0.1 saves some 3 %, at most 1.",
+        help="Trade quality for bits, 0 to 1 (default 0). 0.1 saves about 3 %. Above 0, --effort is at least 1.",
     ),
 ]
 EffortOption = Annotated[
@@ -83,51 +83,51 @@ EffortOption = Annotated[
         min=0,
         max=MAX_EFFORT,
         metavar="N",
-        help=f"How many others to try in place of a frame's indices, for some that say more: {DEFAULT_EFFORT} if not "
-        "given; 0 tries none, at a dozen times the speed.",
+        help=f"Encoder search effort, 0 to {MAX_EFFORT} (default {DEFAULT_EFFORT}). Higher is more intelligible and "
+        "slower; 0 disables the search and is about 12 times faster.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no report and no notes, only errors.")]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only, no report and no notes.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Device of the networks.")]
 # Not every supported Typer can read `int | None`, hence Optional.
 ThreadsOption = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--threads", min=1, metavar="N", help="CPU threads; torch decides if not given."),
+    typer.Option("--threads", min=1, metavar="N", help="CPU threads (default: torch decides)."),
 ]
 ModelOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
         "--model",
         metavar="PATH",
-        help="Model's folder, or name of a packaged model; else $SIREN_MODEL, else the packaged default.",
+        help="Folder of a model, or name of a packaged one (default: $SIREN_MODEL, else the packaged default).",
     ),
 ]
 
 
 def default_output(source: str, suffix: str) -> str:
-    """Where a result goes if `-o` is not given.
+    """Return the default output of a command without `-o`.
 
     Args:
         source: The input: a path, or `-`.
         suffix: Suffix of the result, with its dot.
 
     Returns:
-        The input's path with the other suffix; standard output if the input is standard input.
+        The input's path with the new suffix; standard output if the input is standard input.
     """
     return STREAM if source == STREAM else os.path.splitext(source)[0] + suffix
 
 
 def is_report_talk(outputs: list[str], *, as_json: bool) -> bool:
-    """Whether the report has to go to standard error, because standard output carries a file's bytes.
+    """Return True if the report must be printed to standard error, since standard output carries a file's bytes.
 
     Args:
-        outputs: Where the command's files go: paths, or `-`.
-        as_json: Whether the report is to be JSON.
+        outputs: Outputs of the command: paths, or `-`.
+        as_json: True if the report is JSON.
 
     Returns:
-        Whether one of the outputs is standard output.
+        True if one of the outputs is standard output.
 
     Raises:
         UsageError: If two outputs are the same, or if JSON and a file's bytes would share standard output.
@@ -141,13 +141,13 @@ def is_report_talk(outputs: list[str], *, as_json: bool) -> bool:
 
 
 def speed(duration_s: float, elapsed_s: float) -> str:
-    """Says how fast something went.
+    """Format the speed of a run: elapsed time and real-time factor.
 
     Args:
         duration_s: Duration of the sound, s.
-        elapsed_s: Time it took, s.
+        elapsed_s: Time of the work, s.
 
     Returns:
-        Both in words, as the real-time factor: how many seconds of sound a second of work did.
+        Text such as `2.000 s, 3.0 times real time`: seconds of sound per second of work.
     """
     return f"{elapsed_s:.3f} s, {duration_s / elapsed_s:.1f} times real time"

@@ -1,4 +1,4 @@
-"""Progress of long runs on standard error: batches and training."""
+"""Progress displays of batches and training, on standard error."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class BatchDisplay:
-    """How far a batch of files is: a bar where a person watches, nothing elsewhere.
+    """Progress bar of a batch on a terminal; nothing elsewhere.
 
     Args:
         files: Files in the batch.
-        quiet: Whether to show nothing.
+        quiet: Show nothing.
     """
 
     def __init__(self, files: int, *, quiet: bool) -> None:
@@ -43,7 +43,7 @@ class BatchDisplay:
             self._progress = None
 
     def show(self, ended: int, facts: dict[str, Any]) -> None:
-        """Moves the bar.
+        """Update the bar.
 
         Args:
             ended: Files that are done, skipped or failed.
@@ -57,7 +57,7 @@ class BatchDisplay:
             self._progress.update(self._bar, completed=ended, description=text)
 
     def error(self, text: str) -> None:
-        """Says one error on a line of its own, above the bar if there is one."""
+        """Write one error on its own line, above the bar if there is one."""
         if self._progress is None:
             error(text)
         else:
@@ -66,10 +66,10 @@ class BatchDisplay:
 
 
 class TrainingDisplay:
-    """What a training run says: a table that keeps itself up to date where a person watches, lines elsewhere.
+    """Progress of a training run: a live table on a terminal, lines elsewhere.
 
     Args:
-        quiet: Whether to say nothing.
+        quiet: Show nothing.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -92,7 +92,7 @@ class TrainingDisplay:
             self._live.stop()
 
     def line(self, text: str) -> None:
-        """Says one line; above the table, if there is one."""
+        """Write one line, above the table if there is one."""
         if self._live is not None:
             self._live.console.print(text, markup=False, highlight=False)
         else:
@@ -106,26 +106,26 @@ class TrainingDisplay:
 
 
 def _training_table(rows: dict[str, dict[str, Any]]) -> Any:
-    """The stages of a run: how far they are, how fast, and their last figures."""
+    """Build the table of a run's phases: progress, speed and last figures."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("stage", "step", "", "s/step", "left", "training", "development"):
+    for name in ("phase", "step", "", "s/step", "left", "training", "development"):
         table.add_column(name, justify="right" if name in ("step", "s/step", "left") else "left")
-    for stage, row in rows.items():
+    for phase, row in rows.items():
         step, last_step = (row["train"] or row["dev"])["step"], row["last_step"]
         pace_s = row["train"].get("s_per_step", 0.0)
         left_s = int(pace_s * (last_step - step))
         done = round(12 * step / max(1, last_step))
         table.add_row(
-            stage, f"{step} / {last_step}", "\u2588" * done + "\u2591" * (12 - done), f"{pace_s:.2f}",
+            phase, f"{step} / {last_step}", "\u2588" * done + "\u2591" * (12 - done), f"{pace_s:.2f}",
             f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}", _few(row["train"]), _few(row["dev"]),
         )  # fmt: skip
     return table
 
 
 def _few(figures: dict[str, Any]) -> str:
-    """The first figures of a line, those that fit beside each other."""
-    unsaid = ("stage", "time", "step", "s_per_step", "rate", "norm", "dev")
-    shown = [(name, value) for name, value in figures.items() if name not in unsaid and isinstance(value, float)]
+    """Format the first figures of a line, as many as fit beside each other."""
+    hidden = ("stage", "time", "step", "s_per_step", "rate", "norm", "dev")
+    shown = [(name, value) for name, value in figures.items() if name not in hidden and isinstance(value, float)]
     return "  ".join(f"{name} {value:.3f}" for name, value in shown[:4])

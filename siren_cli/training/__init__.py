@@ -1,1 +1,1 @@
-"""`siren train`: from a folder of recordings to a model that `siren encode` loads."""
+"""Training: `siren train` turns recordings into a model that `siren encode` loads."""

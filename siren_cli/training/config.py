@@ -1,4 +1,4 @@
-"""How a model is trained: frozen dataclasses, every value settable from a file and from the command line."""
+"""Training settings: frozen dataclasses; every value can be set from a file and on the command line."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import Any
 from siren_cli.config import ModelConfig, dataclass_from_dict
 from siren_cli.errors import ConfigError
 
-STAGES = ("prepare", "semantic", "factorizer", "vocoder", "joint", "guide", "prior")
-"""Stages of training in their order: cache, indices, waveform, waveform from decoded mels, guide of the search for
-indices, tables and export.
-"""
+PHASES = ("prepare", "semantic", "factorizer", "vocoder", "joint", "guide", "prior")
+"""Phases of training, in their order."""
 
 PARTS = ("front_end", "factorizer.semantic", "factorizer.voice", "quantizer", "decoder", "vocoder")
-"""Parts of a model that `freeze` can name; `factorizer` stands for both of its own."""
+"""Parts of a model that `freeze` accepts; `factorizer` stands for both of its branches."""
 
 DISCRIMINATORS = ("period", "scale", "spectrogram")
 """Kinds of discriminators: multi-period and multi-scale (HiFi-GAN), multi-resolution STFT (multi-frequency)."""
@@ -25,15 +23,10 @@ DISCRIMINATORS = ("period", "scale", "spectrogram")
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """Settings of stage `prepare`.
+    """Settings of phase `prepare`."""
 
-    Without splits in the manifest, about `dev_share` of the speech is held out: whole speakers where there are at
-    least five, single recordings otherwise. `features` decides whether what a teacher and a frozen front end hear
-    is computed once and kept (50 vectors a second of float16), or anew at every step.
-    """
-
-    dev_share: float = 0.05
-    features: bool = True
+    dev_share: float = 0.05  # speech held out if the data has no splits: whole speakers if there are five, else clips
+    features: bool = True  # cache the SSL features of a teacher and a frozen front end (float16, 50 vectors a second)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.dev_share < 1.0:
@@ -42,126 +35,93 @@ class PrepareConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one stage of training.
+    """Settings of one phase of training.
 
-    Learning rates rise over `warmup_steps`, stay, and fall linearly to nothing over the last `decay_share` of
-    `steps`, so that a run can be prolonged without having wasted its decay (Hägele et al. 2024).
+    The learning rate has a warm-up, a plateau and a linear decay (Hägele et al. 2024). A run can be prolonged from its
+    plateau without a wasted decay.
 
-    Listener: it learns from true envelopes in the `listener_lessons` steps before `listener_from_step`; from then on it
-    is heard and learns no more, since decoders learn to deceive one that learns beside them. In stages `vocoder` and
-    `joint` it learns from true mels and hears those of decoded sound, beginning with what the factorizer's has learned.
-
-    `pitch_first_stage` is how much the pitch of crops decoded from one stage alone counts: less leaves the first
-    stage's bits to the words, and the melody to the second.
-
-    `voice_own` lets the voices that are not from elsewhere be heard from the crop itself, `voice_frames` (10 ms, a
-    multiple of 4) are heard of each; `timbre_weight` counts how far the typical spectrum and pitch that the decoder
-    hears in a voice are from those of what it was heard from (models with `timbre`).
-
-    Of the crops `perturb` gives the semantic branch a share with other formants, microphones and noise; besides,
-    `noise_share` of what the semantic and the voice branch hear is in noise, in babble or through a narrow band.
-    Targets stay clean. Of what stages `semantic` and `guide` hear, `babble_share` is mixed sample by sample with the
-    talk of others or noise before that. A share `time_warp` of the crops is said faster here and slower there, targets
-    too. `decoder_dropout` of what the speech decoder's blocks add below 50 Hz is left out. Both are there for corpora
-    of few hours.
-
-    In stage `semantic` `latents_weight` counts how far latents are from what they would be without noise, and
-    `place_weight` what comes of them once they are quantised (`place_risk`), for models whose places are fitted.
-
-    `true_share` is the share of crops that stage `joint` trains on true mels instead of decoded ones.
-
-    `evenness_weight` counts digits whose entropy in a batch is less than `evenness_floor` of the most, from
-    `evenness_from_step` on.
-
-    `rate_weight` is what a bit of the indices counts, in stage 2 `rate_second_stage` of it.
-
-    `voice_rate_weight` decides in stage `prior` how many levels of a voice recordings use: what a bit is worth in mean
-    squared distance that a level makes in decoded speech (`fit_levels_used`); 0 keeps all levels.
-
-    `batch` counts the crops of one update over all processes; `accumulate` splits each process's share into that
-    many pieces, for memory. `compiled` has the blocks compiled (`torch.compile`), which needs a C++ compiler and a
-    minute or two at the start. `freeze` names parts out of `PARTS` that stay as they are.
+    `listener_*` configures the perceptual network. It trains on true envelopes, then is frozen and used as a loss. A
+    network that trained beside the decoder could be deceived by it. In phases `vocoder` and `joint` its input is the
+    mel of true and decoded samples; it starts from the weights of phase `factorizer`.
     """
 
-    seed: int = 1
-    steps: int = 10_000
-    batch: int = 10
-    accumulate: int = 1
-    crop_frames: int = 400
-    learning_rate: float = 8e-4
-    warmup_steps: int = 300
-    decay_share: float = 0.25
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
-    bf16: bool = True
-    compiled: bool = False
-    freeze: tuple[str, ...] = ()
-    log_every: int = 50
-    evaluate_every: int = 1_000
-    evaluate_crops: int = 24
-    checkpoint_every_s: float = 60.0
+    seed: int = 1  # of initial weights, batches and dropout
+    steps: int = 10_000  # updates in all
+    batch: int = 10  # crops of one update, over all processes
+    accumulate: int = 1  # pieces that each process splits its share of the batch into, to save memory
+    crop_frames: int = 400  # length of a crop, 10 ms each
+    learning_rate: float = 8e-4  # on the plateau
+    warmup_steps: int = 300  # linear rise of the learning rate
+    decay_share: float = 0.25  # share of the steps, at the end, with a falling learning rate
+    weight_decay: float = 0.01  # AdamW
+    clip_norm: float = 1.0  # largest norm of the gradient
+    ema_decay: float = 0.999  # running average of the weights
+    bf16: bool = True  # autocast to bfloat16
+    freeze: tuple[str, ...] = ()  # names out of `PARTS` whose weights stay
+    log_every: int = 50  # steps
+    evaluate_every: int = 1_000  # steps
+    evaluate_crops: int = 24  # development crops
+    checkpoint_every_s: float = 60.0  # wall time
 
-    # Factorizer. Before `quantizer_from_step` codes are bounded but not rounded (warm start, as ESC has it).
-    stage_dropout: float = 0.5
-    voice_absent: float = 0.05
-    voice_elsewhere: float = 0.5
-    voice_own: bool = False
-    voice_frames: int = 300
-    timbre_weight: float = 0.0
-    perturb: float = 0.5
-    noise_share: float = 0.0
-    babble_share: float = 0.0
-    time_warp: float = 0.0
-    decoder_dropout: float = 0.0
-    other_speakers: float = 0.5
-    mean_weight: float = 0.5
-    delta_weight: float = 0.3
-    correlation_weight: float = 0.0
-    phone_encoder_weight: float = 0.2
-    phone_decoder_weight: float = 0.4
-    pitch_weight: float = 0.5
-    pitch_first_stage: float = 1.0
-    voicing_weight: float = 0.1
-    quantizer_from_step: int = 0
-    ctc_weight: float = 0.0
-    ctc_units: str = "phones"
-    teacher: str = ""
-    teacher_layer: int = -1
-    teacher_weight: float = 0.0
-    evenness_weight: float = 0.0
-    evenness_floor: float = 0.93
-    evenness_from_step: int = 0
-    rate_weight: float = 0.0
-    rate_second_stage: float = 1.0
-    rate_from_step: int = 0
-    listener_phone_weight: float = 0.0
-    listener_speaker_weight: float = 0.0
-    listener_from_step: int = 0
-    listener_lessons: int = 1_500
+    # Factorizer.
+    stage_dropout: float = 0.5  # quantizer dropout: probability of one stage alone
+    voice_absent: float = 0.05  # voice dropout: probability of no speaker conditioning
+    voice_elsewhere: float = 0.5  # probability of a voice from another recording of the speaker
+    voice_own: bool = False  # take the other voices from the crop itself
+    voice_frames: int = 300  # input of the voice encoder, 10 ms each; a multiple of 4
+    timbre_weight: float = 0.0  # loss of the speaker mean head (models with `timbre`)
+    perturb: float = 0.5  # share of semantic inputs with other formants, equaliser and noise; clean targets
+    noise_share: float = 0.0  # share of semantic and voice inputs with noise, babble or a narrow band; clean targets
+    babble_share: float = 0.0  # share of crops mixed with babble or noise as samples (phases semantic and guide)
+    time_warp: float = 0.0  # share of crops with a warped time axis, targets too; for few hours of data
+    decoder_dropout: float = 0.0  # dropout of the decoder's residual blocks below 50 Hz; for few hours of data
+    other_speakers: float = 0.5  # VTLP: share of crops with scaled frequencies, targets too
+    mean_weight: float = 0.5  # loss of the mel's mean over time
+    delta_weight: float = 0.3  # loss of the mel's difference in time
+    correlation_weight: float = 0.0  # loss of envelope correlation
+    phone_encoder_weight: float = 0.2  # phone cross-entropy on encoder features
+    phone_decoder_weight: float = 0.4  # phone cross-entropy on decoder features
+    pitch_weight: float = 0.5  # loss of ln F0, voiced frames
+    pitch_first_stage: float = 1.0  # factor on the pitch loss of crops with one stage; less leaves its bits to words
+    voicing_weight: float = 0.1  # voicing cross-entropy
+    ctc_weight: float = 0.0  # CTC loss on decoder features
+    ctc_units: str = "phones"  # or text
+    teacher: str = ""  # folder of WavLM, HuBERT or wav2vec 2.0
+    teacher_layer: int = -1  # layer of the teacher's hidden states
+    teacher_weight: float = 0.0  # distillation loss
+    evenness_weight: float = 0.0  # codebook-usage regulariser
+    evenness_floor: float = 0.93  # digits with a larger share of the maximum entropy are not regularised
+    evenness_from_step: int = 0  # first step of the regulariser
+    rate_weight: float = 0.0  # rate loss, per bit
+    rate_second_stage: float = 1.0  # factor on the bits of stage 2
+    rate_from_step: int = 0  # first step of the rate loss
+    listener_phone_weight: float = 0.0  # perceptual loss, phones
+    listener_speaker_weight: float = 0.0  # perceptual loss, speaker embedding
+    listener_from_step: int = 0  # first step of the perceptual loss
+    listener_lessons: int = 1_500  # perceptual warm-up: steps before that the network itself trains
 
-    # Semantic: what counts beside phones heard.
-    latents_weight: float = 1.0
-    place_weight: float = 0.0
+    # Semantic.
+    latents_weight: float = 1.0  # distance of noisy latents to clean targets
+    place_weight: float = 0.0  # expected quantisation risk; needs fitted codebooks
 
-    # Codebooks: how much of what a stage codes is to vary in spectra and melody, beside phones, and what a bit counts.
-    codebook_spectrum: tuple[float, ...] = (0.6, 0.4)
-    codebook_pitch: tuple[float, ...] = (0.05, 0.2)
-    codebook_rate: tuple[float, ...] = (0.04, 0.05)
+    # Codebooks, for each stage.
+    codebook_spectrum: tuple[float, ...] = (0.6, 0.4)  # variance of the spectral latents; phone latents have 1
+    codebook_pitch: tuple[float, ...] = (0.05, 0.2)  # variance of the pitch latents
+    codebook_rate: tuple[float, ...] = (0.04, 0.05)  # rate bias per bit (entropy-constrained VQ)
 
-    # Vocoder and joint; the factorizer has a critic of its own where `adversarial_weight` is not 0.
-    adversarial_from_step: int = 2_000
-    adversarial_weight: float = 1.0
-    adversarial_loss: str = "hinge"
-    discriminators: tuple[str, ...] = ("period", "spectrogram")
-    discriminator_width: int = 16
-    feature_weight: float = 2.0
-    spectral_weight: float = 15.0
-    stft_weight: float = 0.0
-    true_share: float = 0.0
+    # Vocoder and joint; the factorizer has a mel discriminator if `adversarial_weight` is not 0.
+    adversarial_from_step: int = 2_000  # first step of the discriminators
+    adversarial_weight: float = 1.0  # generator loss
+    adversarial_loss: str = "hinge"  # or least-squares
+    discriminators: tuple[str, ...] = ("period", "spectrogram")  # out of `DISCRIMINATORS`
+    discriminator_width: int = 16  # channels of the first layers
+    feature_weight: float = 2.0  # feature matching loss
+    spectral_weight: float = 15.0  # multi-scale mel loss
+    stft_weight: float = 0.0  # multi-resolution STFT loss
+    true_share: float = 0.0  # ground-truth mel probability in phase joint
 
     # Prior.
-    voice_rate_weight: float = 0.0
+    voice_rate_weight: float = 0.0  # value of a bit, in squared distance, when voice levels are merged; 0 keeps all
 
     def __post_init__(self) -> None:
         for name in ("batch", "accumulate", "log_every", "evaluate_every", "evaluate_crops", "discriminator_width"):
@@ -190,22 +150,22 @@ class TrainConfig:
         if self.has_listener and min(self.listener_from_step, self.listener_lessons) < 1:
             raise ConfigError(
                 f"listener_from_step is {self.listener_from_step} and listener_lessons {self.listener_lessons}: the "
-                "listener would have learned nothing before it is heard, expected 1 or more of both; correct them"
+                "perceptual network would be used untrained, expected 1 or more of both; correct them"
             )
         if self.teacher_weight and not self.teacher:
             raise ConfigError("teacher_weight is set without a teacher; give teacher=PATH, a WavLM or HuBERT folder")
 
     @property
     def has_listener(self) -> bool:
-        """Whether a listener hears what is decoded."""
+        """Presence of a perceptual loss."""
         return bool(self.listener_phone_weight or self.listener_speaker_weight)
 
     def freezes(self, part: str) -> bool:
-        """Whether a part of `PARTS` stays as it is."""
+        """Return True if a part out of `PARTS` is frozen."""
         return part in self.freeze or part.split(".", maxsplit=1)[0] in self.freeze
 
 
-STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
+PHASE_DEFAULTS: dict[str, dict[str, Any]] = {
     "semantic": {"phone_encoder_weight": 1.0, "noise_share": 0.3, "other_speakers": 0.3, "decay_share": 0.5},
     "factorizer": {"adversarial_weight": 0.0, "discriminators": (), "feature_weight": 0.5},
     "vocoder": {"batch": 16, "crop_frames": 96, "learning_rate": 1e-3, "decay_share": 0.2, "steps": 6_000},
@@ -238,70 +198,70 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
         "log_every": 250,
     },
 }
-"""What differs from the defaults of `TrainConfig` in each stage."""
+"""Phase → values that differ from the defaults of `TrainConfig`."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run is told: the model, and how each of its stages is trained."""
+    """Settings of a run: the model and every phase of its training."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
-    semantic: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["semantic"]))
-    factorizer: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["factorizer"]))
-    vocoder: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["vocoder"]))
-    joint: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["joint"]))
-    guide: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["guide"]))
-    prior: TrainConfig = field(default_factory=lambda: TrainConfig(**STAGE_DEFAULTS["prior"]))
+    semantic: TrainConfig = field(default_factory=lambda: TrainConfig(**PHASE_DEFAULTS["semantic"]))
+    factorizer: TrainConfig = field(default_factory=lambda: TrainConfig(**PHASE_DEFAULTS["factorizer"]))
+    vocoder: TrainConfig = field(default_factory=lambda: TrainConfig(**PHASE_DEFAULTS["vocoder"]))
+    joint: TrainConfig = field(default_factory=lambda: TrainConfig(**PHASE_DEFAULTS["joint"]))
+    guide: TrainConfig = field(default_factory=lambda: TrainConfig(**PHASE_DEFAULTS["guide"]))
+    prior: TrainConfig = field(default_factory=lambda: TrainConfig(**PHASE_DEFAULTS["prior"]))
 
     def __post_init__(self) -> None:
         for name in ("semantic", "factorizer", "vocoder", "joint", "guide"):
-            frames = self.stage(name).crop_frames
+            frames = self.phase(name).crop_frames
             if frames < 48 or frames % 16:
                 raise ConfigError(f"{name}.crop_frames is {frames}, expected a multiple of 16 from 48 on; correct it")
 
-    def stage(self, name: str) -> TrainConfig:
-        """The settings of one of `STAGE_DEFAULTS`."""
+    def phase(self, name: str) -> TrainConfig:
+        """Return the settings of a phase out of `PHASE_DEFAULTS`."""
         config: TrainConfig = getattr(self, name)
         return config
 
 
 def run_config(sections: dict[str, dict[str, Any]], settings: list[str]) -> RunConfig:
-    """Builds the settings of a run.
+    """Build the settings of a run.
 
     Args:
-        sections: Section (`model`, `prepare`, a stage of training) → what differs from its defaults.
-        settings: `key=value` for every stage of training, `section.key=value` for one section; these win.
+        sections: Section (`model`, `prepare`, a phase of training) → values that differ from its defaults.
+        settings: `key=value` for every phase of training, `section.key=value` for one section. They win over sections.
 
     Raises:
         ConfigError: If a key is unknown or a value of the wrong type or impossible.
     """
     values = {
-        name: {**STAGE_DEFAULTS.get(name, {}), **sections.get(name, {}), **parse_settings(settings, name)}
+        name: {**PHASE_DEFAULTS.get(name, {}), **sections.get(name, {}), **parse_settings(settings, name)}
         for name in SECTIONS
     }
     return RunConfig(
         dataclass_from_dict(ModelConfig, values["model"], "model config"),
         dataclass_from_dict(PrepareConfig, values["prepare"], "prepare config"),
-        *(dataclass_from_dict(TrainConfig, values[name], f"{name} config") for name in STAGE_DEFAULTS),
+        *(dataclass_from_dict(TrainConfig, values[name], f"{name} config") for name in PHASE_DEFAULTS),
     )
 
 
-def stage_config(stage: str, settings: list[str]) -> TrainConfig:
-    """The settings of a stage: its defaults, changed by `key=value` and `stage.key=value`.
+def phase_config(phase: str, settings: list[str]) -> TrainConfig:
+    """Build the settings of a phase from its defaults, `key=value` and `phase.key=value`.
 
     Raises:
         ConfigError: If a setting is not of this form, its key is unknown or its value of the wrong type.
     """
-    return run_config({}, settings).stage(stage)
+    return run_config({}, settings).phase(phase)
 
 
-SECTIONS = ("model", "prepare", *STAGE_DEFAULTS)
-"""What a config file can hold, beside `extends` and `training` (which stands for every stage of training)."""
+SECTIONS = ("model", "prepare", *PHASE_DEFAULTS)
+"""Sections of a config file, beside `extends` and `training` (values for every phase of training)."""
 
 
 def parse_settings(settings: list[str], section: str) -> dict[str, Any]:
-    """Those of `key=value` and `section.key=value` that concern a section, values read as Python literals.
+    """Select the settings of one section; values are read as Python literals.
 
     Raises:
         ConfigError: If a setting is not of this form.
@@ -315,7 +275,7 @@ def parse_settings(settings: list[str], section: str) -> dict[str, Any]:
                 f"setting {setting!r} is not key=value or section.key=value; sections: {', '.join(SECTIONS)}"
             )
         known = name in {f.name for f in dataclasses.fields(TrainConfig)}
-        if where == section or (not where and section in STAGE_DEFAULTS and known):
+        if where == section or (not where and section in PHASE_DEFAULTS and known):
             values[name] = _literal(text)
         elif not where and not known:
             raise ConfigError(f"setting {name!r} is unknown; model settings are written model.{name}=...")

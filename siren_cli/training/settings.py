@@ -1,8 +1,8 @@
-"""Where a run's settings come from: presets and YAML files, what the run was told before, `--set`.
+"""Settings of a run: presets, YAML files, saved settings and `--set`.
 
 ```
-RUN/config.json    the model's sizes, fixed when the run begins
-RUN/training.json  how its stages are trained, as last told
+RUN/config.json    sizes of the model, fixed when the run begins
+RUN/training.json  settings of its phases, as last given
 ```
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.files.streams import write_bytes_atomic
-from siren_cli.training.config import SECTIONS, STAGE_DEFAULTS, RunConfig, parse_settings, run_config
+from siren_cli.training.config import PHASE_DEFAULTS, SECTIONS, RunConfig, parse_settings, run_config
 
 PRESETS = Path(__file__).with_name("presets")
 """Folder of the configs that come with the program."""
@@ -27,15 +27,15 @@ _Sections = dict[str, dict[str, Any]]
 
 
 def presets() -> list[str]:
-    """Names of the configs that come with the program."""
+    """List the names of the configs that come with the program."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
 def read_config(name: str) -> _Sections:
-    """Reads a config: YAML with the sections of `RunConfig`, each with what differs from its defaults.
+    """Read a config: YAML with the sections of `RunConfig`, each with the values that differ from its defaults.
 
-    `training` holds what all stages of training share; `extends` names the config (a preset, or a file beside this
-    one) that this one changes.
+    `training` holds values for every phase of training. `extends` names the config that this one changes: a preset, or
+    a file beside this one.
 
     Args:
         name: A preset's name, or the path of a YAML file.
@@ -74,7 +74,7 @@ def _read(name: str, beside: Path, before: tuple[Path, ...]) -> _Sections:
     return {
         section: {
             **base.get(section, {}),
-            **(shared if section in STAGE_DEFAULTS else {}),
+            **(shared if section in PHASE_DEFAULTS else {}),
             **values.get(section, {}),
         }
         for section in SECTIONS
@@ -84,28 +84,28 @@ def _read(name: str, beside: Path, before: tuple[Path, ...]) -> _Sections:
 def settings_of_run(
     run: Path, config: str | None, settings: list[str], start: ModelConfig | None = None, *, write: bool = True
 ) -> RunConfig:
-    """The settings a run goes on with; they are written to its folder.
+    """Build the settings of a run and save them in its folder.
 
     Args:
         run: Run folder, made if missing.
-        config: Preset or file; None for what the run was told before, or else the defaults.
+        config: Preset or file; None for the saved settings, or else the defaults.
         settings: Settings from the command line, which win.
-        start: The model that a fine-tuning run starts from, whose sizes the run takes over; one whose blocks
-            do not hear again may be told to.
-        write: Whether to write them; another process does, if not.
+        start: Config of the model that a fine-tuning run starts from. The run takes over its sizes; only feedback
+            blocks may be added.
+        write: False if another process writes them.
 
     Raises:
         ConfigError: If a setting is wrong, or would change the model of a run that has begun.
         OutputUnwritable: If the run folder cannot be written.
     """
-    sections = read_config(config) if config else _told_before(run / TRAINING_NAME)
+    sections = read_config(config) if config else _saved_settings(run / TRAINING_NAME)
     path = run / MODEL_NAME
     fixed = ModelConfig.from_json(path) if path.exists() else start
     if fixed is not None:
-        told = sections.get("model", {})
-        # A preset names what differs from the defaults, so it means the defaults for all else.
-        base = {"name": fixed.name} if told and start is None else asdict(fixed)
-        asked = run_config({"model": {**base, **told}}, settings).model
+        given = sections.get("model", {})
+        # A preset names only differences, so all other values are the defaults.
+        base = {"name": fixed.name} if given and start is None else asdict(fixed)
+        asked = run_config({"model": {**base, **given}}, settings).model
         if start is not None and not path.exists():
             fixed = replace(fixed, name=asked.name, heard_again=fixed.heard_again or asked.heard_again)
         if asked != fixed:
@@ -119,13 +119,13 @@ def settings_of_run(
         return whole
     if not path.exists():
         write_run_file(path, whole.model.to_json())
-    stages = {name: asdict(getattr(whole, name)) for name in SECTIONS if name != "model"}
-    write_run_file(run / TRAINING_NAME, json.dumps(stages, indent=2) + "\n")
+    phases = {name: asdict(getattr(whole, name)) for name in SECTIONS if name != "model"}
+    write_run_file(run / TRAINING_NAME, json.dumps(phases, indent=2) + "\n")
     return whole
 
 
 def write_run_file(path: Path, text: str) -> None:
-    """Writes a small file of a run as a whole, its folder too.
+    """Write a small file of a run atomically; make its folder if missing.
 
     Raises:
         OutputUnwritable: If it cannot be written.
@@ -137,7 +137,7 @@ def write_run_file(path: Path, text: str) -> None:
     write_bytes_atomic(str(path), text.encode("utf-8"))
 
 
-def _told_before(path: Path) -> _Sections:
+def _saved_settings(path: Path) -> _Sections:
     if not path.exists():
         return {}
     try:

@@ -1,1 +1,1 @@
-"""Speaker voices: found, averaged, blended."""
+"""Speaker voices: library, averages and blends."""

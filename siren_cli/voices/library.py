@@ -1,6 +1,6 @@
-"""Voices by themselves: one found by file, by name, or by text. No torch, no NumPy but for recordings.
+"""Voice library: voices by file, name or text. No torch, and NumPy for recordings only.
 
-What a voice is, 8 bytes of a model's own, is described in `siren_format.voice`; its file in formats/VOICE1.md.
+A voice is 8 bytes of one model (`siren_format.voice`); formats/VOICE1.md describes its file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from siren_cli.config import ModelConfig
 from siren_cli.errors import AudioEmpty, AudioUnreadable, UsageError, VoiceMissing, VoiceUnusable
 from siren_cli.files.streams import STREAM, read_bytes, reason_of, require_file
-from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables
+from siren_cli.registry.weights import ModelFiles, find_model, read_prior
 from siren_cli.srn.file import read_srn, refusal
 from siren_cli.voices.mixing import average
 from siren_format.errors import BadVoice, FormatError
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     from siren_cli.coded import Coded, Heard
 
 DEFAULT_VOICE = "default"
-"""What stands for the model's default voice where a voice is asked for."""
+"""Name of the model's default voice."""
 
 FOLDER_VARIABLE = "SIREN_VOICES"
-"""Environment variable that names a folder of `.voice` files, where voices that files name are looked for."""
+"""Environment variable with a folder of `.voice` files, for voices that files name."""
 
 SUFFIX = ".voice"
 FOLDER_NAME = "voices"
-"""Of the folder in a model's folder that holds its voices."""
+"""Name of the folder with voices in a model's folder."""
 _TEXT_START = "siren-voice-"
 _MAX_VOICES_IN_FOLDER = 10_000
 
 
 class Voices:
-    """Finds voices for one model.
+    """Voice finder of one model.
 
     Args:
         files: The model.
-        codec: Loads its networks; called only for a recording.
-        note: Called with what there is to say, such as that a recording is resampled.
+        codec: Loads its networks; called for recordings only.
+        note: Called with notes, for instance on a resampled recording.
     """
 
     def __init__(self, files: ModelFiles, codec: Callable[[], Codec], note: Callable[[str], None]) -> None:
@@ -57,7 +57,7 @@ class Voices:
 
     @property
     def fine(self) -> int:
-        """How many of the numbers of the model's voices have 16 levels.
+        """Number of voice coefficients with 16 levels.
 
         Raises:
             ConfigError: If the model's config cannot be read.
@@ -65,7 +65,7 @@ class Voices:
         return ModelConfig.from_json(self._files.config_path).fine_in_files
 
     def packaged(self) -> dict[str, bytes]:
-        """The voices that come with the model, by name, in the order of their names.
+        """Read the packaged voices of the model: name → voice field, in the order of names.
 
         Raises:
             VoiceUnusable: If one of them cannot be read.
@@ -74,7 +74,7 @@ class Voices:
         return {path.stem: self._read_file(str(path)) for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
     def coded_bits(self, voice: bytes) -> float | None:
-        """What a voice costs at the start of a payload, bits; None if the model has no prior."""
+        """Compute the bits of a voice at the start of a payload; None if the model has no prior."""
         prior = read_prior(self._files.weights_path)
         if prior is None:
             return None
@@ -83,11 +83,11 @@ class Voices:
         return float(voice_bits(voice, prior))
 
     def find(self, source: str) -> bytes | None:
-        """Finds a voice.
+        """Find a voice.
 
         Args:
-            source: `default`; the name of a packaged voice, which goes before a file of the same name (write
-                `./name` for that); a voice's text; the path of a `.voice` file, of a `.srn` file or of a recording;
+            source: `default`; the name of a packaged voice, which takes precedence over a file of the same name (write
+                `./name` for the file); a voice's text; the path of a `.voice` file, of a `.srn` file or of a recording;
                 or `-` for a voice or a `.srn` file from standard input.
 
         Returns:
@@ -118,7 +118,7 @@ class Voices:
         return average([self.hear(source)])
 
     def hear(self, source: str) -> Heard:
-        """Listens to a recording, or reads what a `.srn` file says of its speaker.
+        """Estimate the voice of a recording, or read that of a `.srn` file.
 
         Args:
             source: Path, or `-` for a recording from standard input.
@@ -154,10 +154,10 @@ class Voices:
         return heard
 
     def named(self, wanted: bytes, beside: str) -> bytes:
-        """Finds the voice that a file names: beside the file, in the folder `$SIREN_VOICES`, among the packaged.
+        """Find a voice by its id: beside the file, in the folder `$SIREN_VOICES`, or among the packaged voices.
 
         Args:
-            wanted: Its name, 2 bytes.
+            wanted: Its id, 2 bytes.
             beside: Path of the file, or `-`.
 
         Returns:
@@ -174,7 +174,7 @@ class Voices:
                 try:
                     found = bytes_to_voice(read_bytes(path, VoiceMissing, limit_bytes=MAX_VOICE_FILE_BYTES))
                 except (BadVoice, VoiceMissing):
-                    continue  # a bad file that nobody asked for is none of the listener's business
+                    continue  # a bad file beside others is no error
                 if found.model_id == self.model_id and voice_id(self.model_id, found.voice) == wanted:
                     return found.voice
         raise VoiceMissing(
@@ -183,7 +183,7 @@ class Voices:
         )
 
     def reference(self, source: str) -> bytes:
-        """The 2 bytes that name a voice which others can have: a `.voice` file, its text or a packaged voice.
+        """Compute the id, 2 bytes, of a voice that others can have: a `.voice` file, its text or a packaged voice.
 
         Raises:
             UsageError: If the source is the default voice.
@@ -195,15 +195,15 @@ class Voices:
         return voice_id(self.model_id, voice)
 
     def speak(self, coded: Coded, wanted: str | None, source: str) -> Coded:
-        """Gives a recording the voice that it is to be heard in.
+        """Resolve the voice of a coded recording.
 
         Args:
             coded: The recording.
-            wanted: What the user gave with `--voice`; None for the recording's own voice.
+            wanted: Value of `--voice`; None for the recording's own voice.
             source: Path of the recording's file, or `-`.
 
         Returns:
-            A recording that says its voice or has none.
+            The recording with its voice, or with none.
 
         Raises:
             SirenError: If there is no such voice.
@@ -215,12 +215,12 @@ class Voices:
         return coded if coded.voice_id is None else coded.spoken_by(self.named(coded.voice_id, source))
 
     def _voice_of(self, source: str, data: bytes) -> bytes:
-        """The voice of a `.srn` file, wherever it stands."""
+        """Return the voice of a `.srn` file, stored in the file or named by it."""
         from siren_format.stream import bytes_to_stream
 
         weights = self._files.weights_path
         try:
-            stream = bytes_to_stream(data, read_tables(weights), self.model_id, read_prior(weights))
+            stream = bytes_to_stream(data, self.model_id, read_prior(weights))
         except FormatError as error:
             raise refusal(source, error) from error
         if stream.voice is not None:
@@ -249,18 +249,18 @@ class Voices:
 
 
 def voices_for(codec: Codec, model: str | None, note: Callable[[str], None]) -> Voices:
-    """Finds voices for a codec that is loaded already.
+    """Build the voice finder of a loaded codec.
 
     Args:
         codec: The codec.
-        model: What it was loaded by.
-        note: As `Voices` has it.
+        model: Its folder or name, as given to `siren_cli.load`.
+        note: As for `Voices`.
     """
     return Voices(find_model(model), lambda: codec, note)
 
 
 def name_of_voice(source: str, model: str | None) -> bytes:
-    """The 2 bytes that name a voice in a file, for `--voice-ref`; see `Voices.reference`."""
+    """Compute the id of a voice, 2 bytes, for `--voice-ref`; see `Voices.reference`."""
 
     def no_codec() -> Codec:
         raise UsageError(f"--voice-ref {source}: is a recording; make a {SUFFIX} file with 'siren voice extract'")
@@ -269,7 +269,7 @@ def name_of_voice(source: str, model: str | None) -> bytes:
 
 
 def packaged_notes() -> dict[str, dict[str, Any]]:
-    """What is known of the packaged voices, by name: `about`, `pitch_hz`, and the `clips` they are made from.
+    """Read the notes on the packaged voices, by name: `about`, `pitch_hz` and their source `clips`.
 
     Raises:
         VoiceUnusable: If the list cannot be read.
@@ -283,7 +283,7 @@ def packaged_notes() -> dict[str, dict[str, Any]]:
 
 
 def _is_srn(data: bytes) -> bool:
-    """Whether this is the start of a `.srn` file, and so of no text (SRN1 2)."""
+    """Return True for the start of a `.srn` file, which no text can have (SRN1 2)."""
     return len(data) > 1 and data[0] == MAGIC_BYTE and data[1] < 0x80
 
 

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_format import Stream, stream_to_bytes, voice_level_db
+from siren_format.stream import Stream, stream_to_bytes
+from siren_format.voice import voice_level_db
 from tests.cli.conftest import Siren
 
 

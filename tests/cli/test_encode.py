@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_format import parse_layout
+from siren_format.layout import parse_layout
 from tests.cli.conftest import Siren, voice_like
 
 

@@ -11,9 +11,9 @@ import soundfile
 
 from siren_cli.codec import Codec
 from siren_cli.packets.conceal import HELD_FRAMES, decode_packets
-from siren_format import voice_to_bytes
 from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import file_to_packets, packets_to_file
+from siren_format.voice import voice_to_bytes
 from tests.cli.conftest import Siren, voice_like
 
 

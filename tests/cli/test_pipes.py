@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from siren_format import parse_layout
+from siren_format.layout import parse_layout
 from tests.cli.conftest import environment, voice_like
 from tests.conftest import HUNG_AFTER_S
 

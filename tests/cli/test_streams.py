@@ -26,7 +26,7 @@ from siren_cli.audio.writing import write_audio
 from siren_cli.codec import Codec
 from siren_cli.errors import OutputUnwritable
 from siren_cli.files.streams import Output
-from siren_format import parse_layout
+from siren_format.layout import parse_layout
 from tests.cli.conftest import Siren, environment, voice_like
 
 SECONDS = 130

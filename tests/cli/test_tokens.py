@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_format import bytes_to_stream
+from siren_format.stream import bytes_to_stream
 from tests.cli.conftest import ROOT, Siren
 
 DOCUMENT = (ROOT / "docs" / "tokens.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_rows_are_what_the_document_says(siren: Siren, coded: Path, codec: Codec
     rows = [json.loads(line) for line in siren("tokens", coded, "-o", "-").out.splitlines()]
     columns = re.findall(r"^\| `(\w+)` \|", DOCUMENT, re.MULTILINE)
     assert [list(row) for row in rows] == [columns[:7], columns[:7]]
-    stream = bytes_to_stream((coded / "b" / "c.v2.srn").read_bytes(), codec.packet_source, codec.model_id)  # type: ignore[arg-type]
+    stream = bytes_to_stream((coded / "b" / "c.v2.srn").read_bytes(), codec.model_id, codec.packet_source)
     row = rows[1]
     assert row["path"] == "b/c.v2" and row["model_id"] == codec.model_id.hex()
     assert np.array_equal(np.stack([row["stage1"], row["stage2"]], axis=1), stream.indices)

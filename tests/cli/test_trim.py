@@ -1,4 +1,4 @@
-"""`siren trim` and `siren info --bits`: what needs a model's tables and prior, but none of its networks."""
+"""`siren trim` and `siren info --bits`: what needs a model's prior, but none of its networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from safetensors.numpy import load_file
 
 from siren_cli.codec import Codec
 from siren_cli.registry.weights import save_model
-from siren_format import Coder, Stream, parse_layout, stream_to_bytes
+from siren_format.layout import parse_layout
+from siren_format.limits import Coder
+from siren_format.stream import Stream, stream_to_bytes
 from tests.cli.conftest import Siren, environment
 from tests.conftest import HUNG_AFTER_S
 from tests.formats.vector_material import VOICE, likely_to_prior, vector_prior
@@ -69,7 +71,7 @@ def test_trimming_a_file_coded_by_the_prior(siren: Siren, neural: Path, with_pri
         1, neural.stat().st_size, one.stat().st_size,
     )  # fmt: skip
     from siren_cli.registry.weights import find_model
-    from siren_format import bytes_to_stream
+    from siren_format.stream import bytes_to_stream
 
     stream = bytes_to_stream(one.read_bytes(), None, find_model(with_prior).model_id, vector_prior())
     assert stream.voice == VOICE

@@ -73,7 +73,7 @@ def test_json(siren: Siren, tree: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(INVALID.glob("*.sr?")), ids=lambda path: path.name)
 def test_what_must_be_refused_is_never_called_sound(siren: Siren, path: Path, tmp_path: Path) -> None:
-    # The vectors' model is not at hand, so those that only its tables show pass as far as they were checked.
+    # The vectors' model is not at hand, so those that only its prior shows pass as far as they were checked.
     outcome = siren("verify", path, "--json")
     verdict = json.loads(outcome.out.splitlines()[0])
     assert outcome.status in (0, 3)

@@ -6,14 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from siren_format.prior import NeuralPrior
-from siren_format.tables import Tables
 from tests.formats.vector_material import VECTORS
-
-
-@pytest.fixture(scope="session")
-def tables() -> Tables:
-    """The tables that the vectors are coded with, as committed."""
-    return Tables.from_arrays(load_file(VECTORS / "tables.safetensors"))
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,11 @@ from siren_format.entropy import encode_indices
 from siren_format.limits import Coder
 from siren_format.packing import pack_indices
 from siren_format.prior import NeuralPrior
-from siren_format.tables import Tables
 from tests.formats.vector_material import (
     MINUTE_SAMPLES,
     MODEL_ID,
     VOICE,
     file_of,
-    likely_indices,
     likely_to_prior,
     noise_indices,
     record_of,
@@ -25,7 +23,6 @@ from tests.formats.vector_material import (
 # A header of one packed frame of 2560 samples, field by field; the vectors below change one of them.
 START = b"\xd3"
 PACKED = b"\x00"
-TABLES = b"\x02"
 NEURAL = b"\x04"
 SAMPLES = b"\x00\x0a\x00"
 ONE_FRAME = START + PACKED + MODEL_ID + SAMPLES
@@ -48,17 +45,16 @@ class Refused:
     offset: int
 
 
-def invalid_files(tables: Tables, prior: NeuralPrior) -> dict[str, Refused]:
+def invalid_files(prior: NeuralPrior) -> dict[str, Refused]:
     """Make the invalid vectors.
 
     Args:
-        tables: Tables of the vectors.
         prior: Neural prior of the vectors.
 
     Returns:
         Files and reasons by name.
     """
-    return {**_headers(), **_payloads(tables), **_neural(prior), **_groups(tables)}
+    return {**_headers(), **_payloads(prior), **_neural(prior), **_groups(prior)}
 
 
 def _headers() -> dict[str, Refused]:
@@ -79,9 +75,9 @@ def _headers() -> dict[str, Refused]:
         "empty": Refused(b"", "NotSirenFile", "magic", 0),
         "other-magic": Refused(changed(b"\x53" + ONE_FRAME[1:]), "NotSirenFile", "magic", 0),
         "later-version": Refused(flags(0x80), "UnsupportedVersion", "flags", 1),
-        "reserved-coder": Refused(flags(0x06), "ReservedBits", "flags", 1),
+        "reserved-coder-1": Refused(flags(0x02), "ReservedBits", "flags", 1),
+        "reserved-coder-3": Refused(flags(0x06), "ReservedBits", "flags", 1),
         "voice-coded-in-packed": Refused(flags(0x10), "ReservedBits", "flags", 1),
-        "voice-coded-in-tables": Refused(flags(0x12), "ReservedBits", "flags", 1),
         "other-model": Refused(changed(START + PACKED + b"\xa1\xb3" + SAMPLES), "OtherModel", "model id", 2),
         "no-samples": Refused(changed(START + PACKED + MODEL_ID + bytes(3)), "LimitExceeded", "sample count", 4),
         "too-many-samples": Refused(
@@ -118,16 +114,16 @@ def _with_bytes(data: bytes, offset: int, field: bytes) -> bytes:
     return data[:offset] + field + data[offset + len(field) :]
 
 
-def _payloads(tables: Tables) -> dict[str, Refused]:
+def _payloads(prior: NeuralPrior) -> dict[str, Refused]:
     hard = noise_indices(6, 2, 1)
     header = START + PACKED + MODEL_ID + b"\x00\x14\x00"
     good = file_of(header, pack_indices(hard), hard)
-    clip = likely_indices(tables, 19, 1, noise_every=4)
-    clip_header = START + TABLES + MODEL_ID + b"\x80\xbb\x00"
-    payload = encode_indices(clip, tables)
-    # Of this one likely frame, the interval holds two strings of one byte: bd and be.
-    likely = np.array([[188]], dtype=np.int16)
-    smallest = encode_indices(likely, tables)
+    clip = likely_to_prior(prior, 19, 1, noise_every=4)
+    clip_header = START + NEURAL + MODEL_ID + b"\x80\xbb\x00"
+    payload = encode_indices(clip, prior)
+    # Of this one likely frame, the interval holds two strings of one byte: a4 and a5.
+    likely = np.array([[111]], dtype=np.int16)
+    smallest = encode_indices(likely, prior)
     larger = smallest[:-1] + bytes((smallest[-1] + 1,))
     coded = file_of(clip_header, payload, clip)
     return {
@@ -149,7 +145,7 @@ def _payloads(tables: Tables) -> dict[str, Refused]:
             file_of(clip_header, payload + b"\x00", clip), "BadPayload", "payload", 7
         ),
         "coded-not-the-smallest": Refused(
-            file_of(START + TABLES + MODEL_ID + SAMPLES, larger, likely), "BadPayload", "payload", 7
+            file_of(START + NEURAL + MODEL_ID + SAMPLES, larger, likely), "BadPayload", "payload", 7
         ),
         "coded-outside-the-interval": Refused(
             file_of(clip_header, b"\xff" * len(payload), clip), "BadPayload", "payload", 7
@@ -165,32 +161,23 @@ def _neural(prior: NeuralPrior) -> dict[str, Refused]:
     header = START + NEURAL + MODEL_ID + b"\x80\xbb\x00"
     payload = encode_indices(clip, prior)
     coded = file_of(header, payload, clip)
-    tables_said = file_of(START + TABLES + header[2:], payload, clip)
     return {
-        "cut-neural-payload": Refused(coded[:-1], "CheckFailed", "check", len(coded) - 3),
-        "neural-with-a-zero-byte-more": Refused(file_of(header, payload + b"\x00", clip), "BadPayload", "payload", 7),
-        "neural-outside-the-interval": Refused(
-            file_of(header, b"\xff" * len(payload), clip), "BadPayload", "payload", 7
-        ),
         "neural-voice-left-out": Refused(
             file_of(START + b"\x14" + header[2:], payload, clip), "CheckFailed", "check", len(coded) - 2
         ),
-        "neural-said-to-be-tables": Refused(tables_said, "BadPayload", "payload", 7),
         "neural-check-of-other-indices": Refused(
             file_of(header, payload, clip[::-1]), "CheckFailed", "check", len(coded) - 2
         ),
     }
 
 
-def _groups(tables: Tables) -> dict[str, Refused]:
+def _groups(prior: NeuralPrior) -> dict[str, Refused]:
     header = START + b"\x40" + MODEL_ID
-    minute = likely_indices(tables, 375, 1, noise_every=16)
-    other = likely_indices(tables, 375, 1, noise_every=20)
+    minute, other = noise_indices(7, 375, 1), noise_indices(9, 375, 1)
     frame = np.array([[7]], dtype=np.int16)
-    coded, other_coded = encode_indices(minute, tables), encode_indices(other, tables)
     packed = pack_indices(frame)
-    first = record_of(header, 0, Coder.TABLES, None, coded, minute)
-    second = record_of(header, 1, Coder.TABLES, None, other_coded, other)
+    first = record_of(header, 0, Coder.PACKED, None, pack_indices(minute), minute)
+    second = record_of(header, 1, Coder.PACKED, None, pack_indices(other), other)
     last = record_of(header, 1, Coder.PACKED, 1, packed, frame)
     last_of_three = record_of(header, 2, Coder.PACKED, 1, packed, frame)
     start = len(header) + len(first)
@@ -200,7 +187,10 @@ def _groups(tables: Tables) -> dict[str, Refused]:
         "groups-reserved-head-bit": Refused(
             header + first + bytes((last[0] | 8,)) + last[1:], "ReservedBits", "group head", start
         ),
-        "groups-reserved-coder": Refused(
+        "groups-reserved-coder-1": Refused(
+            header + first + bytes((last[0] | 2,)) + last[1:], "ReservedBits", "group head", start
+        ),
+        "groups-reserved-coder-3": Refused(
             header + first + bytes((last[0] | 6,)) + last[1:], "ReservedBits", "group head", start
         ),
         "groups-no-samples": Refused(
@@ -210,7 +200,7 @@ def _groups(tables: Tables) -> dict[str, Refused]:
             header + first[:1] + big + first[3:], "LimitExceeded", "payload length", 5
         ),
         "groups-payload-above-packed": Refused(
-            header + first + record_of(header, 1, Coder.TABLES, 1, b"\x01\x02\x03", frame),
+            header + first + record_of(header, 1, Coder.NEURAL, 1, b"\x01\x02\x03", frame),
             "BadPayload",
             "payload length",
             start + 4,
@@ -230,15 +220,15 @@ def _groups(tables: Tables) -> dict[str, Refused]:
         "groups-swapped": Refused(header + second + first + last_of_three, "CheckFailed", "check", 4 + len(second) - 2),
         "groups-one-left-out": Refused(header + first + last_of_three, "CheckFailed", "check", start + len(last) - 2),
         "groups-flipped-header-bit": Refused(
-            START + b"\x48" + MODEL_ID + VOICE[:7] + bytes((VOICE[7] ^ 1,)) + _regrouped(tables),
+            START + b"\x48" + MODEL_ID + VOICE[:7] + bytes((VOICE[7] ^ 1,)) + _regrouped(prior),
             "CheckFailed",
             "check",
-            12 + len(_regrouped(tables)) - 2,
+            12 + len(_regrouped(prior)) - 2,
         ),
     }
 
 
-def _regrouped(tables: Tables) -> bytes:
+def _regrouped(prior: NeuralPrior) -> bytes:
     frame = np.array([[7]], dtype=np.int16)
     header = START + b"\x48" + MODEL_ID + VOICE
-    return record_of(header, 0, Coder.TABLES, 2_560, encode_indices(frame, tables), frame)
+    return record_of(header, 0, Coder.NEURAL, 2_560, encode_indices(frame, prior), frame)

@@ -13,7 +13,7 @@ from siren_format.stream import Stream
 from tests.formats.invalid_vectors import Refused, invalid_files
 from tests.formats.packet_vectors import packet_vectors
 from tests.formats.valid_vectors import valid_files, valid_streams
-from tests.formats.vector_material import MODEL_ID, VECTORS, vector_prior, vector_tables
+from tests.formats.vector_material import MODEL_ID, VECTORS, vector_prior
 from tests.formats.voice_vectors import voice_vectors
 
 MOST_INDICES_SPELLED_OUT = 40
@@ -25,11 +25,10 @@ def build_vectors() -> dict[str, bytes]:
     Returns:
         Contents by path below ``formats/vectors``.
     """
-    tables, prior = vector_tables(), vector_prior()
-    valid, invalid = valid_files(tables, prior), invalid_files(tables, prior)
+    prior = vector_prior()
+    valid, invalid = valid_files(prior), invalid_files(prior)
     files = {f"valid/{name}.srn": data for name, data in valid.items()}
     files.update({f"invalid/{name}.srn": refused.data for name, refused in invalid.items()})
-    files["tables.safetensors"] = save(tables.to_arrays())
     files["prior.safetensors"] = save(prior.to_arrays())
     packets = packet_vectors(prior)
     files.update({f"packets/{name}.srp": data for name, (data, _) in packets.items()})
@@ -37,7 +36,7 @@ def build_vectors() -> dict[str, bytes]:
     files.update({f"voices/{name}.voice": data for name, (data, _) in voices.items()})
     manifest = {
         "model_id": MODEL_ID.hex(),
-        "valid": {name: _facts(valid[name], stream) for name, (stream, *_) in valid_streams(tables, prior).items()},
+        "valid": {name: _facts(valid[name], stream) for name, (stream, *_) in valid_streams(prior).items()},
         "invalid": {name: _reason(refused) for name, refused in invalid.items()},
         "packets": {name: facts for name, (_, facts) in packets.items()},
         "voices": {name: facts for name, (_, facts) in voices.items()},

@@ -1,4 +1,4 @@
-"""A second implementation of coder 1, from ``SRN1.md`` alone: plain integers, no constriction."""
+"""A second implementation of the range coder, from ``SRN1.md`` alone: plain integers, no constriction."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ STATE_BITS = 64
 WORD_BITS = 32
 PROBABILITY_BITS = 24
 LEVELS = (8, 5, 5, 5)
-RADICES = (1, 8, 40, 200)
-
-# tables[stage][digit][previous][earlier] is a row of frequencies that sum to 65536.
-Rows = Sequence[Sequence[Sequence[Sequence[Sequence[int]]]]]
 
 
 def boundaries(row: Sequence[int]) -> list[int]:
@@ -87,61 +83,6 @@ class Interval:
             if Fraction(number, 256**length) < high:
                 return int(number).to_bytes(length, "big")
             length += 1
-
-
-def encode(indices: Sequence[Sequence[int]], tables: Rows) -> bytes:
-    """Code the indices of a group.
-
-    Args:
-        indices: Indices [F][Q].
-        tables: Tables.
-
-    Returns:
-        The payload.
-    """
-    interval = Interval()
-    previous = [list(LEVELS) for _ in indices[0]]
-    for frame in indices:
-        for stage, index in enumerate(frame):
-            for digit, value in enumerate(split(index)):
-                row = tables[stage][digit][previous[stage][digit]][index % RADICES[digit]]
-                interval.narrow(row, value)
-                previous[stage][digit] = value
-    return interval.shortest()
-
-
-def decode(payload: bytes, frames: int, stages: int, tables: Rows) -> list[list[int]]:
-    """Decode the payload of a group.
-
-    Args:
-        payload: The payload.
-        frames: Frames F.
-        stages: Stages Q.
-        tables: Tables.
-
-    Returns:
-        Indices [F][Q].
-
-    Raises:
-        ArithmeticError: The payload belongs to no indices.
-    """
-    fraction = Fraction(int.from_bytes(payload, "big"), 256 ** len(payload))
-    interval = Interval()
-    previous = [list(LEVELS) for _ in range(stages)]
-    indices = []
-    for _ in range(frames):
-        frame = []
-        for stage in range(stages):
-            index = 0
-            for digit in range(len(LEVELS)):
-                row = tables[stage][digit][previous[stage][digit]][index]
-                value = interval.find(row, fraction)
-                interval.narrow(row, value)
-                previous[stage][digit] = value
-                index += value * RADICES[digit]
-            frame.append(index)
-        indices.append(frame)
-    return indices
 
 
 def split(index: int) -> Iterator[int]:

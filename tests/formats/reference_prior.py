@@ -1,8 +1,9 @@
-"""A second implementation of coder 2's rows, from ``SRN1.md`` alone: plain Python integers, one digit at a time."""
+"""A second implementation of coder 2, from ``SRN1.md`` alone: plain Python integers, one digit at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 from tests.formats.reference_coder import Interval, split
@@ -86,3 +87,36 @@ def encode(indices: Sequence[Sequence[int]], arrays: Arrays, voice: bytes | None
     for row, value in rows(arrays, indices):
         interval.narrow(row, value)
     return interval.shortest()
+
+
+def decode(payload: bytes, frames: int, stages: int, arrays: Arrays) -> list[list[int]]:
+    """Decode the payload of a group without a voice.
+
+    Args:
+        payload: The payload.
+        frames: Frames F.
+        stages: Stages Q.
+        arrays: Arrays of the prior.
+
+    Returns:
+        Indices [F][Q].
+
+    Raises:
+        ArithmeticError: The payload belongs to no indices.
+    """
+    fraction = Fraction(int.from_bytes(payload, "big"), 256 ** len(payload))
+    interval = Interval()
+    past: list[list[int]] = []
+    for _ in range(frames):
+        digits: list[int] = []
+        for _ in range(4 * stages):
+            row = row_of(arrays, past, digits)
+            digits.append(interval.find(row, fraction))
+            interval.narrow(row, digits[-1])
+        past.append(digits)
+    return [[join(digits[4 * stage : 4 * stage + 4]) for stage in range(stages)] for digits in past]
+
+
+def join(digits: Sequence[int]) -> int:
+    """Join the digits of an index."""
+    return digits[0] + 8 * digits[1] + 40 * digits[2] + 200 * digits[3]

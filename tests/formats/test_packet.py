@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siren_format import errors
-from siren_format.packet import Packet, Source, parse_packet, split_into_packets
+from siren_format.packet import Packet, parse_packet, split_into_packets
 from siren_format.packet_file import file_to_packets, packets_to_file
 from siren_format.packet_head import MAX_PACKET_FRAMES, Gap, in_order
 from siren_format.prior import NeuralPrior
@@ -22,18 +22,15 @@ from tests.formats.vector_material import (
     UNLIKELY_VOICE,
     VECTORS,
     VOICE,
-    likely_indices,
     likely_to_prior,
     likely_voice_to_prior,
     noise_indices,
     vector_prior,
-    vector_tables,
 )
 
 PACKETS: dict[str, dict[str, Any]] = json.loads((VECTORS / "MANIFEST.json").read_text())["packets"]
 PRIOR = vector_prior()
-TABLES = vector_tables()
-SOURCES: list[Source] = [PRIOR, TABLES, None]
+SOURCES = [PRIOR, None]
 
 
 @pytest.mark.parametrize("name", PACKETS)
@@ -66,12 +63,15 @@ def test_example_of_the_document_is_the_vector() -> None:
     noise_every=st.integers(1, 5),
 )  # fmt: skip
 def test_packets_fit_and_say_everything(
-    frames: int, stages: int, max_bytes: int, source: Source, voice: bytes | None, in_each: bool, noise_every: int
+    frames: int,
+    stages: int,
+    max_bytes: int,
+    source: NeuralPrior | None,
+    voice: bytes | None,
+    in_each: bool,
+    noise_every: int,
 ) -> None:
-    if isinstance(source, NeuralPrior):
-        indices = likely_to_prior(PRIOR, frames, stages, noise_every=noise_every)
-    else:
-        indices = likely_indices(TABLES, frames, stages, noise_every=noise_every)
+    indices = likely_to_prior(PRIOR, frames, stages, noise_every=noise_every)
     packets = split_into_packets(indices, voice, source, max_bytes, voice_in_each=in_each)
     assert max(map(len, packets)) <= max_bytes
     parsed = [parse_packet(packet, source) for packet in packets]
@@ -108,7 +108,7 @@ def test_gaps() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_truncated_and_longer_packets_are_refused_or_say_something_else(source: Source) -> None:
+def test_truncated_and_longer_packets_are_refused_or_say_something_else(source: NeuralPrior | None) -> None:
     data = Packet(3, False, noise_indices(1, 6, 2), VOICE).to_bytes(source)
     original = parse_packet(data, source)
     for changed in [*(data[:length] for length in range(len(data))), data + b"\x00", data + bytes(300)]:
@@ -133,7 +133,7 @@ def test_a_packet_that_is_packed_without_need_is_refused() -> None:
     assert parse_packet(packed, None).indices.tolist() == indices.tolist()
     with pytest.raises(errors.BadPayload, match="packed although coding is shorter"):
         parse_packet(packed, PRIOR)
-    with pytest.raises(errors.NeedsTables, match="neither prior nor tables"):
+    with pytest.raises(errors.NeedsPrior, match="has no prior"):
         parse_packet(Packet(0, True, indices, None).to_bytes(PRIOR), None)
 
 

@@ -14,13 +14,11 @@ from siren_format.limits import MAX_GROUPS, Coder
 from siren_format.prior import NeuralPrior
 from siren_format.reader import StreamReader
 from siren_format.stream import bytes_to_stream, group_to_bytes, stream_to_bytes
-from siren_format.tables import Tables
 from siren_format.writer import StreamWriter
 from tests.formats.vector_material import MINUTE_SAMPLES, MODEL_ID, VECTORS, VOICE, noise_indices
 
 VALID = sorted(path.stem for path in (VECTORS / "valid").glob("*.srn"))
 INVALID = sorted(path.stem for path in (VECTORS / "invalid").glob("*.srn"))
-OF_OTHER_TABLES = {"tables-lose-to-packing"}
 
 
 def pieces_of(data: bytes, size_bytes: int) -> Iterator[bytes]:
@@ -36,32 +34,32 @@ def read(data: bytes, reader: StreamReader, size_bytes: int) -> tuple[list[int],
 
 
 @pytest.mark.parametrize("name", VALID)
-def test_valid_vectors(name: str, tables: Tables, prior: NeuralPrior) -> None:
+def test_valid_vectors(name: str, prior: NeuralPrior) -> None:
     data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
-    whole = bytes_to_stream(data, tables, MODEL_ID, prior)
+    whole = bytes_to_stream(data, MODEL_ID, prior)
     for size_bytes in (1, 20, len(data)):
-        reader = StreamReader(MODEL_ID, tables, prior)
+        reader = StreamReader(MODEL_ID, prior)
         assert read(data, reader, size_bytes) == (whole.indices.tolist(), whole.sample_count)
         assert reader.voice == whole.voice
         assert reader.header is not None and reader.header.source_rate_hz == whole.source_rate_hz
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_invalid_vectors(name: str, tables: Tables, prior: NeuralPrior) -> None:
+def test_invalid_vectors(name: str, prior: NeuralPrior) -> None:
     data = (VECTORS / "invalid" / f"{name}.srn").read_bytes()
     for size_bytes in (1, 20, 10_000):
         with pytest.raises(FormatError):
-            read(data, StreamReader(MODEL_ID, tables, prior), size_bytes)
+            read(data, StreamReader(MODEL_ID, prior), size_bytes)
 
 
-@pytest.mark.parametrize("name", [name for name in VALID if name not in OF_OTHER_TABLES])
-def test_the_writer_writes_the_same(name: str, tables: Tables, prior: NeuralPrior) -> None:
+@pytest.mark.parametrize("name", VALID)
+def test_the_writer_writes_the_same(name: str, prior: NeuralPrior) -> None:
     data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
-    stream = bytes_to_stream(data, tables, MODEL_ID, prior)
+    stream = bytes_to_stream(data, MODEL_ID, prior)
     for with_prior in (prior, None):
-        whole = stream_to_bytes(stream, tables, with_prior)
+        whole = stream_to_bytes(stream, with_prior)
         for rows in (1, 100, 1_000):
-            writer = StreamWriter(MODEL_ID, stream.voice, stream.source_rate_hz, tables, with_prior, stream.voice_id)
+            writer = StreamWriter(MODEL_ID, stream.voice, stream.source_rate_hz, with_prior, stream.voice_id)
             starts = range(0, len(stream.indices), rows)
             parts = [writer.write(stream.indices[start : start + rows]) for start in starts]
             assert b"".join([*parts, writer.finish(stream.sample_count)]) == whole
@@ -95,13 +93,13 @@ def test_a_writer_that_is_told_another_length_says_so() -> None:
 def largest_file(groups: int) -> tuple[bytes, bytes]:
     """A header, and that many groups that are not the last one."""
     header = Header(MODEL_ID, 1, Coder.PACKED, None, VOICE, grouped=True).to_bytes()
-    record = group_to_bytes(header, 0, noise_indices(1, 375, 1), None, None)
+    record = group_to_bytes(header, 0, noise_indices(1, 375, 1), None)
     return header, record * groups
 
 
 def test_the_longest_file_has_twenty_thousand_groups() -> None:
     header, groups = largest_file(MAX_GROUPS - 1)
-    last = group_to_bytes(header, MAX_GROUPS - 1, noise_indices(2, 375, 1), MINUTE_SAMPLES, None)
+    last = group_to_bytes(header, MAX_GROUPS - 1, noise_indices(2, 375, 1), MINUTE_SAMPLES)
     layout = parse_layout(header + groups + last)
     assert layout.duration_s == 20_000 * 60
     with pytest.raises(LimitExceeded, match="more than 20000 groups"):

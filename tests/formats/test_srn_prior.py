@@ -19,6 +19,7 @@ from siren_format.entropy import decode_indices, decode_payload, encode_indices
 from siren_format.errors import BadPayload
 from siren_format.layout import parse_layout
 from siren_format.limits import Coder
+from siren_format.packing import pack_indices
 from siren_format.prior import DIGIT_LEVELS, NeuralPrior
 from siren_format.prior_rows import PriorWalk, largest_sum, point_bits, prior_digit_bits, prior_rows
 from siren_format.prior_voice import voice_bits
@@ -32,7 +33,6 @@ from tests.formats.vector_material import (
     likely_voice_to_prior,
     noise_indices,
     vector_prior,
-    vector_tables,
     wide_prior,
 )
 
@@ -128,8 +128,6 @@ def test_a_voice_is_coded_before_the_frames(indices: NDArray[np.int16], voice: b
     np.testing.assert_array_equal(decoded, indices)
     assert again == voice
     assert 8 * len(payload) <= 1.02 * (prior_digit_bits(indices, PRIOR).sum() + voice_bits(voice, PRIOR)) + 8
-    with pytest.raises(ValueError, match="cannot be coded with tables"):
-        encode_indices(indices, vector_tables(), voice)
 
 
 def test_a_voice_is_coded_where_that_is_shorter() -> None:
@@ -137,8 +135,8 @@ def test_a_voice_is_coded_where_that_is_shorter() -> None:
     sizes = {}
     for name, voice in (("likely", likely_voice_to_prior(PRIOR)), ("unlikely", UNLIKELY_VOICE)):
         stream = Stream(MODEL_ID, indices, 48_000, voice)
-        data = stream_to_bytes(stream, None, PRIOR)
-        assert bytes_to_stream(data, None, MODEL_ID, PRIOR).voice == voice
+        data = stream_to_bytes(stream, PRIOR)
+        assert bytes_to_stream(data, MODEL_ID, PRIOR).voice == voice
         layout = parse_layout(data)
         assert layout.header.has_coded_voice == (name == "likely")
         assert layout.voice_bytes == (0 if name == "likely" else 8)
@@ -165,14 +163,13 @@ def test_a_digit_depends_on_nothing_that_comes_later() -> None:
     assert any(not np.array_equal(a[8:], b[8:]) for a, b in zip(first, again, strict=True))
 
 
-def test_the_shortest_coder_is_chosen() -> None:
-    tables = vector_tables()
+def test_the_shorter_coder_is_chosen() -> None:
     liked = likely_to_prior(PRIOR, 30, 1, noise_every=9)
-    coder, payload = encode_payload(liked, tables, PRIOR)
-    assert (coder, payload) == (Coder.NEURAL, encode_indices(liked, PRIOR))
+    assert encode_payload(liked, PRIOR) == (Coder.NEURAL, encode_indices(liked, PRIOR))
     for indices in (liked, noise_indices(1, 30, 1), noise_indices(2, 1, 2)):
-        sizes = [len(encode_payload(indices, *models)[1]) for models in ((None, None), (tables, None), (None, PRIOR))]
-        assert len(encode_payload(indices, tables, PRIOR)[1]) == min(sizes)
+        sizes = (len(pack_indices(indices)), len(encode_indices(indices, PRIOR)))
+        assert len(encode_payload(indices, PRIOR)[1]) == min(sizes)
+        assert encode_payload(indices) == (Coder.PACKED, pack_indices(indices))
 
 
 def test_noise_is_refused_or_has_one_form() -> None:

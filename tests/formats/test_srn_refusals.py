@@ -6,7 +6,6 @@ import pytest
 
 from siren_format import errors
 from siren_format.stream import bytes_to_stream
-from siren_format.tables import Tables
 from tests.formats.vector_material import MODEL_ID, VECTORS
 
 DAMAGED = "the file is damaged or from a newer version; fetch it again or upgrade"
@@ -24,9 +23,14 @@ CASES = [
         "the file is of a later version, this program reads version 1; upgrade siren or fetch it again (byte 1, flags)",
     ),
     (
+        "d302a1b2000a000007",
+        errors.ReservedBits,
+        f"coder 1 is reserved, expected 0 or 2; {DAMAGED} (byte 1, flags)",
+    ),
+    (
         "d306a1b2000a000007",
         errors.ReservedBits,
-        f"coder 3 is reserved, expected 0 to 2; {DAMAGED} (byte 1, flags)",
+        f"coder 3 is reserved, expected 0 or 2; {DAMAGED} (byte 1, flags)",
     ),
     (
         "d300a1b2ffffff0007",
@@ -70,27 +74,21 @@ CASES = [
 
 
 @pytest.mark.parametrize(("text", "error", "message"), CASES)
-def test_refusal(text: str, error: type[errors.FormatError], message: str, tables: Tables) -> None:
+def test_refusal(text: str, error: type[errors.FormatError], message: str) -> None:
     with pytest.raises(error) as caught:
-        bytes_to_stream(bytes.fromhex(text), tables, MODEL_ID)
+        bytes_to_stream(bytes.fromhex(text), MODEL_ID)
     assert type(caught.value) is error
     assert str(caught.value) == message
 
 
-def test_refusal_without_tables(tables: Tables) -> None:
-    with pytest.raises(errors.NeedsTables) as caught:
-        bytes_to_stream(bytes.fromhex("d302a1b2000a00efe4"), None, MODEL_ID)
+def test_refusal_without_a_prior() -> None:
+    with pytest.raises(errors.NeedsPrior) as caught:
+        bytes_to_stream((VECTORS / "valid" / "neural-one-stage.srn").read_bytes(), MODEL_ID)
     assert str(caught.value) == (
-        "the payload is coded with tables, none were given, expected those of model a1b2; "
-        "load them from its weights file (byte 7, payload)"
-    )
-    with pytest.raises(errors.NeedsTables) as caught:
-        bytes_to_stream((VECTORS / "valid" / "neural-one-stage.srn").read_bytes(), tables, MODEL_ID)
-    assert str(caught.value) == (
-        "the payload is coded with the neural prior, none were given, expected those of model a1b2; "
-        "load them from its weights file (byte 7, payload)"
+        "the payload is coded with the neural prior, none was given, expected that of model a1b2; "
+        "load it from its weights file (byte 7, payload)"
     )
 
 
 def test_every_class_is_here() -> None:
-    assert {errors.NeedsTables, *(error for _, error, _ in CASES)} == set(errors.FormatError.__subclasses__())
+    assert {errors.NeedsPrior, *(error for _, error, _ in CASES)} == set(errors.FormatError.__subclasses__())

@@ -9,24 +9,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siren_format.errors import CheckFailed, FormatError, NeedsTables, OtherModel
+from siren_format.errors import CheckFailed, FormatError, NeedsPrior, OtherModel
 from siren_format.layout import GroupRecord, parse_layout
 from siren_format.salvage import Salvage, salvage_groups
 from siren_format.stream import Stream, stream_to_bytes
-from tests.formats.vector_material import MINUTE_SAMPLES, MODEL_ID, VECTORS, VOICE, likely_indices, vector_tables
+from tests.formats.vector_material import (
+    MINUTE_SAMPLES,
+    MODEL_ID,
+    VECTORS,
+    VOICE,
+    likely_to_prior,
+    noise_indices,
+    vector_prior,
+)
 
-TABLES = vector_tables()
+PRIOR = vector_prior()
 GROUPS = 5
 LAST_SAMPLES = 100_000
-INDICES = likely_indices(TABLES, 4 * 375 + 40, 1, noise_every=12)
+INDICES = np.concatenate([noise_indices(11, 4 * 375, 1), likely_to_prior(PRIOR, 40, 1, noise_every=12)])
 STREAM = Stream(MODEL_ID, INDICES, 4 * MINUTE_SAMPLES + LAST_SAMPLES, VOICE)
-DATA = stream_to_bytes(STREAM, TABLES)
+DATA = stream_to_bytes(STREAM, PRIOR)
 RECORDS: tuple[GroupRecord, ...] = parse_layout(DATA).records
 
 
 def salvaged(data: bytes) -> Salvage:
     """What is left, after what must hold of anything that is."""
-    left = salvage_groups(data, TABLES, MODEL_ID)
+    left = salvage_groups(data, MODEL_ID, PRIOR)
     place = 0
     for part in left.parts:
         assert part.start_sample == place
@@ -124,16 +132,16 @@ def test_bytes_behind_the_end_are_counted() -> None:
 
 def test_what_cannot_be_helped_is_refused() -> None:
     with pytest.raises(FormatError):  # the header is covered by every check
-        salvage_groups(flipped(DATA, 8 * 5), TABLES, MODEL_ID)
+        salvage_groups(flipped(DATA, 8 * 5), MODEL_ID, PRIOR)
     with pytest.raises(OtherModel):
-        salvage_groups(DATA, TABLES, b"\0\0")
+        salvage_groups(DATA, b"\0\0", PRIOR)
     with pytest.raises(FormatError):
-        salvage_groups(DATA[: RECORDS[0].payload_start + 9], TABLES, MODEL_ID)
-    with pytest.raises(NeedsTables):
-        salvage_groups(DATA, None, MODEL_ID)
+        salvage_groups(DATA[: RECORDS[0].payload_start + 9], MODEL_ID, PRIOR)
+    with pytest.raises(NeedsPrior):
+        salvage_groups(DATA, MODEL_ID)
     one = flipped((VECTORS / "valid" / "one-minute.srn").read_bytes(), 8 * 30)
     with pytest.raises(CheckFailed):
-        salvage_groups(one, TABLES, MODEL_ID)
+        salvage_groups(one, MODEL_ID, PRIOR)
 
 
 @settings(max_examples=60, derandomize=True)

@@ -12,21 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from siren_format.errors import NeedsTables
+from siren_format.errors import NeedsPrior
 from siren_format.layout import parse_layout
 from siren_format.limits import SOURCE_RATES_HZ, Coder, frames_for, packed_size_bytes
+from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream, stream_to_bytes
 from tests.formats.vector_material import (
     MINUTE_SAMPLES,
     MODEL_ID,
     VECTORS,
     VOICE,
-    likely_indices,
+    likely_to_prior,
     noise_indices,
-    vector_tables,
+    vector_prior,
 )
 
-TABLES = vector_tables()
+PRIOR = vector_prior()
 ONE = np.array([[7]], dtype=np.int16)
 
 
@@ -42,17 +43,17 @@ def assert_same(a: Stream, b: Stream) -> None:
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> Stream:
+def streams(draw: st.DrawFn, *, only_short: bool = False) -> Stream:
     short = st.integers(1, 60_000)
     near_seams = st.sampled_from([MINUTE_SAMPLES - 1, MINUTE_SAMPLES, MINUTE_SAMPLES + 1, 2 * MINUTE_SAMPLES])
-    sample_count = draw(st.one_of(short, short, near_seams, st.integers(1, 3_000_000)))
+    sample_count = draw(short if only_short else st.one_of(short, short, near_seams, st.integers(1, 3_000_000)))
     stages = draw(st.integers(1, 2))
     frames = frames_for(sample_count)
     seed = draw(st.integers(0, 2**32 - 1))
     kind = draw(st.sampled_from(["noise", "likely", "constant"]))
     indices = {
         "noise": noise_indices(seed, frames, stages),
-        "likely": likely_indices(TABLES, frames, stages, noise_every=1 + seed % 7),
+        "likely": np.tile(likely_to_prior(PRIOR, 20, stages, noise_every=1 + seed % 7), (frames // 20 + 1, 1))[:frames],
         "constant": np.full((frames, stages), seed % 1_000, dtype=np.int16),
     }[kind]
     rates = st.one_of(st.just(16_000), st.sampled_from(SOURCE_RATES_HZ), st.integers(1, 1_000_000))
@@ -65,13 +66,27 @@ def streams(draw: st.DrawFn) -> Stream:
     )
 
 
-@settings(max_examples=150)
-@given(stream=streams(), with_tables=st.booleans())
-def test_round_trip(stream: Stream, with_tables: bool) -> None:
-    tables = TABLES if with_tables else None
-    data = stream_to_bytes(stream, tables)
-    assert_same(bytes_to_stream(data, tables, stream.model_id), stream)
-    assert stream_to_bytes(stream, tables) == data
+@settings(max_examples=100)
+@given(stream=streams())
+def test_round_trip_without_a_prior(stream: Stream) -> None:
+    require_round_trip(stream, None)
+
+
+@settings(max_examples=50)
+@given(stream=streams(only_short=True))
+def test_round_trip_with_a_prior(stream: Stream) -> None:
+    require_round_trip(stream, PRIOR)
+
+
+def test_round_trip_of_groups_with_a_prior() -> None:
+    indices = np.concatenate([likely_to_prior(PRIOR, 375, 1, noise_every=9), ONE, ONE])
+    require_round_trip(Stream(MODEL_ID, indices, MINUTE_SAMPLES + 2_561, VOICE), PRIOR)
+
+
+def require_round_trip(stream: Stream, prior: NeuralPrior | None) -> None:
+    data = stream_to_bytes(stream, prior)
+    assert_same(bytes_to_stream(data, stream.model_id, prior), stream)
+    assert stream_to_bytes(stream, prior) == data
     layout = parse_layout(data)
     assert layout.header.to_bytes() == data[: layout.header_length]
     assert (layout.sample_count, layout.frames) == (stream.sample_count, len(stream.indices))
@@ -106,28 +121,28 @@ def test_a_group_costs_five_bytes_the_last_eight() -> None:
 
 
 def test_the_shorter_coder_is_chosen() -> None:
-    likely = Stream(MODEL_ID, likely_indices(TABLES, 19, 1, noise_every=4), 48_000)
+    likely = Stream(MODEL_ID, likely_to_prior(PRIOR, 19, 1, noise_every=4), 48_000)
     noisy = Stream(MODEL_ID, noise_indices(3, 19, 1), 48_000)
-    assert parse_layout(stream_to_bytes(likely, TABLES)).header.coder == Coder.TABLES
-    assert parse_layout(stream_to_bytes(noisy, TABLES)).header.coder == Coder.PACKED
-    assert len(stream_to_bytes(likely, TABLES)) < len(stream_to_bytes(likely, None))
+    assert parse_layout(stream_to_bytes(likely, PRIOR)).header.coder == Coder.NEURAL
+    assert parse_layout(stream_to_bytes(noisy, PRIOR)).header.coder == Coder.PACKED
+    assert len(stream_to_bytes(likely, PRIOR)) < len(stream_to_bytes(likely, None))
 
 
 def test_groups_are_coded_as_if_alone() -> None:
-    minute = likely_indices(TABLES, 375, 1, noise_every=9)
-    data = stream_to_bytes(Stream(MODEL_ID, np.concatenate([minute, minute]), 2 * MINUTE_SAMPLES), TABLES)
-    alone = stream_to_bytes(Stream(MODEL_ID, minute, MINUTE_SAMPLES), TABLES)
+    minute = likely_to_prior(PRIOR, 375, 1, noise_every=9)
+    data = stream_to_bytes(Stream(MODEL_ID, np.concatenate([minute, minute]), 2 * MINUTE_SAMPLES), PRIOR)
+    alone = stream_to_bytes(Stream(MODEL_ID, minute, MINUTE_SAMPLES), PRIOR)
     whole = parse_layout(alone).records[0]
     for record in parse_layout(data).records:
         assert data[record.payload_start : record.payload_end] == alone[whole.payload_start : whole.payload_end]
 
 
-def test_tables_are_asked_for_when_the_file_needs_them() -> None:
-    for name in ("tables-one-stage", "groups-of-both-coders"):
+def test_a_prior_is_asked_for_when_the_file_needs_it() -> None:
+    for name in ("neural-one-stage", "groups-of-both-coders"):
         data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
-        with pytest.raises(NeedsTables) as caught:
-            bytes_to_stream(data, None, MODEL_ID)
-        coded = next(record for record in parse_layout(data).records if record.coder == Coder.TABLES)
+        with pytest.raises(NeedsPrior) as caught:
+            bytes_to_stream(data, MODEL_ID)
+        coded = next(record for record in parse_layout(data).records if record.coder == Coder.NEURAL)
         assert (caught.value.offset, caught.value.field) == (coded.payload_start, "payload")
 
 
@@ -175,9 +190,9 @@ def test_indices_of_any_integer_type_are_kept_as_int16() -> None:
 def test_a_new_process_writes_the_same_bytes() -> None:
     program = (
         "from tests.formats.valid_vectors import valid_files\n"
-        "from tests.formats.vector_material import vector_prior, vector_tables\n"
-        "files = valid_files(vector_tables(), vector_prior())\n"
-        "print(files['tables-two-stages'].hex(), files['neural-two-stages'].hex())\n"
+        "from tests.formats.vector_material import vector_prior\n"
+        "files = valid_files(vector_prior())\n"
+        "print(files['voice'].hex(), files['neural-two-stages'].hex())\n"
     )
     root = VECTORS.parents[1]
     done = subprocess.run(
@@ -190,7 +205,7 @@ def test_a_new_process_writes_the_same_bytes() -> None:
         text=True,
         check=True,
     )
-    for text, name in zip(done.stdout.split(), ("tables-two-stages", "neural-two-stages"), strict=True):
+    for text, name in zip(done.stdout.split(), ("voice", "neural-two-stages"), strict=True):
         assert bytes.fromhex(text) == (VECTORS / "valid" / f"{name}.srn").read_bytes()
 
 
@@ -200,7 +215,7 @@ def test_the_work_of_coding_grows_with_the_frames_and_no_faster() -> None:
     def calls(frames: int) -> int:
         stream = Stream(MODEL_ID, noise_indices(8, frames, 2), frames * 2_560)
         profile = cProfile.Profile()
-        profile.runcall(lambda: bytes_to_stream(stream_to_bytes(stream, TABLES), TABLES, MODEL_ID))
+        profile.runcall(lambda: bytes_to_stream(stream_to_bytes(stream, PRIOR), MODEL_ID, PRIOR))
         return sum(entry.callcount for entry in profile.getstats())
 
     calls(1)  # what happens once in a process

@@ -14,7 +14,6 @@ from siren_format import errors, limits
 from siren_format.layout import parse_layout
 from siren_format.prior import NeuralPrior
 from siren_format.stream import bytes_to_stream
-from siren_format.tables import Tables
 from tests.formats.make_vectors import build_vectors
 from tests.formats.vector_material import MODEL_ID, VECTORS
 
@@ -23,11 +22,8 @@ MANIFEST: dict[str, dict[str, Any]] = json.loads((VECTORS / "MANIFEST.json").rea
 # Bytes that version 1 decodes for ever, whatever happens to the files and their generator.
 GOLDEN = {
     "worked-example": "d308a1b2581b002f1be40027ff5aa5000f9de036b5",
-    "tables-payload-of-no-bytes": "d302a1b2000a00efe4",
-    "tables-two-stages": (
-        "d303a1b280bb00b55884845cd70b53eea0e25e1274b6b1618574ce8f520f5e9fca93119760a4d316a6368afd4d2a2c93"
-    ),
-    "voice": "d30aa1b280bb002f1be40027ff5aa5b558863b6483835e0f1c060982a072f7e79d79",
+    "neural-payload-of-no-bytes": "d304a1b2000a0068ed",
+    "voice": "d308a1b280bb002f1be40027ff5aa502720ce6d64c0f89c0d871ffc2b39fb94d39541dc641c9df151b",
     "neural-one-stage": ("d304a1b280bb004aa6595a1ea56a964319dd319b66e1da6157b9315a00"),
     "neural-two-stages": (
         "d315a1b280bb004d634d575f9acf51e71f811a22f69679bcea836b99ab4c78d3c966dc45de5babeb6484d9cb6a58"
@@ -35,10 +31,8 @@ GOLDEN = {
 }
 GOLDEN_INDICES = {
     "worked-example": "1 23 456",
-    "tables-payload-of-no-bytes": "0",
-    "tables-two-stages": "740 882 505 173 895 514 201 301 265 2 175 893 161 994 95 461 34 13 814"
-    " 674 653 861 853 642 725 126 773 924 693 124 693 924 413 966 253 124 253 924",
-    "voice": "740 505 895 201 295 1 175 161 265 175 161 95 874 974 693 693 34 814 653",
+    "neural-payload-of-no-bytes": "0",
+    "voice": "59 963 715 138 204 603 375 405 89 609 363 442 296 909 438 745 179 179 487",
     "neural-one-stage": "244 991 986 911 454 511 986 511 915 586 511 986 702 911 986 511 550 991 986",
     "neural-two-stages": "244 312 986 403 911 403 826 403 915 293 911 403 986 483 509 403 550 65 986 403 506 403 986"
     " 403 709 502 986 403 511 403 986 403 56 268 986 403 906 403",
@@ -46,19 +40,19 @@ GOLDEN_INDICES = {
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_golden_bytes_decode_for_ever(name: str, tables: Tables, prior: NeuralPrior) -> None:
+def test_golden_bytes_decode_for_ever(name: str, prior: NeuralPrior) -> None:
     data = bytes.fromhex(GOLDEN[name])
     assert (VECTORS / "valid" / f"{name}.srn").read_bytes() == data
     indices = [int(word) for word in GOLDEN_INDICES[name].split()]
-    assert bytes_to_stream(data, tables, MODEL_ID, prior).indices.ravel().tolist() == indices
+    assert bytes_to_stream(data, MODEL_ID, prior).indices.ravel().tolist() == indices
 
 
 @pytest.mark.parametrize("name", MANIFEST["valid"])
-def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables, prior: NeuralPrior) -> None:
+def test_valid_vector_says_what_the_manifest_says(name: str, prior: NeuralPrior) -> None:
     expected = MANIFEST["valid"][name]
     data = (VECTORS / "valid" / f"{name}.srn").read_bytes()
     layout = parse_layout(data)
-    stream = bytes_to_stream(data, tables, MODEL_ID, prior)
+    stream = bytes_to_stream(data, MODEL_ID, prior)
     flat = stream.indices.ravel()
     assert (None if stream.voice_id is None else stream.voice_id.hex()) == expected.get("voice_id")
     assert hashlib.sha256(data).hexdigest() == expected["sha256"]
@@ -77,12 +71,12 @@ def test_valid_vector_says_what_the_manifest_says(name: str, tables: Tables, pri
 
 
 @pytest.mark.parametrize("name", MANIFEST["invalid"])
-def test_invalid_vector_is_refused_for_its_reason(name: str, tables: Tables, prior: NeuralPrior) -> None:
+def test_invalid_vector_is_refused_for_its_reason(name: str, prior: NeuralPrior) -> None:
     expected = MANIFEST["invalid"][name]
     data = (VECTORS / "invalid" / f"{name}.srn").read_bytes()
     assert hashlib.sha256(data).hexdigest() == expected["sha256"]
     with pytest.raises(getattr(errors, expected["error"])) as caught:
-        bytes_to_stream(data, tables, MODEL_ID, prior)
+        bytes_to_stream(data, MODEL_ID, prior)
     assert type(caught.value).__name__ == expected["error"]
     assert (caught.value.field, caught.value.offset) == (expected["field"], expected["offset"])
     message = str(caught.value)
@@ -98,7 +92,7 @@ def test_committed_files_are_those_of_the_generator() -> None:
 
 
 def test_every_error_class_has_a_vector() -> None:
-    defects = set(errors.FormatError.__subclasses__()) - {errors.NeedsTables}  # that one is the reader's lack
+    defects = set(errors.FormatError.__subclasses__()) - {errors.NeedsPrior}  # that one is the reader's lack
     classes = {cls.__name__ for cls in defects}
     assert {entry["error"] for entry in MANIFEST["invalid"].values()} == classes
 

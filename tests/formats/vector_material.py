@@ -1,4 +1,4 @@
-"""What the vectors are made of: tables and indices from integer arithmetic, the same everywhere."""
+"""Material of the vectors: a prior and indices from integer arithmetic, the same everywhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.check import check_value
-from siren_format.limits import LEVELS, Coder
+from siren_format.limits import FREQUENCY_TOTAL, LEVELS, Coder
 from siren_format.prior import DIGIT_LEVELS, ONE_HOT_ROWS, NeuralPrior, exp2_table
 from siren_format.prior_rows import PriorWalk
 from siren_format.prior_voice import VoiceWalk
-from siren_format.tables import TOTAL, Tables, array_name, array_shape
 
 VECTORS = Path(__file__).parents[2] / "formats" / "vectors"
 MODEL_ID = bytes.fromhex("a1b2")
@@ -39,26 +38,6 @@ def noise(seed: int) -> Iterator[int]:
         yield state >> 33
 
 
-def vector_tables() -> Tables:
-    """Make the tables of the vectors: some values common, some rare.
-
-    Returns:
-        The tables.
-    """
-    source = noise(1)
-    arrays: dict[str, NDArray[np.uint16]] = {}
-    for stage in range(2):
-        for digit, level_count in enumerate(LEVELS):
-            rows = np.empty(array_shape(digit), dtype=np.uint16)
-            for context in np.ndindex(*rows.shape[:2]):
-                weights = [(next(source) % 1_000) ** 3 + 1 for _ in range(level_count)]
-                row = [1 + weight * (TOTAL - level_count) // sum(weights) for weight in weights]
-                row[0] += TOTAL - sum(row)
-                rows[context] = row
-            arrays[array_name(stage, digit)] = rows
-    return Tables.from_arrays(arrays)
-
-
 def vector_prior() -> NeuralPrior:
     """Make the neural prior of the vectors: two blocks, weights of noise, large enough to reach every clamp.
 
@@ -75,8 +54,8 @@ def vector_prior() -> NeuralPrior:
         made = np.empty((count, values), dtype=np.uint16)
         for row in made:
             weights = [(next(source) % 1_000) ** 3 + 1 for _ in range(values)]
-            row[:] = [1 + weight * (TOTAL - values) // sum(weights) for weight in weights]
-            row[0] += TOTAL - row.sum(dtype=int)
+            row[:] = [1 + weight * (FREQUENCY_TOTAL - values) // sum(weights) for weight in weights]
+            row[0] += FREQUENCY_TOTAL - row.sum(dtype=int)
         return made
 
     return NeuralPrior(
@@ -166,7 +145,7 @@ def likely_voice_to_prior(prior: NeuralPrior) -> bytes:
 
 
 def noise_indices(seed: int, frames: int, stages: int) -> NDArray[np.int16]:
-    """Make indices that no table compresses.
+    """Make indices that nothing compresses.
 
     Args:
         seed: Start of the noise.
@@ -178,34 +157,6 @@ def noise_indices(seed: int, frames: int, stages: int) -> NDArray[np.int16]:
     """
     source = noise(seed)
     return np.array([[next(source) % 1_000 for _ in range(stages)] for _ in range(frames)], dtype=np.int16)
-
-
-def likely_indices(tables: Tables, frames: int, stages: int, *, noise_every: int) -> NDArray[np.int16]:
-    """Make indices that the tables compress: the likeliest digit each time, but noise in some frames.
-
-    Args:
-        tables: Tables.
-        frames: Frames F.
-        stages: Stages Q.
-        noise_every: Put noise in every frame whose number this divides.
-
-    Returns:
-        Indices [F, Q].
-    """
-    indices = noise_indices(2, frames, stages)
-    for stage in range(stages):
-        previous = list(LEVELS)
-        for frame in range(frames):
-            index = int(indices[frame, stage]) if frame % noise_every == 0 else 0
-            radix = 1
-            for digit, level_count in enumerate(LEVELS):
-                if frame % noise_every:
-                    row = tables.frequencies[stage][digit][previous[digit], index]
-                    index += radix * int(row.argmax())
-                previous[digit] = index // radix % level_count
-                radix *= level_count
-            indices[frame, stage] = index
-    return indices
 
 
 def file_of(header: bytes, payload: bytes, indices: NDArray[np.int16]) -> bytes:

@@ -122,7 +122,7 @@ def test_what_is_lacking_is_lacking_no_more() -> None:
 
 
 def test_voice_and_indices_come_from_one_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
-    codec = Codec(_model(), None, b"\0\0", torch.device("cpu"))
+    codec = Codec(_model(), b"\0\0", torch.device("cpu"))
     semantic = codec.networks.factorizer.semantic
     asked: list[int] = []
 
@@ -134,7 +134,7 @@ def test_voice_and_indices_come_from_one_analysis(monkeypatch: pytest.MonkeyPatc
     wavs = [0.1 * np.random.default_rng(seed).standard_normal(5_000).astype(np.float32) for seed in (1, 2)]
     coded = [codec.encode(wav, 16_000) for wav in wavs]
     assert len(asked) == 2
-    fresh = [Codec(_model(), None, b"\0\0", torch.device("cpu")).encode(wav, 16_000) for wav in wavs]
+    fresh = [Codec(_model(), b"\0\0", torch.device("cpu")).encode(wav, 16_000) for wav in wavs]
     for known, new in zip(coded, fresh, strict=True):
         assert known.voice == new.voice
         np.testing.assert_array_equal(known.indices, new.indices)

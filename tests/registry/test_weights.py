@@ -13,19 +13,14 @@ import pytest
 
 from siren_cli.errors import OutputUnwritable, WeightsDamaged, WeightsMissing
 from siren_cli.registry.manifest import model_for, model_release_of, read_manifest
-from siren_cli.registry.weights import ModelFiles, find_model, read_prior, read_tables, register_model, save_model
-from siren_format import Tables, fit_tables
+from siren_cli.registry.weights import ModelFiles, find_model, read_networks, read_prior, register_model, save_model
 from siren_format.prior_rows import largest_sum
 from tests.conftest import HUNG_AFTER_S
 from tests.formats.vector_material import vector_prior
 
 
-def tables() -> Tables:
-    return fit_tables([np.random.default_rng(5).integers(0, 1000, (40, 2), dtype=np.int16)])
-
-
 def write_model(folder: Path, value: float = 1.0) -> bytes:
-    tensors: dict[str, Any] = {"layer.weight": np.full((3, 2), value, np.float16), **tables().to_arrays()}
+    tensors: dict[str, Any] = {"layer.weight": np.full((3, 2), value, np.float16), **vector_prior().to_arrays()}
     return save_model(folder, '{"name": "test"}\n', tensors)
 
 
@@ -35,7 +30,6 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "siren_weights"
     monkeypatch.setattr("siren_weights.FOLDER", str(folder))
     monkeypatch.setattr("siren_weights.MANIFEST_PATH", str(folder / "manifest.json"))
-    monkeypatch.setattr("siren_weights.IDS_PATH", str(folder / "ids.txt"))
     monkeypatch.delenv("SIREN_MODEL", raising=False)
     write_model(folder / "second", 2.0)
     register_model("second", "0.2.0", is_default=False)
@@ -54,8 +48,6 @@ def test_manifest_says_what_lies_there(packaged: Path) -> None:
         model_id = files["model.safetensors"]["sha256"][:4]
         entries.append({"name": name, "id": model_id, "release": release, "files": files})
     assert read_manifest() == {"default": "first", "models": entries}
-    ids = [f"{entry['id']} {entry['name']} {entry['release']}\n" for entry in entries]
-    assert (packaged / "ids.txt").read_text() == "".join(ids)
 
 
 def test_registering_again_renews_the_entry(packaged: Path) -> None:
@@ -121,7 +113,6 @@ def test_file_that_is_missing(packaged: Path, name: str) -> None:
 def test_installation_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIREN_MODEL", raising=False)
     monkeypatch.setattr("siren_weights.MANIFEST_PATH", str(tmp_path / "absent.json"))
-    monkeypatch.setattr("siren_weights.IDS_PATH", str(tmp_path / "absent.txt"))
     with pytest.raises(WeightsMissing, match="this installation holds no model"):
         find_model()
     assert model_release_of(b"\x00\x00") is None
@@ -132,12 +123,6 @@ def test_manifest_that_cannot_be_read(packaged: Path, text: str) -> None:
     (packaged / "manifest.json").write_text(text)
     with pytest.raises(WeightsDamaged, match="reinstall SIREN"):
         find_model()
-
-
-def test_ids_that_cannot_be_read(packaged: Path) -> None:
-    (packaged / "ids.txt").write_text("0000 first\n")
-    with pytest.raises(WeightsDamaged, match="not lines of id, name and release"):
-        model_release_of(b"\x00\x00")
 
 
 def test_ids_are_looked_up(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,31 +141,18 @@ def test_the_real_manifest_describes_the_real_files() -> None:
         found = find_model(entry["name"])
         assert found.model_id.hex() == entry["id"]
         assert model_release_of(found.model_id) == (entry["name"], entry["release"])
-        assert read_tables(found.weights_path) is not None
+        assert read_prior(found.weights_path) is not None
 
 
-def test_tables_travel_with_the_weights(tmp_path: Path) -> None:
-    write_model(tmp_path)
-    found = read_tables(tmp_path / "model.safetensors")
-    assert found is not None
-    for name, array in tables().to_arrays().items():
-        np.testing.assert_array_equal(found.to_arrays()[name], array)
-
-
-def test_a_model_may_have_no_tables(tmp_path: Path) -> None:
+def test_a_model_may_have_no_prior(tmp_path: Path) -> None:
     save_model(tmp_path, "{}", {"layer.weight": np.zeros(3, np.float32)})
-    assert read_tables(tmp_path / "model.safetensors") is None
+    assert read_prior(tmp_path / "model.safetensors") is None
 
 
-def test_impossible_tables(tmp_path: Path) -> None:
-    arrays = tables().to_arrays()
-    first = sorted(arrays)[0]
-    save_model(tmp_path, "{}", {**arrays, first: np.zeros_like(arrays[first])})
-    with pytest.raises(WeightsDamaged, match="tables not readable"):
-        read_tables(tmp_path / "model.safetensors")
-    (tmp_path / "model.safetensors").write_bytes(b"no safetensors")
-    with pytest.raises(WeightsDamaged, match="tables not readable"):
-        read_tables(tmp_path / "model.safetensors")
+def test_arrays_of_a_coder_that_is_gone_are_no_networks(tmp_path: Path) -> None:
+    layer = {"layer.weight": np.zeros(3, np.float32)}
+    save_model(tmp_path, "{}", {**layer, **vector_prior().to_arrays(), "tables.stage1.digit0": np.zeros(8, np.uint16)})
+    assert read_networks(tmp_path / "model.safetensors").keys() == layer.keys()
 
 
 def test_the_packaged_prior_is_exact_in_float32() -> None:
@@ -189,10 +161,8 @@ def test_the_packaged_prior_is_exact_in_float32() -> None:
 
 
 def test_a_prior_travels_with_the_weights(tmp_path: Path) -> None:
-    write_model(tmp_path)
-    assert read_prior(tmp_path / "model.safetensors") is None
     arrays = vector_prior().to_arrays()
-    with_prior = save_model(tmp_path, "{}", {**tables().to_arrays(), **arrays})
+    with_prior = save_model(tmp_path, "{}", arrays)
     found = read_prior(tmp_path / "model.safetensors")
     assert found is not None
     for name, array in arrays.items():
@@ -201,7 +171,7 @@ def test_a_prior_travels_with_the_weights(tmp_path: Path) -> None:
     for name, array in arrays.items():
         changed = np.array(array)
         changed.flat[0] += 1
-        assert save_model(tmp_path, "{}", {**tables().to_arrays(), **arrays, name: changed}) != with_prior
+        assert save_model(tmp_path, "{}", {**arrays, name: changed}) != with_prior
 
 
 def test_impossible_prior(tmp_path: Path) -> None:
@@ -233,8 +203,8 @@ def test_needs_no_torch(root: Path, tmp_path: Path) -> None:
     write_model(tmp_path)
     program = (
         f"import sys; sys.path[:0] = {[str(root), str(root / 'formats'), str(root / 'weights')]}; "
-        "sys.modules['torch'] = None; from siren_cli.registry.weights import find_model, read_tables; "
-        f"print(read_tables(find_model({str(tmp_path)!r}).weights_path) is not None)"
+        "sys.modules['torch'] = None; from siren_cli.registry.weights import find_model, read_prior; "
+        f"print(read_prior(find_model({str(tmp_path)!r}).weights_path) is not None)"
     )
     outcome = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=HUNG_AFTER_S, check=False

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_format import parse_layout
+from siren_format.layout import parse_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Real recordings to train on, and a run through all stages that many tests look at."""
+"""Fixtures: real recordings to train on, and a run through all phases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.pipeline import TrainRequest, train
 
 FEW = ("batch=2", "crop_frames=64", "steps=4", "log_every=2", "evaluate_every=4", "adversarial_from_step=2",
        "bf16=True")  # fmt: skip
@@ -39,9 +39,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory, short_clips: list[Path]
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[Path, list[str]]:
-    """A run through all stages, and what it reported."""
+    """A run through all phases, and its reports."""
     run = tmp_path_factory.mktemp("run") / "tiny"
     said: list[str] = []
-    model = train(Order(run, (str(recordings),), config="tiny", settings=FEW, device="cpu"), said.append)
+    model = train(TrainRequest(run, (str(recordings),), config="tiny", settings=FEW, device="cpu"), said.append)
     assert model == run / "model"
     return run, said

@@ -1,4 +1,4 @@
-"""What the networks are made to hear: other speakers in everything alike, other microphones in what is heard alone."""
+"""Augmentation: speakers change in inputs and targets alike, microphones in inputs alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import math
 import pytest
 import torch
 
-from siren_cli.training.data.augment import among_others, change_speaker, degrade, perturb, perturb_wav, warp_time
+from siren_cli.training.data.augment import (
+    add_noise,
+    apply_vtlp,
+    augment_timbre,
+    augment_timbre_wav,
+    mix_babble,
+    warp_time,
+)
 from siren_cli.training.data.batches import Batch
 from siren_cli.training.data.filterbank import mel_centres_hz
-from siren_cli.training.losses.discriminators import SpectrumCritic
+from siren_cli.training.losses.discriminators import MelDiscriminator
 from siren_cli.training.losses.waveform import adversary_loss
 
 MEAN, STD, FLOOR = -6.0, 2.1, 1e-4
@@ -29,7 +36,7 @@ def batch_with_a_formant(bin_number: int, crops: int = 6) -> Batch:
 def test_another_speaker_has_all_frequencies_and_the_pitch_scaled_by_one_factor() -> None:
     torch.manual_seed(0)
     before = batch_with_a_formant(45)
-    after = change_speaker(before, 1.0, MEAN, STD, FLOOR)
+    after = apply_vtlp(before, 1.0, MEAN, STD, FLOOR)
     assert torch.equal(after.pitch > 0, before.pitch > 0)
     factors = (after.pitch - before.pitch)[:, 1]
     assert float(factors.abs().max()) <= 0.175 and len(factors.unique()) == 6
@@ -42,28 +49,28 @@ def test_another_speaker_has_all_frequencies_and_the_pitch_scaled_by_one_factor(
 
 def test_no_speaker_is_changed_unasked() -> None:
     before = batch_with_a_formant(20)
-    assert change_speaker(before, 0.0, MEAN, STD, FLOOR) is before
+    assert apply_vtlp(before, 0.0, MEAN, STD, FLOOR) is before
 
 
 def test_others_are_as_much_softer_as_they_may_be() -> None:
     torch.manual_seed(2)
     wav = 0.1 * torch.randn(40, 16_000)
-    noise = among_others(wav, 1.0) - wav
+    noise = mix_babble(wav, 1.0) - wav
     below_db = 20 * torch.log10(wav.square().mean(1).sqrt() / noise.square().mean(1).sqrt())
     assert float(below_db.min()) + 0.2 >= 8 and float(below_db.max()) <= 23.2
     assert float(below_db.std()) > 3
-    assert torch.equal(among_others(wav, 0.0), wav)
-    some = (among_others(wav, 0.5) != wav).any(1)
+    assert torch.equal(mix_babble(wav, 0.0), wav)
+    some = (mix_babble(wav, 0.5) != wav).any(1)
     assert 8 < int(some.sum()) < 32
-    assert bool((among_others(wav[:1], 1.0) != wav[:1]).any()), "alone, noise is left"
+    assert bool((mix_babble(wav[:1], 1.0) != wav[:1]).any()), "alone, noise is left"
 
 
-def test_what_is_heard_changes_as_the_rest_does() -> None:
+def test_input_mels_change_like_the_others() -> None:
     before = batch_with_a_formant(45)
-    before = before._replace(heard=before.mel.clone())
+    before = before._replace(input_mel=before.mel.clone())
     torch.manual_seed(0)
-    after = warp_time(change_speaker(before, 1.0, MEAN, STD, FLOOR), 1.0)
-    assert after.heard is not None and torch.equal(after.heard, after.mel)
+    after = warp_time(apply_vtlp(before, 1.0, MEAN, STD, FLOOR), 1.0)
+    assert after.input_mel is not None and torch.equal(after.input_mel, after.mel)
     assert not torch.equal(after.mel, before.mel)
 
 
@@ -126,7 +133,7 @@ def test_some_hear_the_others_of_their_batch_as_babble_below_them() -> None:
     torch.manual_seed(0)
     babbled = 0
     for _ in range(20):
-        loud = perturb(turns, 1.0, MEAN, STD, FLOOR)[:, :, 20:40].mean(-1)
+        loud = augment_timbre(turns, 1.0, MEAN, STD, FLOOR)[:, :, 20:40].mean(-1)
         for item in range(items):
             own, neighbour = (loud[item, turn * 20 : (turn + 1) * 20].mean() for turn in (item, (item - 1) % items))
             nobody = loud[item, ((item + 2) % items) * 20 : ((item + 2) % items) * 20 + 20].mean()
@@ -144,7 +151,7 @@ def test_a_third_each_of_the_spoilt_hear_noise_and_babble_and_lose_bands() -> No
     torch.manual_seed(0)
     spoilt = noisy = babbled = narrow = 0
     for _ in range(40):
-        heard = degrade(turns, 0.6, MEAN, STD, FLOOR)
+        heard = add_noise(turns, 0.6, MEAN, STD, FLOOR)
         changed = (heard - turns).abs().amax((1, 2)) > 1e-4
         spoilt += int(changed.sum())
         for item in range(items):
@@ -161,7 +168,7 @@ def test_a_third_each_of_the_spoilt_hear_noise_and_babble_and_lose_bands() -> No
     for kind in (noisy, babbled):
         assert 0.1 < kind / count < 0.3
     assert 0.2 < narrow / count < 0.4  # its own third, and a fifth of the others
-    assert degrade(turns, 0.0, MEAN, STD, FLOOR) is turns
+    assert add_noise(turns, 0.0, MEAN, STD, FLOOR) is turns
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -169,16 +176,16 @@ def test_a_front_end_hears_other_samples_as_many_and_finite(seed: int) -> None:
     torch.manual_seed(seed)
     wav = 0.1 * torch.randn(4, 16_000)
     wav[0] = 0.0
-    heard = perturb_wav(wav, 1.0)
+    heard = augment_timbre_wav(wav, 1.0)
     assert heard.shape == wav.shape and bool(torch.isfinite(heard).all())
     assert float(heard[0].abs().max()) < 1e-6
     assert float((heard[1:] - wav[1:]).abs().mean()) > 0.01
-    assert perturb_wav(wav, 0.0) is wav
+    assert augment_timbre_wav(wav, 0.0) is wav
 
 
 def test_the_critic_learns_to_tell_blurred_spectra_from_sharp_ones() -> None:
     torch.manual_seed(0)
-    critic = SpectrumCritic(width=2)
+    critic = MelDiscriminator(width=2)
     sharp = torch.randn(2, 32, 80)
     blurred = torch.nn.functional.avg_pool2d(sharp[:, None], 5, 1, padding=2)[:, 0]
     optimiser = torch.optim.Adam(critic.parameters(), 1e-2)

@@ -1,4 +1,4 @@
-"""Settings come from presets, YAML files, earlier calls and the command line, and what is wrong in them is named."""
+"""Settings from presets, YAML files, earlier calls and the command line; errors name the wrong setting."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from siren_cli.config import ModelConfig
 from siren_cli.errors import ConfigError
 from siren_cli.registry.weights import find_model
-from siren_cli.training.config import STAGES, run_config, stage_config
+from siren_cli.training.config import PHASES, phase_config, run_config
 from siren_cli.training.settings import presets, read_config, settings_of_run
 
 
-def test_settings_of_one_stage_do_not_touch_another() -> None:
+def test_settings_of_one_phase_do_not_change_another() -> None:
     settings = ["steps=9", "vocoder.batch=3", "model.stages=1"]
-    assert stage_config("vocoder", settings).batch == 3
-    assert stage_config("factorizer", settings).batch != 3
-    assert stage_config("joint", settings).steps == 9
+    assert phase_config("vocoder", settings).batch == 3
+    assert phase_config("factorizer", settings).batch != 3
+    assert phase_config("joint", settings).steps == 9
 
 
 def test_the_presets_are_those_that_the_command_names(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,8 +31,8 @@ def test_the_presets_are_those_that_the_command_names(capsys: pytest.CaptureFixt
     assert all(name in said for name in presets())
     named = {"siren-v1", "fsq", "tiny", "distilhubert", "hifigan", "ljspeech", "multispeaker", "finetune"}
     assert named == set(presets())
-    stages = said[said.index("Stages: ") : said.index("Several GPUs")]
-    assert re.findall(r"(\w+) \(", stages) == list(STAGES)
+    phases = said[said.index("Phases (--stage): ") : said.index("Several GPUs")].partition(":")[2]
+    assert re.findall(r"(\w+) \(", phases) == list(PHASES)
 
 
 @pytest.mark.parametrize("name", presets())

@@ -13,7 +13,7 @@ import torch
 
 from siren_cli.training.data.batches import Cache, Crops
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.pipeline import TrainRequest, train
 from tests.conftest import HUNG_AFTER_S
 from tests.training.conftest import FEW, said_nothing
 
@@ -28,7 +28,10 @@ def test_two_processes_equal_one(trained: tuple[Path, list[str]], tmp_path: Path
     cache = trained[0] / "cache"
     one, two = tmp_path / "one", tmp_path / "two"
     settings = (*FEW, *PLAIN)
-    train(Order(one, stages=("factorizer",), config="tiny", settings=settings, device="cpu", cache=cache), said_nothing)
+    train(
+        TrainRequest(one, phases=("factorizer",), config="tiny", settings=settings, device="cpu", cache=cache),
+        said_nothing,
+    )
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in (".", "formats", "weights")),

@@ -1,4 +1,4 @@
-"""Stage guide trains what a search for indices asks, and nothing else; a model may do without."""
+"""Phase guide trains the target predictor of the search and nothing else; a model may do without."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import torch
 import siren_cli
 from siren_cli.errors import ConfigError, DataError, UsageError
 from siren_cli.training.data.batches import Cache, Crops
+from siren_cli.training.initialisation import load_run_model
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.phases.guide import GuidePhase
+from siren_cli.training.pipeline import TrainRequest, train
 from siren_cli.training.settings import settings_of_run
-from siren_cli.training.stages.guide import GuideStage
-from siren_cli.training.start import assemble
 from tests.training.conftest import FEW, said_nothing
 
 pytestmark = pytest.mark.slow
@@ -46,17 +46,17 @@ def test_only_the_guide_learns_and_its_target_is_clean(trained: Trained) -> None
     run = trained[0]
     config = settings_of_run(run, None, [*FEW, "noise_share=1.0"], write=False)
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-    model = assemble(run, config.model)
-    stage = GuideStage(model, crops, crops, config.guide)
+    model = load_run_model(run, config.model)
+    phase = GuidePhase(model, crops, crops, config.guide)
     torch.manual_seed(1)
-    batch = stage.batch(0)
-    total, parts = stage.loss(batch, 0)
+    batch = phase.batch(0)
+    total, parts = phase.loss(batch, 0)
     total.backward()  # type: ignore[no-untyped-call]
     moved = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and bool(p.grad.any())}
     assert moved == {"guide"}
     assert model.guide is not None
     torch.manual_seed(1)
-    heard, _ = stage._in_noise(batch)
+    heard, _ = phase._noisy_input(batch)
     with torch.no_grad():
         features, _ = model.factorizer.semantic(heard)
         off = float((model.guide(heard, features).mel - batch.envelope).abs().mean())
@@ -66,7 +66,7 @@ def test_only_the_guide_learns_and_its_target_is_clean(trained: Trained) -> None
 
 def test_a_model_without_a_guide(recordings: Path, short_clips: list[Path], tmp_path: Path) -> None:
     settings = (*FEW, "model.guide_width=0")
-    train(Order(tmp_path, (str(recordings),), config="tiny", settings=settings, device="cpu"), said_nothing)
+    train(TrainRequest(tmp_path, (str(recordings),), config="tiny", settings=settings, device="cpu"), said_nothing)
     assert not (tmp_path / "guide.safetensors").exists()
     codec = siren_cli.load(tmp_path / "model")
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
@@ -74,18 +74,18 @@ def test_a_model_without_a_guide(recordings: Path, short_clips: list[Path], tmp_
     with pytest.raises(UsageError, match="tiny has no guide"):
         codec.searching(1)
     with pytest.raises(ConfigError, match="no guide to train"):
-        train(Order(tmp_path, stages=("guide",), resume=True, device="cpu"), said_nothing)
+        train(TrainRequest(tmp_path, phases=("guide",), resume=True, device="cpu"), said_nothing)
 
 
 def test_a_guide_must_be_trained_before_it_is_packaged(trained: Trained, tmp_path: Path) -> None:
     for name in ("config.json", "training.json", "factorizer.safetensors", "joint.safetensors"):
         (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
     with pytest.raises(DataError, match=r"guide\.safetensors: not a checkpoint"):
-        train(Order(tmp_path, stages=("prior",), cache=trained[0] / "cache", device="cpu"), said_nothing)
+        train(TrainRequest(tmp_path, phases=("prior",), cache=trained[0] / "cache", device="cpu"), said_nothing)
 
 
 def test_what_the_branch_understands_helps_in_noise(short_clips: list[Path]) -> None:
-    """The packaged guide finds the quiet spectra of speech among others with its features, less with no one's."""
+    """The packaged guide predicts clean spectra from babble better with encoder features than with zeros."""
     networks = siren_cli.load().networks
     assert networks.guide is not None
     talk, other = (torch.from_numpy(soundfile.read(clip, dtype="float32")[0]) for clip in short_clips[:2])

@@ -1,4 +1,4 @@
-"""Losses and judges: each is least where it should be, and each can be switched."""
+"""Losses and discriminators: each has its minimum at the target, and each can be switched."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from siren_cli.phones import PHONES
 from siren_cli.training.config import DISCRIMINATORS
 from siren_cli.training.data.batches import Batch
 from siren_cli.training.data.units import UNITS, units_of
-from siren_cli.training.losses.auxiliary import ctc_loss, entropy_shares, idle_levels, imitation_loss
+from siren_cli.training.losses.auxiliary import ctc_loss, distillation_loss, entropy_shares, level_usage_loss
 from siren_cli.training.losses.discriminators import Adversary
-from siren_cli.training.losses.rate import IndexPrice
+from siren_cli.training.losses.rate import EntropyEstimator
 from siren_cli.training.losses.waveform import (
-    SpectralDistance,
-    SpectrumDistance,
+    MultiResolutionStftLoss,
+    MultiScaleMelLoss,
     adversary_loss,
     feature_matching,
     generator_loss,
@@ -35,7 +35,7 @@ def speech() -> torch.Tensor:
     return torch.stack([torch.from_numpy(clip) for clip in clips])
 
 
-@pytest.mark.parametrize("distance", [SpectralDistance(), SpectrumDistance()], ids=["mel", "stft"])
+@pytest.mark.parametrize("distance", [MultiScaleMelLoss(), MultiResolutionStftLoss()], ids=["mel", "stft"])
 def test_distances_grow_with_the_noise(distance: torch.nn.Module, speech: torch.Tensor) -> None:
     torch.manual_seed(0)
     noise = torch.randn_like(speech) * speech.std()
@@ -104,8 +104,8 @@ def test_ctc_reads_labels_where_every_frame_has_one() -> None:
 def test_imitation_minds_direction_alone() -> None:
     torch.manual_seed(0)
     ours = torch.randn(2, 5, 8)
-    assert float(imitation_loss(3 * ours, ours)) < 1e-5
-    assert float(imitation_loss(-ours, ours)) > 1.99
+    assert float(distillation_loss(3 * ours, ours)) < 1e-5
+    assert float(distillation_loss(-ours, ours)) > 1.99
 
 
 def codes(digits: torch.Tensor) -> torch.Tensor:
@@ -113,8 +113,8 @@ def codes(digits: torch.Tensor) -> torch.Tensor:
     return ((digits - half).float() / half).requires_grad_()
 
 
-def taught(price: IndexPrice, *examples: torch.Tensor, steps: int = 60) -> IndexPrice:
-    """A price that has learned to predict examples of codes."""
+def taught(price: EntropyEstimator, *examples: torch.Tensor, steps: int = 60) -> EntropyEstimator:
+    """An entropy estimator trained on examples of codes."""
     optimiser = torch.optim.Adam(price.parameters(), 0.01)
     for _ in range(steps):
         optimiser.zero_grad()
@@ -129,7 +129,7 @@ def test_what_can_be_foretold_gets_cheap() -> None:
     random = codes(torch.stack([torch.randint(0, n, (2, 50, 2)) for n in FSQ_LEVELS], -1)).detach()
     same = codes(torch.full((2, 50, 2, 4), 2)).detach()
     both, one = torch.tensor([2, 2]), torch.tensor([1, 1])
-    price = taught(IndexPrice(), same)
+    price = taught(EntropyEstimator(), same)
     assert float(price(same, both).sum()) < 1.0
     assert bool((price(random, both) > 10.0).all())
     assert float(price(random, one)[0]) > 10.0 and float(price(random, one)[1]) == 0.0
@@ -141,7 +141,7 @@ def test_the_price_pulls_codes_to_the_cheaper_side_and_to_what_foretells_the_nex
     torch.manual_seed(0)
     low, high = (torch.full((1, 6, 2, 4), digit) for digit in (1, 3))
     turns = torch.cat([low, high, low, high], 1)
-    price = taught(IndexPrice(), codes(turns[:, :24]), codes(turns.roll(3, 1)))
+    price = taught(EntropyEstimator(), codes(turns[:, :24]), codes(turns.roll(3, 1)))
     dear = codes(low.where(torch.arange(6)[:, None, None] != 5, 2))
     price(dear, torch.tensor([2])).sum().backward()
     assert dear.grad is not None
@@ -162,11 +162,13 @@ def test_digits_that_leave_levels_idle_learn_to_use_them() -> None:
     optimiser = torch.optim.SGD([narrow], 50.0)
     for _ in range(20):
         optimiser.zero_grad()
-        loss = idle_levels(fsq(narrow), 0.95)
+        loss = level_usage_loss(fsq(narrow), 0.95)
         loss.backward()
         optimiser.step()
     assert min(entropy_shares(fsq.codes_to_digits(fsq(narrow))[:, :, 0])) > 0.94
-    assert float(idle_levels(fsq(narrow.detach()), 0.9)) == 0 < float(idle_levels(torch.zeros(1, 9, 2, 4), 0.9))
+    assert (
+        float(level_usage_loss(fsq(narrow.detach()), 0.9)) == 0 < float(level_usage_loss(torch.zeros(1, 9, 2, 4), 0.9))
+    )
 
 
 def test_entropy_shares_are_those_of_the_digits() -> None:

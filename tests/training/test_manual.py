@@ -1,4 +1,4 @@
-"""docs/training.md says what is so: its commands are the program's, the first of them work, its settings exist."""
+"""docs/training.md is true: its commands are the program's, the first of them work, its settings exist."""
 
 from __future__ import annotations
 

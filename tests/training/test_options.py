@@ -1,4 +1,4 @@
-"""Every option of training on real recordings: what it promises is there, from cache to a model that encodes."""
+"""Every option of training on real recordings, from cache to a model that encodes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import siren_cli
 from siren_cli.errors import ConfigError, DataError, WeightsMissing
 from siren_cli.model.decoder import PITCH_CENTRE
 from siren_cli.model.siren import build
-from siren_cli.training.config import PARTS, run_config, stage_config
+from siren_cli.training.config import PARTS, phase_config, run_config
 from siren_cli.training.data.batches import Cache, Crops
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.losses.speaker import timbre_loss
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.losses.speaker import speaker_mean_loss
+from siren_cli.training.phases.vocoder import JointPhase
+from siren_cli.training.pipeline import TrainRequest, train
 from siren_cli.training.settings import read_config
-from siren_cli.training.stages.vocoder import JointStage
 from siren_format.voice import voice_codes
 from tests.training.conftest import FEW, said_nothing
 
@@ -44,9 +44,9 @@ def hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def few(run: Path, data: Path, *settings: str, stages: tuple[str, ...] = ("prepare", "factorizer")) -> list[dict]:
-    """Trains a few steps; returns the lines of the log."""
-    train(Order(run, (str(data),), stages, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
+def few(run: Path, data: Path, *settings: str, phases: tuple[str, ...] = ("prepare", "factorizer")) -> list[dict]:
+    """Train a few steps; return the lines of the log."""
+    train(TrainRequest(run, (str(data),), phases, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
     log = run / "metrics.jsonl"
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
@@ -63,7 +63,7 @@ def test_a_hubert_front_end_from_recordings_to_speech(
     settings = ["model.front_end=hubert", f"model.hubert_path={theirs}"]
     if frozen:
         settings.append("freeze=('front_end',)")
-    few(tmp_path, recordings, *settings, stages=("prepare", "factorizer", "vocoder", "joint", "guide", "prior"))
+    few(tmp_path, recordings, *settings, phases=("prepare", "factorizer", "vocoder", "joint", "guide", "prior"))
     assert (tmp_path / "cache" / "front_end.float16").exists() == frozen
     now = tensors(tmp_path / "factorizer.safetensors", "trained")
     from safetensors.torch import load_file
@@ -75,8 +75,8 @@ def test_a_hubert_front_end_from_recordings_to_speech(
     codec = siren_cli.load(tmp_path / "model")
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     assert codec.decode(codec.encode(wav, rate_hz).to_bytes()).shape == wav.shape
-    further = Order(
-        tmp_path / "further", stages=("factorizer",), settings=(*FEW, "steps=1"), device="cpu",
+    further = TrainRequest(
+        tmp_path / "further", phases=("factorizer",), settings=(*FEW, "steps=1"), device="cpu",
         start=str(tmp_path / "model"), cache=tmp_path / "cache",
     )  # fmt: skip
     train(further, said_nothing)
@@ -106,9 +106,9 @@ def test_a_teacher_is_imitated(kept: bool, hubert: Path, recordings: Path, tmp_p
 
 def test_a_cache_with_another_teacher_is_refused(hubert: Path, recordings: Path, tmp_path: Path) -> None:
     teacher = [f"factorizer.teacher={hubert}", "factorizer.teacher_weight=1.0"]
-    few(tmp_path, recordings, *teacher, stages=("prepare",))
-    with pytest.raises(DataError, match="layer -1, expected .* layer 0; run stage prepare again"):
-        few(tmp_path, recordings, *teacher, "factorizer.teacher_layer=0", stages=("factorizer",))
+    few(tmp_path, recordings, *teacher, phases=("prepare",))
+    with pytest.raises(DataError, match="layer -1, expected .* layer 0; run phase prepare again"):
+        few(tmp_path, recordings, *teacher, "factorizer.teacher_layer=0", phases=("factorizer",))
     with pytest.raises(WeightsMissing, match="nowhere' cannot be read"):
         few(tmp_path / "b", recordings, f"factorizer.teacher={tmp_path}/nowhere", "factorizer.teacher_weight=1.0")
 
@@ -116,7 +116,7 @@ def test_a_cache_with_another_teacher_is_refused(hubert: Path, recordings: Path,
 def test_what_a_teacher_heard_cannot_be_warped_in_time(hubert: Path, recordings: Path, tmp_path: Path) -> None:
     teacher = [f"factorizer.teacher={hubert}", "factorizer.teacher_weight=1.0"]
     with pytest.raises(ConfigError, match="time_warp moves spectra and not samples"):
-        few(tmp_path, recordings, *teacher, "factorizer.time_warp=0.5", stages=("prepare", "factorizer"))
+        few(tmp_path, recordings, *teacher, "factorizer.time_warp=0.5", phases=("prepare", "factorizer"))
 
 
 @pytest.mark.parametrize(("units", "warp"), [("phones", 0.0), ("text", 0.5)])
@@ -139,7 +139,9 @@ def test_the_rate_term_is_logged_and_saved(recordings: Path, tmp_path: Path) -> 
     assert 0 < lines[-1]["bits_1"] < lines[-1]["bits_2"] < 25
     assert [line["step"] for line in lines if line.get("idle", 0) > 0] == [3, 4]
     assert "price.prior.embed" in tensors(tmp_path / "factorizer.safetensors", "trained")
-    train(Order(tmp_path, stages=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing)
+    train(
+        TrainRequest(tmp_path, phases=("factorizer",), settings=("steps=6",), resume=True, device="cpu"), said_nothing
+    )
 
 
 def test_the_listener_learns_before_it_is_heard_and_then_stays(recordings: Path, tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_the_listener_learns_before_it_is_heard_and_then_stays(recordings: Path,
     name = "listener.stem.conv.weight"
     before = tensors(tmp_path / "factorizer.safetensors", "trained")[name]
     settings = (*settings, "steps=6")
-    train(Order(tmp_path, stages=("factorizer",), settings=settings, resume=True, device="cpu"), said_nothing)
+    train(TrainRequest(tmp_path, phases=("factorizer",), settings=settings, resume=True, device="cpu"), said_nothing)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     heard = [line["step"] for line in lines if "phone_heard" in line and "speaker_heard" in line]
     assert heard == [4, 5, 6] and [line["step"] for line in lines if "lesson" in line] == [2, 3]
@@ -163,7 +165,7 @@ def test_the_vocoders_listener_goes_on_from_the_factorizers(recordings: Path, tm
     before = tensors(tmp_path / "factorizer.safetensors", "trained")
     settings = (*heard, "listener_from_step=1", "listener_lessons=1", "steps=2", "adversarial_from_step=9",
                 "correlation_weight=1.0")  # fmt: skip
-    train(Order(tmp_path, stages=("vocoder",), settings=settings, resume=True, device="cpu"), said_nothing)
+    train(TrainRequest(tmp_path, phases=("vocoder",), settings=settings, resume=True, device="cpu"), said_nothing)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     lines = [line for line in lines if line["stage"] == "vocoder" and not line.get("dev")]
     assert ["lesson" in line for line in lines] == [True, False]
@@ -184,31 +186,14 @@ def test_the_melody_of_the_first_stage_can_be_left_out(recordings: Path, tmp_pat
 
 @pytest.mark.parametrize("settings", [("listener_from_step=0",), ("listener_from_step=9", "listener_lessons=0")])
 def test_a_listener_that_never_learned_is_refused(settings: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError, match="would have learned nothing before it is heard"):
-        stage_config("factorizer", ["listener_phone_weight=0.3", *settings])
-
-
-def test_a_warm_start_goes_without_rounding(recordings: Path, tmp_path: Path) -> None:
-    same = ("perturb=0.0", "other_speakers=0.0", "log_every=1", "bf16=False")
-    few(tmp_path / "a", recordings, stages=("prepare",))
-    cache = tmp_path / "a" / "cache"
-    losses = {}
-    for name, first in (("always", 0), ("never", 99), ("later", 2)):
-        order = Order(
-            tmp_path / name, stages=("factorizer",), config="tiny", device="cpu", cache=cache,
-            settings=(*FEW, *same, f"factorizer.quantizer_from_step={first}"),
-        )  # fmt: skip
-        train(order, said_nothing)
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        losses[name] = [json.loads(line)["mel"] for line in lines if '"dev"' not in line]
-    assert losses["later"][:2] == losses["never"][:2] != losses["always"][:2]
-    assert losses["later"][2:] != losses["never"][2:]
+    with pytest.raises(ConfigError, match="would be used untrained"):
+        phase_config("factorizer", ["listener_phone_weight=0.3", *settings])
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part not in ("front_end", "vocoder")])
 def test_a_frozen_part_stays_and_the_rest_moves(part: str, trained: tuple[Path, list[str]], tmp_path: Path) -> None:
-    order = Order(
-        tmp_path / "run", stages=("factorizer",), settings=(*FEW, f"freeze=('{part}',)"), device="cpu",
+    order = TrainRequest(
+        tmp_path / "run", phases=("factorizer",), settings=(*FEW, f"freeze=('{part}',)"), device="cpu",
         start=str(trained[0] / "model"), cache=trained[0] / "cache",
     )  # fmt: skip
     train(order, said_nothing)
@@ -228,7 +213,7 @@ def test_fine_tuning_takes_one_command(
     shutil.copytree(trained[0] / "model", model)
     settings = (*FEW, "freeze=('quantizer', 'factorizer')")
     run = tmp_path / "run"
-    train(Order(run, (str(recordings),), start=str(model), settings=settings, device="cpu"), said_nothing)
+    train(TrainRequest(run, (str(recordings),), start=str(model), settings=settings, device="cpu"), said_nothing)
     shutil.rmtree(model)
     stages = [json.loads(line)["stage"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert set(stages) == {"factorizer", "joint", "guide"}
@@ -240,11 +225,11 @@ def test_fine_tuning_takes_one_command(
     assert ours.model_id != theirs.model_id
     assert "started from another model" in (run / "model" / "README.md").read_text()
     with pytest.raises(ConfigError, match="started without --from"):
-        train(Order(trained[0], start=str(run / "model"), device="cpu"), said_nothing)
+        train(TrainRequest(trained[0], start=str(run / "model"), device="cpu"), said_nothing)
 
 
 def test_one_stage_of_indices_is_enough(recordings: Path, short_clips: list[Path], tmp_path: Path) -> None:
-    few(tmp_path, recordings, "model.stages=1", stages=("prepare", "factorizer", "vocoder", "guide", "prior"))
+    few(tmp_path, recordings, "model.stages=1", phases=("prepare", "factorizer", "vocoder", "guide", "prior"))
     wav, rate_hz = soundfile.read(short_clips[0], dtype="float32")
     codec = siren_cli.load(tmp_path / "model")
     assert codec.decode(codec.encode(wav, rate_hz).to_bytes()).shape == wav.shape
@@ -271,7 +256,7 @@ def test_a_voice_of_fine_numbers_that_tells_its_timbre(
 @pytest.mark.parametrize("frames", [0, 30])
 def test_a_voice_is_heard_from_a_multiple_of_four_frames(frames: int) -> None:
     with pytest.raises(ConfigError, match=f"voice_frames is {frames}, expected a multiple of 4"):
-        stage_config("factorizer", [f"voice_frames={frames}"])
+        phase_config("factorizer", [f"voice_frames={frames}"])
 
 
 def test_what_is_typical_of_a_voice_is_learned_from_what_it_was_heard_from(trained: tuple[Path, list[str]]) -> None:
@@ -284,10 +269,10 @@ def test_what_is_typical_of_a_voice_is_learned_from_what_it_was_heard_from(train
         told[item, :80] = spectra[level[item] > level[item].max() - 3.45].mean(0)
         told[item, 80] = pitch[pitch > 0].mean() - PITCH_CENTRE if bool((pitch > 0).any()) else 7.0
     absent = torch.tensor([False, False, False, True])
-    assert float(timbre_loss(told, batch, absent, 2.1)) < 1e-5
-    assert float(timbre_loss(told + 0.1, batch, absent, 2.1)) > 0.1
+    assert float(speaker_mean_loss(told, batch, absent, 2.1)) < 1e-5
+    assert float(speaker_mean_loss(told + 0.1, batch, absent, 2.1)) > 0.1
     told[3] = 9.0
-    assert float(timbre_loss(told, batch, absent, 2.1)) < 1e-5
+    assert float(speaker_mean_loss(told, batch, absent, 2.1)) < 1e-5
 
 
 def test_hifigan_trains_as_its_preset_says(recordings: Path, tmp_path: Path) -> None:
@@ -299,7 +284,7 @@ def test_hifigan_trains_as_its_preset_says(recordings: Path, tmp_path: Path) -> 
     )
     settings = ("steps=2", "batch=2", "crop_frames=64", "log_every=1")
     config, stages = str(tmp_path / "small.yaml"), ("prepare", "vocoder")
-    order = Order(tmp_path / "run", (str(recordings),), stages, config, settings, device="cpu")
+    order = TrainRequest(tmp_path / "run", (str(recordings),), stages, config, settings, device="cpu")
     train(order, said_nothing)
     line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
     assert {"stft", "adversary", "fooling", "matching"} <= line.keys()
@@ -312,28 +297,28 @@ def test_accumulated_pieces_are_one_batch(trained: tuple[Path, list[str]], tmp_p
     plain = ("perturb=0.0", "other_speakers=0.0", "voice_absent=0.0", "stage_dropout=0.0", "bf16=False", "steps=3",
              "batch=4", "factorizer.adversarial_weight=0.0")  # fmt: skip
     for pieces in (1, 4):
-        order = Order(
-            tmp_path / str(pieces), stages=("factorizer",), config="tiny", device="cpu", cache=trained[0] / "cache",
+        order = TrainRequest(
+            tmp_path / str(pieces), phases=("factorizer",), config="tiny", device="cpu", cache=trained[0] / "cache",
             settings=(*FEW, *plain, f"accumulate={pieces}"),
         )  # fmt: skip
         train(order, said_nothing)
         states[pieces] = tensors(tmp_path / str(pieces) / "factorizer.safetensors", "trained")
     for name, tensor in states[1].items():
         torch.testing.assert_close(states[4][name], tensor, rtol=1e-3, atol=2e-5)
-    order = Order(tmp_path / "3", stages=("factorizer",), device="cpu", cache=trained[0] / "cache",
+    order = TrainRequest(tmp_path / "3", phases=("factorizer",), device="cpu", cache=trained[0] / "cache",
                   settings=("batch=4", "accumulate=3"))  # fmt: skip
     with pytest.raises(ConfigError, match="batch is 4, expected a multiple of 3"):
         train(order, said_nothing)
 
 
-def test_some_crops_of_the_joint_stage_keep_their_true_spectra(trained: tuple[Path, list[str]]) -> None:
+def test_some_crops_of_phase_joint_keep_their_true_spectra(trained: tuple[Path, list[str]]) -> None:
     config = run_config(read_config("tiny"), ["joint.true_share=0.5"])
     crops = Crops(Cache(trained[0] / "cache", config.model.mel_bins), "train", 1)
-    stage = JointStage(build(config.model), crops, crops, config.joint)
+    phase = JointPhase(build(config.model), crops, crops, config.joint)
     batch = crops.batch(0, 32, 64)
     torch.manual_seed(0)
     shares = {}
     for training in (True, False):
-        stage.trained.train(training)
-        shares[training] = float((stage.speech(batch).mel == batch.envelope).all((1, 2)).float().mean())
+        phase.trained.train(training)
+        shares[training] = float((phase.speech(batch).mel == batch.envelope).all((1, 2)).float().mean())
     assert 0.2 < shares[True] < 0.8 and shares[False] == 0

@@ -1,4 +1,4 @@
-"""What the prior is fitted to: recordings from several beginnings, silence of many lengths."""
+"""Training data of the prior: recordings with several offsets, silence of many lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells: TensorBoard, comparisons, the model card, speaker leakage, utilisation, packs, the live table."""
+"""Reports of a run: TensorBoard, comparisons, model card, speaker leakage, utilisation, live table."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pytest
 import torch
 
 from siren_cli.__main__ import main
-from siren_cli.errors import DataError, ExitStatus
+from siren_cli.errors import ExitStatus
 from siren_cli.terminal.progress import TrainingDisplay
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.loop.run_log import Clock
-from siren_cli.training.pipeline import Order, train
-from siren_cli.training.tools.packing import PART_BYTES, pack, unpack
+from siren_cli.training.loop.run_log import SectionTimer
+from siren_cli.training.pipeline import TrainRequest, train
 from siren_cli.training.tools.speaker_probe import _accuracy
 from tests.training.conftest import said_nothing
 
@@ -133,49 +132,13 @@ def test_training_uses_the_levels_of_every_digit(recordings: Path, tmp_path: Pat
         "factorizer.steps=60", "factorizer.batch=4", "learning_rate=0.003", "evaluate_every=60", "log_every=60",
         "factorizer.listener_phone_weight=0", "factorizer.listener_speaker_weight=0",
     )  # fmt: skip
-    train(Order(tmp_path, (str(recordings),), ("prepare", "factorizer"), "tiny", settings, device="cpu"), said_nothing)
+    train(
+        TrainRequest(tmp_path, (str(recordings),), ("prepare", "factorizer"), "tiny", settings, device="cpu"),
+        said_nothing,
+    )
     (dev,) = [line for line in map(json.loads, (tmp_path / "metrics.jsonl").open()) if line.get("dev")]
     shares = [dev[f"entropy_share_{stage}_digit_{digit}"] for stage in (1, 2) for digit in range(4)]
     assert min(shares) > 0.5, shares
-
-
-def test_packs_are_small_and_come_back_whole(trained: Trained, tmp_path: Path) -> None:
-    facts = pack(trained[0], tmp_path / "parts", part_bytes=50_000)
-    assert facts["parts"] > facts["files"] > 5
-    assert max(path.stat().st_size for path in (tmp_path / "parts").glob("*.bin")) == 50_000
-    assert PART_BYTES < 14 * 2**20
-    unpack(tmp_path / "parts", tmp_path / "again")
-    back = tmp_path / "again"
-    again = {path.relative_to(back).as_posix() for path in back.rglob("*") if path.is_file()}
-    assert {"factorizer.safetensors", "config.json", "training.json", "model/model.safetensors"} <= again
-    assert not any(name.startswith(("cache/", "tensorboard/")) for name in again)
-    for name in again:
-        assert (tmp_path / "again" / name).read_bytes() == (trained[0] / name).read_bytes()
-    order = Order(back, stages=("factorizer",), settings=("factorizer.steps=5",), resume=True, device="cpu",
-                  cache=trained[0] / "cache")  # fmt: skip
-    train(order, said_nothing)
-    assert load_checkpoint(back / "factorizer.safetensors")[1]["step"] == 5
-
-
-def test_a_damaged_pack_is_refused(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = tmp_path / "parts"
-    assert main(["train", "pack", str(trained[0] / "model"), "-o", str(parts), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["files"] == 3
-    part = sorted(parts.glob("*.bin"))[-1]
-    data = part.read_bytes()
-    part.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    assert main(["train", "unpack", str(parts), "-o", str(tmp_path / "back")]) == ExitStatus.AUDIO
-    assert "is not what was packed" in capsys.readouterr().err
-    part.unlink()
-    with pytest.raises(DataError, match="not a complete pack"):
-        unpack(parts, tmp_path / "back")
-    entries = json.loads((parts / "pack.json").read_text())
-    entries[0]["path"] = "../outside"
-    (parts / "pack.json").write_text(json.dumps(entries))
-    with pytest.raises(DataError, match="outside its folder"):
-        unpack(parts, tmp_path / "back")
-    with pytest.raises(DataError, match="no files to pack"):
-        pack(tmp_path / "nowhere", parts)
 
 
 class Terminal(io.StringIO):
@@ -210,7 +173,7 @@ def test_a_person_sees_a_table_and_a_file_lines(monkeypatch: pytest.MonkeyPatch)
 def test_a_section_inside_another_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 1.0, 3.0, 4.0])
     monkeypatch.setattr("siren_cli.training.loop.run_log.time.perf_counter", lambda: next(times))
-    clock = Clock()
+    clock = SectionTimer()
     with clock("outer"), clock("inner"):
         pass
     assert clock.spent_s == {"outer": 2.0, "inner": 2.0}

@@ -1,4 +1,4 @@
-"""What goes wrong on the way costs a minute at most: full disks, interruptions, kills."""
+"""Failures cost a minute of training at most: full disks, interruptions, kills."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from siren_cli.__main__ import main
 from siren_cli.errors import DataError, ExitStatus, OutputUnwritable
 from siren_cli.training.loop.checkpoint import load_checkpoint, save_checkpoint
 from siren_cli.training.loop.trainer import TrainingInterrupted
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.pipeline import TrainRequest, train
 from tests.training.conftest import FEW, said_nothing
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @contextmanager
 def full_disk(most_bytes: int) -> Iterator[None]:
-    """Within this context no file can grow beyond a size, as on a disk without space."""
+    """Context in which no file can grow beyond a size, as on a disk without space."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:
@@ -40,10 +40,12 @@ def full_disk(most_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def order(run: Path, trained: Trained, *settings: str, **more: object) -> Order:
+def order(run: Path, trained: Trained, *settings: str, **more: object) -> TrainRequest:
     told = (*FEW, "evaluate_every=1000", *settings)
     stages = ("factorizer",)
-    return Order(run, stages=stages, config="tiny", settings=told, device="cpu", cache=trained[0] / "cache", **more)  # type: ignore[arg-type]
+    return TrainRequest(
+        run, stages=stages, config="tiny", settings=told, device="cpu", cache=trained[0] / "cache", **more
+    )  # type: ignore[arg-type]
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
@@ -130,7 +132,9 @@ def test_a_checkpoint_of_other_settings_is_refused(trained: Trained, tmp_path: P
 
 def test_resuming_keeps_the_cache(trained: Trained, tmp_path: Path) -> None:
     before = (trained[0] / "cache" / "clips.json").stat().st_mtime_ns
-    told = Order(tmp_path, stages=("prepare", "factorizer"), config="tiny", settings=(*FEW, "steps=1"), device="cpu",
-                 cache=trained[0] / "cache", resume=True)  # fmt: skip
+    phases, settings = ("prepare", "factorizer"), (*FEW, "steps=1")
+    told = TrainRequest(
+        tmp_path, phases=phases, config="tiny", settings=settings, device="cpu", cache=trained[0] / "cache", resume=True
+    )
     train(told, said_nothing)
     assert (trained[0] / "cache" / "clips.json").stat().st_mtime_ns == before

@@ -1,4 +1,4 @@
-"""Stage semantic and the codebooks fitted after it: a run through all stages, and what goes wrong."""
+"""Phase semantic and the codebooks fitted after it: a run through all phases, and its errors."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from siren_cli.errors import ConfigError, DataError
 from siren_cli.model.int8 import widen
 from siren_cli.model.quantizer import ResidualCodebooks
 from siren_cli.registry.weights import read_networks
-from siren_cli.training.config import stage_config
+from siren_cli.training.config import phase_config
 from siren_cli.training.data.batches import Cache, Crops
 from siren_cli.training.data.indices import indices_of, shifted_indices, wav_of
+from siren_cli.training.initialisation import init_from, initial_model, load_run_model, load_semantic_model
 from siren_cli.training.loop.checkpoint import load_checkpoint
 from siren_cli.training.losses.auxiliary import entropy_shares
-from siren_cli.training.losses.quantisation_risk import place_risk
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.losses.quantisation_risk import quantisation_risk
+from siren_cli.training.phases.codebooks import fit_codebooks
+from siren_cli.training.phases.semantic import SemanticPhase, latent_parts
+from siren_cli.training.pipeline import TrainRequest, train
 from siren_cli.training.settings import settings_of_run
-from siren_cli.training.stages.codebooks import fit_codebooks
-from siren_cli.training.stages.semantic import SemanticStage, latent_parts
-from siren_cli.training.start import adopt, assemble, first_model, semantic_model
 from tests.training.conftest import FEW, said_nothing
 
 pytestmark = pytest.mark.slow
@@ -36,10 +36,10 @@ SETTINGS = (*FEW, "model.codebook_width=20", "model.voice_fine=4", "model.voice_
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[Path, list[str]]:
-    """A run with codebooks through all stages, and what it reported."""
+    """A run with codebooks through all phases, and its reports."""
     run = tmp_path_factory.mktemp("coded") / "run"
     said: list[str] = []
-    train(Order(run, (str(recordings),), config="tiny", settings=SETTINGS, device="cpu"), said.append)
+    train(TrainRequest(run, (str(recordings),), config="tiny", settings=SETTINGS, device="cpu"), said.append)
     return run, said
 
 
@@ -54,7 +54,7 @@ def test_codebooks_are_fitted_once(coded: tuple[Path, list[str]]) -> None:
     run = coded[0]
     fitted = run / "codebooks.safetensors"
     before = fitted.stat().st_mtime_ns
-    train(Order(run, stages=("semantic",), resume=True, device="cpu"), said_nothing)
+    train(TrainRequest(run, phases=("semantic",), resume=True, device="cpu"), said_nothing)
     assert fitted.stat().st_mtime_ns == before
     assert load_checkpoint(fitted)[1]["step"] == load_checkpoint(run / "semantic.safetensors")[1]["step"] == 4
 
@@ -78,15 +78,15 @@ def test_the_model_codes_and_searches_and_saves_bits(coded: tuple[Path, list[str
         assert np.isfinite(codec.decode(plain.to_bytes())).all()
         searched = codec.searching(3).encode(wav, rate_hz, stages=stages)
         assert searched.indices.shape == plain.indices.shape
-        thrifty = codec.thrifty(1.0).encode(wav, rate_hz, stages=stages)
-        assert len(thrifty.to_bytes()) <= len(plain.to_bytes())
+        thrifty = codec.searching(3).thrifty(1.0).encode(wav, rate_hz, stages=stages)
+        assert len(thrifty.to_bytes()) <= len(searched.to_bytes())
 
 
 def test_a_model_that_goes_on_from_one_with_codebooks_keeps_them(
     coded: tuple[Path, list[str]], recordings: Path, tmp_path: Path
 ) -> None:
     start = coded[0] / "model"
-    train(Order(tmp_path, (str(recordings),), settings=FEW, start=str(start), device="cpu"), said_nothing)
+    train(TrainRequest(tmp_path, (str(recordings),), settings=FEW, start=str(start), device="cpu"), said_nothing)
     assert not (tmp_path / "semantic.safetensors").exists()
     after = load_checkpoint(tmp_path / "factorizer.safetensors")[0]["average"]
     fresh = widen(read_networks(start / "model.safetensors"))
@@ -101,7 +101,9 @@ def test_a_branch_learns_on_and_its_places_with_it(
 ) -> None:
     start, stages = coded[0] / "model", ("prepare", "semantic", "factorizer", "prior")
     settings = (*FEW, "semantic.place_weight=1.0", "semantic.latents_weight=0.3")
-    train(Order(tmp_path, (str(recordings),), stages, None, settings, start=str(start), device="cpu"), said_nothing)
+    train(
+        TrainRequest(tmp_path, (str(recordings),), stages, None, settings, start=str(start), device="cpu"), said_nothing
+    )
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all("places" in line for line in lines if line["stage"] == "semantic")
     before = widen(read_networks(start / "model.safetensors"))
@@ -124,14 +126,14 @@ def test_a_branch_learns_on_and_its_places_with_it(
 def test_a_model_to_start_from_may_hear_again_and_says_the_same_until_it_learns(
     coded: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
-    start = adopt(tmp_path, str(coded[0] / "model"))
+    start = init_from(tmp_path, str(coded[0] / "model"))
     assert start is not None and start.heard_again == 0
     hearing = replace(start, heard_again=1)
     with pytest.raises(ConfigError, match=r"fixes the model of this run; leave out model\.heard_again"):
         settings_of_run(tmp_path, None, ["model.heard_again=0"], hearing)  # what was trained to be told stays told
     config = settings_of_run(tmp_path, None, ["model.heard_again=1"], start).model
     assert config == hearing
-    models = assemble(coded[0], start), first_model(tmp_path, config)
+    models = load_run_model(coded[0], start), initial_model(tmp_path, config)
     mel = torch.randn(1, 64, config.mel_bins)
     with torch.inference_mode():
         before, after = (model.factorizer.semantic(mel) for model in models)
@@ -143,10 +145,10 @@ def test_what_latents_are_of_is_found_again(coded: tuple[Path, list[str]]) -> No
     run = coded[0]
     config = settings_of_run(run, None, list(SETTINGS), write=False)
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-    stage = SemanticStage(assemble(run, config.model), crops, crops, config.semantic)
+    phase = SemanticPhase(load_run_model(run, config.model), crops, crops, config.semantic)
     with torch.no_grad():
-        scores, latents = stage._heard(stage.batch(5).mel)
-        wanted = stage._wanted(scores, stage.batch(5))
+        scores, latents = phase._encode(phase.batch(5).mel)
+        wanted = phase._targets(scores, phase.batch(5))
     for part in latent_parts(latents.shape[-1])[:2]:
         off = (latents[..., part] - wanted[..., part]).square().sum()
         assert float(off) < 0.2 * float((latents[..., part] - latents[..., part].mean((0, 1))).square().sum())
@@ -154,7 +156,7 @@ def test_what_latents_are_of_is_found_again(coded: tuple[Path, list[str]]) -> No
 
 def test_places_that_nothing_is_fitted_to_cannot_be_asked_about(coded: tuple[Path, list[str]]) -> None:
     with pytest.raises(ConfigError, match="place_weight"):
-        trained_stage(coded[0], "semantic.place_weight=1.0")
+        trained_phase(coded[0], "semantic.place_weight=1.0")
 
 
 def test_what_is_amiss_at_the_places_around_is_what_latents_cost() -> None:
@@ -166,21 +168,21 @@ def test_what_is_amiss_at_the_places_around_is_what_latents_cost() -> None:
     labels = (said_mean + wanted[..., :12] @ said).unflatten(-1, (8, 40)).argmax(-1).flatten(1)
 
     def risk(latents: torch.Tensor, labels: torch.Tensor) -> float:
-        return float(place_risk(quantizer, latents, wanted, labels, said, said_mean))
+        return float(quantisation_risk(quantizer, latents, wanted, labels, said, said_mean))
 
     others = quantizer.places[0][None, 100:103]
     assert risk(wanted, labels) < risk((wanted + others) / 2, labels) < risk(others, labels)
     assert risk(wanted, labels) < risk(wanted, (labels + 7) % 39 + 1)
     assert risk(wanted, torch.full_like(labels, -1)) == risk(wanted, torch.zeros_like(labels))
     latents = others.clone().requires_grad_()
-    place_risk(quantizer, latents, wanted, labels, said, said_mean).backward()
+    quantisation_risk(quantizer, latents, wanted, labels, said, said_mean).backward()
     assert latents.grad is not None and float(latents.grad.abs().max()) > 0
 
 
 def test_indices_of_late_beginnings(coded: tuple[Path, list[str]]) -> None:
     run = coded[0]
     config = settings_of_run(run, None, list(SETTINGS), write=False)
-    model = assemble(run, config.model)
+    model = load_run_model(run, config.model)
     cache = Cache(run / "cache", config.model.mel_bins)
     wav = wav_of(cache, cache.split("train")[0])
     device = torch.device("cpu")
@@ -196,32 +198,32 @@ def test_latents_in_noise_are_to_be_those_without(coded: tuple[Path, list[str]])
     run = coded[0]
     config = settings_of_run(run, None, [*SETTINGS, "noise_share=1.0", "other_speakers=0.0"], write=False)
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-    stage = SemanticStage(first_model(run, config.model), crops, crops, config.semantic)
-    batch = stage.batch(0)
+    phase = SemanticPhase(initial_model(run, config.model), crops, crops, config.semantic)
+    batch = phase.batch(0)
     torch.manual_seed(3)
-    _, parts = stage.loss(batch, 0)
+    _, parts = phase.loss(batch, 0)
     with torch.no_grad():
-        scores, clean = stage._heard(batch.mel)
-        off = float((clean - stage._wanted(scores, batch)).square().sum(-1).mean())
+        scores, clean = phase._encode(batch.mel)
+        off = float((clean - phase._targets(scores, batch)).square().sum(-1).mean())
     assert parts["latents"] > off
 
 
-def trained_stage(run: Path, setting: str) -> SemanticStage:
-    """The stage of a run at its end, told nothing but clean speech of its own speakers, and a setting."""
+def trained_phase(run: Path, setting: str) -> SemanticPhase:
+    """The phase of a run at its end, with clean speech of its own speakers alone, and a setting."""
     settings = [*SETTINGS, "noise_share=0.0", "other_speakers=0.0", setting]
     config = settings_of_run(run, None, settings, write=False)
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-    return SemanticStage(semantic_model(run, config.model), crops, crops, config.semantic)
+    return SemanticPhase(load_semantic_model(run, config.model), crops, crops, config.semantic)
 
 
 def test_words_are_heard_among_others(coded: tuple[Path, list[str]]) -> None:
     run = coded[0]
     parts, figures = [], []
     for share in (0.0, 1.0):
-        stage = trained_stage(run, f"semantic.babble_share={share}")
+        phase = trained_phase(run, f"semantic.babble_share={share}")
         torch.manual_seed(3)
-        parts.append(stage.loss(stage.batch(0), 0)[1])
-        figures.append(stage.evaluate())
+        parts.append(phase.loss(phase.batch(0), 0)[1])
+        figures.append(phase.evaluate())
     assert parts[1]["latents"] > parts[0]["latents"], "what is to be said is told by what is heard in quiet"
     assert figures[0].keys() | {"phone_accuracy_noise"} == figures[1].keys()
     assert figures[0]["said_of_spectrum"] == figures[1]["said_of_spectrum"]
@@ -231,9 +233,9 @@ def test_warped_crops_have_warped_targets(coded: tuple[Path, list[str]]) -> None
     run = coded[0]
     losses = []
     for share in (0.0, 1.0):
-        stage = trained_stage(run, f"semantic.time_warp={share}")
+        phase = trained_phase(run, f"semantic.time_warp={share}")
         torch.manual_seed(3)
-        losses.append(stage.loss(stage.batch(0), 0)[1])
+        losses.append(phase.loss(phase.batch(0), 0)[1])
     assert losses[0] != losses[1]
     assert losses[1]["latents"] < 2 * losses[0]["latents"]  # what is heard and what is wanted move together
 
@@ -242,10 +244,10 @@ def test_a_head_begins_with_saying_what_it_should(coded: tuple[Path, list[str]])
     run = coded[0]
     config = settings_of_run(run, None, list(SETTINGS), write=False)
     crops = Crops(Cache(run / "cache", config.model.mel_bins), "train", 1)
-    stage = SemanticStage(first_model(run, config.model), crops, crops, config.semantic)
+    phase = SemanticPhase(initial_model(run, config.model), crops, crops, config.semantic)
     with torch.no_grad():
-        stage.head.found.weight.zero_()
-    figures = stage.evaluate()
+        phase.head.found.weight.zero_()
+    figures = phase.evaluate()
     assert figures["said_of_phones"] > 0.99 and figures["said_of_spectrum"] > 0.9
     assert figures["said_of_melody"] < 0.1
 
@@ -257,7 +259,7 @@ def test_places_spread_over_latents_and_prices_spare_bits() -> None:
     left, entropies, least = [], [], []
     for rate in (0.0, 0.06):
         quantizer = ResidualCodebooks(20, 12, 2)
-        config = stage_config("semantic", [f"codebook_rate=({rate}, {rate})"])
+        config = phase_config("semantic", [f"codebook_rate=({rate}, {rate})"])
         entropies.append(fit_codebooks(quantizer, latents, config))
         said = torch.zeros_like(latents)
         for stage, points in enumerate(quantizer.latents_to_indices(latents[None], 2)[0].T):
@@ -279,19 +281,19 @@ def test_parts_of_latents() -> None:
 
 def test_nothing_to_fit(coded: tuple[Path, list[str]], trained: tuple[Path, list[str]], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no codebooks; give"):
-        train(Order(trained[0], stages=("semantic",), resume=True, device="cpu"), said_nothing)
+        train(TrainRequest(trained[0], phases=("semantic",), resume=True, device="cpu"), said_nothing)
     clip = tmp_path / "one.wav"
     soundfile.write(clip, np.sin(np.arange(48_000) / 9) * 0.1, 16_000)
-    order = Order(tmp_path / "run", (str(tmp_path),), config="tiny", settings=SETTINGS, device="cpu")
+    order = TrainRequest(tmp_path / "run", (str(tmp_path),), config="tiny", settings=SETTINGS, device="cpu")
     with pytest.raises(DataError, match="no recording has phone labels"):
         train(order, said_nothing)
     with pytest.raises(DataError, match=r"semantic\.safetensors: not a checkpoint"):
         train(
-            Order(tmp_path / "run", stages=("factorizer",), config="tiny", settings=SETTINGS, device="cpu"),
+            TrainRequest(tmp_path / "run", phases=("factorizer",), config="tiny", settings=SETTINGS, device="cpu"),
             said_nothing,
         )
 
 
 def test_settings_of_codebooks() -> None:
     with pytest.raises(ConfigError, match=r"codebook_rate is \(0\.1,\), expected a number"):
-        stage_config("semantic", ["codebook_rate=(0.1,)"])
+        phase_config("semantic", ["codebook_rate=(0.1,)"])

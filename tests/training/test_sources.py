@@ -1,4 +1,4 @@
-"""Recordings come from folders, tars, manifests and data sets; what is broken is named, the rest is used."""
+"""Recordings from folders, tars, manifests and data sets; broken ones are named, the others are used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from siren_cli.training.config import RunConfig
 from siren_cli.training.data.batches import Cache
 from siren_cli.training.data.prepare import hold_out
 from siren_cli.training.data.units import phone_sequence, units_of
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.pipeline import TrainRequest, train
 from tests.training.conftest import said_nothing
 
 
@@ -69,7 +69,7 @@ def test_a_damaged_tar_is_named_and_the_rest_used(tar: Path, tmp_path: Path, sho
     tar.write_bytes(tar.read_bytes()[:300_00])
     shutil.copy(short_clips[2], tmp_path / "three.flac")
     said: list[str] = []
-    train(Order(tmp_path / "run", (str(tmp_path),), ("prepare",), config="tiny", device="cpu"), said.append)
+    train(TrainRequest(tmp_path / "run", (str(tmp_path),), ("prepare",), config="tiny", device="cpu"), said.append)
     assert any("left out speech.tar: not a whole tar" in line for line in said)
     assert "prepared 1 clips" in said[-1]
 
@@ -109,7 +109,9 @@ def test_data_sets_on_disk_are_sources(tmp_path: Path, short_clips: list[Path]) 
 def test_several_sources_share_one_cache(tar: Path, tmp_path: Path, short_clips: list[Path]) -> None:
     (tmp_path / "more").mkdir()
     shutil.copy(short_clips[2], tmp_path / "more")
-    order = Order(tmp_path / "run", (str(tar), str(tmp_path / "more")), ("prepare",), config="tiny", device="cpu")
+    order = TrainRequest(
+        tmp_path / "run", (str(tar), str(tmp_path / "more")), ("prepare",), config="tiny", device="cpu"
+    )
     train(order, said_nothing)
     entries = json.loads((tmp_path / "run" / "cache" / "clips.json").read_text())
     assert [entry["speaker"] for entry in entries] == ["ann", "bob", short_clips[2].stem]
@@ -160,7 +162,7 @@ def test_an_interrupted_preparation_leaves_the_old_cache(
     (tmp_path / "data").mkdir()
     for clip in short_clips[:2]:
         shutil.copy(clip, tmp_path / "data")
-    order = Order(tmp_path / "run", (str(tmp_path / "data"),), ("prepare",), config="tiny", device="cpu")
+    order = TrainRequest(tmp_path / "run", (str(tmp_path / "data"),), ("prepare",), config="tiny", device="cpu")
     train(order, said_nothing)
     cache = tmp_path / "run" / "cache"
     before = {path.name: path.read_bytes() for path in cache.iterdir()}

@@ -1,4 +1,4 @@
-"""Stage prior fits the tone of a model that asks for one."""
+"""Phase prior fits the spectral correction of a model with one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from siren_cli.errors import DataError
 from siren_cli.model.speaker_coding import lacking, speak
 from siren_cli.registry.weights import find_model
 from siren_cli.training.data.batches import Cache
-from siren_cli.training.export.spectral_correction import entropy_constrained_levels, fit_tone
-from siren_cli.training.pipeline import Order, train
-from siren_cli.training.start import assemble
+from siren_cli.training.export.spectral_correction import entropy_constrained_levels, fit_spectral_correction
+from siren_cli.training.initialisation import load_run_model
+from siren_cli.training.pipeline import TrainRequest, train
 from siren_cli.voices.mixing import average, blend
 from siren_format.voice import voice_codes, voice_digits
 from tests.training.conftest import FEW, said_nothing
@@ -29,9 +29,9 @@ TONE = ("model.voice_fine=8", "model.timbre=True", "model.voice_tone=True")
 
 @pytest.fixture(scope="module")
 def run(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run through all stages of a model with a tone."""
+    """A run through all phases of a model with spectral correction."""
     folder = tmp_path_factory.mktemp("run")
-    train(Order(folder, (str(recordings),), (), "tiny", (*FEW, *TONE), device="cpu"), said_nothing)
+    train(TrainRequest(folder, (str(recordings),), (), "tiny", (*FEW, *TONE), device="cpu"), said_nothing)
     return folder
 
 
@@ -95,7 +95,7 @@ def test_voices_with_a_tone_are_averaged_and_blended(run: Path, short_clips: lis
 
 def test_fine_tuning_keeps_the_tone(run: Path, recordings: Path, tmp_path: Path) -> None:
     few = ("model.guide_width=16", *FEW)
-    order = Order(tmp_path, (str(recordings),), (), None, few[1:], start=str(run / "model"), device="cpu")
+    order = TrainRequest(tmp_path, (str(recordings),), (), None, few[1:], start=str(run / "model"), device="cpu")
     train(order, said_nothing)
     first, second = (siren_cli.load(folder / "model").networks.tone for folder in (run, tmp_path))
     assert first is not None
@@ -112,4 +112,4 @@ def test_there_must_be_something_to_hear(run: Path) -> None:
         type(span)(**{**vars(span), "frames": 200}) for span in cache.spans["train"]
     ]
     with pytest.raises(DataError, match=r"no recording of 2\.5 s or more"):
-        fit_tone(assemble(run, config, guided=True), cache, torch.device("cpu"))
+        fit_spectral_correction(load_run_model(run, config, guided=True), cache, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""`siren train` on bundled recordings: through all stages to a model that encodes and decodes; exact resume."""
+"""`siren train` on bundled recordings: through all phases to a model that encodes and decodes; exact resume."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from siren_cli.errors import ConfigError, DataError, ExitStatus
 from siren_cli.registry.weights import read_prior
 from siren_cli.training.data.batches import Cache, Crops
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.pipeline import TrainRequest, train
 from tests.training.conftest import FEW, said_nothing
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def test_the_result_encodes_and_decodes(trained: tuple[Path, list[str]], short_c
         assert np.isfinite(decoded).all()
 
 
-def test_every_stage_logs_its_figures(trained: tuple[Path, list[str]]) -> None:
+def test_every_phase_logs_its_figures(trained: tuple[Path, list[str]]) -> None:
     lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
     assert {line["stage"] for line in lines} == {"factorizer", "vocoder", "joint", "guide"}
     dev = next(line for line in lines if line.get("dev") and line["stage"] == "factorizer")
@@ -58,7 +58,7 @@ def test_resuming_equals_not_stopping(stage: str, trained: tuple[Path, list[str]
     for name, parts in (("whole", [6]), ("halves", [3, 6])):
         for number, steps in enumerate(parts):
             train(
-                Order(tmp_path / name, stages=(stage,), config="tiny",
+                TrainRequest(tmp_path / name, phases=(stage,), config="tiny",
                       settings=(*FEW, "decay_share=0.01", f"steps={steps}"), resume=number > 0, device="cpu",
                       cache=cache),
                 said_nothing,
@@ -77,21 +77,21 @@ def test_the_prior_is_fitted_and_compared(trained: tuple[Path, list[str]]) -> No
     lines = [line for line in said if line.startswith("train: bits a frame with")]
     assert len(lines) == 2
     for line in lines:
-        costs = dict(re.findall(r"(packed|order 0|tables|float twin|integer prior) (\d+\.\d+) \(", line))
-        assert len(costs) == 5
+        costs = dict(re.findall(r"(packed|order 0|float twin|integer prior) (\d+\.\d+) \(", line))
+        assert len(costs) == 4
         assert float(costs["integer prior"]) == pytest.approx(float(costs["float twin"]), rel=0.02)
 
 
 def test_a_started_run_is_not_overwritten(trained: tuple[Path, list[str]]) -> None:
     with pytest.raises(ConfigError, match="--resume"):
-        train(Order(trained[0], stages=("factorizer",), device="cpu"), said_nothing)
+        train(TrainRequest(trained[0], phases=("factorizer",), device="cpu"), said_nothing)
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, status, said in (
         (["--data", str(tmp_path / "nowhere")], ExitStatus.AUDIO, "no such folder or manifest"),
         (["--data", str(tmp_path)], ExitStatus.AUDIO, "no recordings found"),
-        (["--stage", "cooking"], ExitStatus.USAGE, "stage 'cooking' is unknown"),
+        (["--stage", "cooking"], ExitStatus.USAGE, "phase 'cooking' is unknown"),
         (["--set", "stepz=3"], ExitStatus.USAGE, "'stepz' is unknown"),
         (["--set", "model.stages=7"], ExitStatus.USAGE, "stages is 7"),
         (["--stage", "factorizer", "--cache", str(tmp_path)], ExitStatus.AUDIO, "not a training cache"),
@@ -106,7 +106,7 @@ def test_a_manifest_line_that_is_none_is_named(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text('{"audio": "a.wav"}\n{"speaker": "nobody"}\n')
     with pytest.raises(DataError, match="manifest.jsonl:2"):
-        train(Order(tmp_path / "run", (str(manifest),), ("prepare",), device="cpu"), said_nothing)
+        train(TrainRequest(tmp_path / "run", (str(manifest),), ("prepare",), device="cpu"), said_nothing)
 
 
 def test_a_step_draws_the_same_batch_every_time(trained: tuple[Path, list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Which levels of a voice recordings use."""
+"""Level map of voice coefficients."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 import siren_cli
-from siren_cli.training.export.voice_levels import _merged, with_levels_used
-from siren_cli.training.pipeline import Order, train
+from siren_cli.training.export.voice_levels import _merged, apply_level_map
+from siren_cli.training.pipeline import TrainRequest, train
 from siren_format.voice import digits_to_numbers, voice_codes
 from tests.training.conftest import FEW, said_nothing
 
@@ -47,8 +47,8 @@ def test_free_bits_keep_all_levels_and_dear_ones_none() -> None:
 def test_digits_are_replaced() -> None:
     digits = np.random.default_rng(1).integers(0, 4, (5, 28))
     used = (*((4,) * 8 + (12,) * 8) * 8, *((0, 0, 3, 3) * 12))
-    assert (with_levels_used(digits, 8, ()) == digits).all()
-    for before, after in zip(digits, with_levels_used(digits, 8, used), strict=True):
+    assert (apply_level_map(digits, 8, ()) == digits).all()
+    for before, after in zip(digits, apply_level_map(digits, 8, used), strict=True):
         numbers, drawn = (digits_to_numbers(some.tolist(), 8) for some in (before, after))
         assert drawn[:8] == [4 if n < 8 else 12 for n in numbers[:8]]
         assert drawn[8:] == [0 if n < 2 else 3 for n in numbers[8:]]
@@ -59,7 +59,7 @@ def test_an_exported_model_uses_the_levels_that_are_worth_their_bits(
 ) -> None:
     settings = ("model.voice_fine=8", "model.timbre=True", "prior.voice_rate_weight=0.1")
     stages = ("prepare", "factorizer", "vocoder", "guide", "prior")
-    train(Order(tmp_path, (str(recordings),), stages, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
+    train(TrainRequest(tmp_path, (str(recordings),), stages, "tiny", (*FEW, *settings), device="cpu"), said_nothing)
     used = json.loads((tmp_path / "model" / "config.json").read_text())["voice_used"]
     assert len(used) == 176 and used != [*list(range(16)) * 8, *list(range(4)) * 12]
     codec = siren_cli.load(tmp_path / "model")

@@ -9,7 +9,7 @@ The manifest names every model, its id and release, and the size and sha256 of i
                        "model.safetensors": {"sha256": "...", "bytes": 12345678}}}]}
 ```
 
-`siren_cli.registry.weights.register_model` writes the manifest, and `ids.txt` from it.
+`siren_cli.registry.weights.register_model` writes the manifest.
 
 The id is the first two bytes of the weights' hash; a `.srn` file carries it. `siren_cli.registry.weights` checks all.
 """
@@ -19,13 +19,10 @@ from __future__ import annotations
 import os
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-"""Where the manifest and the models' folders lie."""
+"""Folder of the manifest and of the models' folders."""
 
 MANIFEST_PATH = os.path.join(FOLDER, "manifest.json")
 """The list of the models."""
 
 VOICES_PATH = os.path.join(FOLDER, "voices.json")
-"""What the packaged voices are made from: `make voices` reads it and writes `<model>/voices/NAME.voice`."""
-
-IDS_PATH = os.path.join(FOLDER, "ids.txt")
-"""Id, name and release of every model, a line each: what `siren info` reads, which has no time for JSON."""
+"""Recipe of the packaged voices: `make voices` reads it and writes `<model>/voices/NAME.voice`."""

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from siren_cli.evaluation.metrics.recogniser import MEL_BINS, MEL_FLOOR, MEL_MEAN, MEL_STD, SILENCE, PhoneRecogniser
 from siren_cli.phones import NO_PHONE
 from siren_cli.terminal.console import progress_line
-from siren_cli.training.data.augment import perturb
+from siren_cli.training.data.augment import augment_timbre
 from siren_cli.training.data.batches import Batch, Cache, Crops, Span, phones_at_50_hz
 
 _CROPS = 16
@@ -46,7 +46,7 @@ def augmented_mel(batch: Batch) -> Tensor:
     """Augment a batch: clean speech and codec-like distortions of it.
 
     A share of the crops has its harmonics removed, is blurred along time and frequency, and gets another vocal tract,
-    tilt, noise or band (`siren_cli.training.data.augment.perturb`).
+    tilt, noise or band (`siren_cli.training.data.augment.augment_timbre`).
 
     Args:
         batch: Crops of training clips.
@@ -58,7 +58,7 @@ def augmented_mel(batch: Batch) -> Tensor:
     plain = torch.rand(count, 1, 1) < _ENVELOPE_SHARE
     mel = torch.where(plain, batch.envelope, batch.mel)
     blurred = torch.stack([_blur(item) if torch.rand(1) < _BLURRED_SHARE else item for item in mel])
-    return perturb(blurred, _PERTURBED_SHARE, MEL_MEAN, MEL_STD, MEL_FLOOR)
+    return augment_timbre(blurred, _PERTURBED_SHARE, MEL_MEAN, MEL_STD, MEL_FLOOR)
 
 
 def _blur(mel: Tensor) -> Tensor:

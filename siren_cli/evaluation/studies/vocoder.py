@@ -86,7 +86,7 @@ def vocoded(codec: Codec, wav: Samples) -> Samples:
     from siren_cli.audio.pitch import log_pitch
     from siren_cli.model.excitation import Source, harmonics_of, pitch_to_turns, steady_noise
     from siren_cli.training.data.envelope import mel_envelope
-    from siren_cli.training.stages.vocoder import true_speech
+    from siren_cli.training.phases.vocoder import true_speech
 
     networks, hop = codec.networks, codec.config.mel_hop_samples
     level_db = speech_level_db(wav)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from siren_cli.config import FSQ_LEVELS
-from siren_cli.model.quantizer import POINTS, FiniteScalar, on_lattice
+from siren_cli.model.quantizer import POINTS, FiniteScalar
 
 
 class ResidualFSQ(nn.Module):
@@ -73,10 +71,6 @@ class ResidualFSQ(nn.Module):
         points = torch.arange(POINTS, device=positions.device)
         apart: Tensor = (positions[..., None, :] - points[:, None] // self.radix % self.fsq.levels).square().sum(-1)
         return apart
-
-    def digit_distances(self, left: Tensor, stage: int) -> NDArray[np.float64]:
-        """Squared distances [8, 5, 5, 5], in steps, of points from what is left to say [D]."""
-        return on_lattice(self.point_distances(left, stage))
 
     def nearest(self, left: Tensor, stage: int) -> Tensor:
         """Indices [...] of what a stage takes for what is left to say [..., D]."""

@@ -1,1 +1,1 @@
-"""Training data: the cache, batches drawn from it, augmentation."""
+"""Training data: cache, batches and augmentation."""

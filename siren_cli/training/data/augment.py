@@ -1,9 +1,10 @@
-"""Other speakers, microphones and noise than the recordings have.
+"""Augmentation: timbre, microphones, noise, speakers and tempo.
 
-`perturb` changes what the semantic branch hears while the target stays clean, so that the indices learn to leave these
-things out; `degrade` adds noise and takes bands away, for the voice branch as well; `among_others` mixes samples with
-babble; `change_speaker` changes voice and target alike, so that the voice branch meets more voices than there are;
-`warp_time` changes how fast things are said, in all that is told of a crop.
+- `augment_timbre` changes the input of the semantic branch; targets stay clean, so that indices ignore timbre.
+- `add_noise` adds noise to mels or limits their band, for the voice branch as well.
+- `mix_babble` adds babble or noise to samples.
+- `apply_vtlp` changes inputs and targets alike, so that the voice branch sees more speakers.
+- `warp_time` changes the tempo of inputs and targets alike.
 """
 
 from __future__ import annotations
@@ -23,26 +24,28 @@ _STEPS_PER_OCTAVE, _MOST_STEPS = 48, 12
 _KNOT_FRAMES, _TEMPO_SPREAD = 80, 0.2
 _BLOCK_SAMPLES = 320
 _VOICES = (3, 9)
-"""At least so many talk in babble, and fewer than so many."""
+"""Number of talkers in babble: minimum, and maximum plus one."""
 
 _GRID_FRAMES = 2
-"""Transcripts have their places on the grid of 20 ms."""
+"""Frames of 10 ms in a step of transcripts."""
 
 _SHIFT_RATE = 100
-"""Only the ratio of rates counts when a pitch is shifted; small numbers keep the resampler's filters small."""
+"""Sample rate given to the pitch shift; only ratios count, and a small one keeps the resampler's filters small."""
 
 
-def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
-    """Perturbs a share of the items of a batch.
+def augment_timbre(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
+    """Change the timbre of a share of the items of a batch.
 
-    Each perturbed item gets a warped frequency axis (vocal tract length perturbation, Jaitly & Hinton 2013, and
-    with it a shifted pitch), a smooth random equaliser, and, for a third of them each, stationary coloured noise
-    at 5 to 35 dB below the loudest, babble of three other items of the batch at 5 to 30 dB below, or no band above
-    3.4 to 7 kHz.
+    Each chosen item has a warped frequency axis and a smooth random equaliser. The warp is vocal tract length
+    perturbation (Jaitly & Hinton 2013) and shifts the pitch too. Each of these changes a third of the chosen items:
+
+    - stationary coloured noise at 5 to 35 dB below the loudest;
+    - babble of three other items of the batch at 5 to 30 dB below;
+    - a low-pass at 3.4 to 7 kHz.
 
     Args:
         mel: Normalised log-mel [B, F, M].
-        share: Probability of an item to be perturbed.
+        share: Probability of an item to be changed.
         mel_mean: Mean of the log-mel that was subtracted.
         mel_std: Standard deviation it was divided by.
         floor: Smallest magnitude before the logarithm.
@@ -78,15 +81,15 @@ def perturb(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     return out
 
 
-def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
-    """Spoils a share of the items of a batch: a third each in stationary noise, in babble, and through a narrow band.
+def add_noise(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: float) -> Tensor:
+    """Degrade a share of the items of a batch: a third each by stationary noise, babble or a narrow band.
 
-    Babble is three to eight other items of the batch at once. One in five of those in noise or babble is heard through
-    a narrow band besides. Nothing else changes.
+    Babble is the sum of three to eight other items of the batch. One in five items with noise or babble has a narrow
+    band too.
 
     Args:
         mel: Normalised log-mel [B, F, M].
-        share: Probability of an item to be spoilt.
+        share: Probability of an item to be degraded.
         mel_mean: Mean of the log-mel that was subtracted.
         mel_std: Standard deviation it was divided by.
         floor: Smallest magnitude before the logarithm.
@@ -110,16 +113,15 @@ def degrade(mel: Tensor, share: float, mel_mean: float, mel_std: float, floor: f
     return out
 
 
-def among_others(wav: Tensor, share: float) -> Tensor:
-    """Mixes a share of the samples of a batch with noise: babble in three of four items, else coloured noise.
+def mix_babble(wav: Tensor, share: float) -> Tensor:
+    """Mix a share of the samples of a batch with noise: babble for three of four items, else coloured noise.
 
-    Babble is three to eight other items of the batch, each begun anywhere and as loud as the others. Noise lies 8 to
-    23 dB below the speech. Unlike in `degrade`, sounds meet as samples do, here louder and there softer than the sum of
-    their magnitudes.
+    Babble is the sum of three to eight other items of the batch, of equal level and with random offsets. Noise lies 8
+    to 23 dB below the speech. Unlike in `add_noise`, the sum has phases: it interferes as real sounds do.
 
     Args:
         wav: Samples [B, T].
-        share: Probability of an item to be spoilt.
+        share: Probability of an item to be mixed.
 
     Returns:
         Samples [B, T].
@@ -140,13 +142,13 @@ def among_others(wav: Tensor, share: float) -> Tensor:
 
 
 def _speech_rms(wav: Tensor) -> Tensor:
-    """Root mean square of samples [T] where somebody speaks: of blocks of 20 ms within 20 dB of loud ones."""
+    """Root mean square of active samples [T]: of blocks of 20 ms within 20 dB of the 95th percentile."""
     power = wav.unfold(0, _BLOCK_SAMPLES, _BLOCK_SAMPLES).square().mean(-1)
     return power[power >= 0.01 * power.quantile(0.95)].mean().sqrt().clamp_min(1e-5)
 
 
 def _coloured_noise(samples: int) -> Tensor:
-    """Noise [T] whose spectrum goes up and down smoothly, faster at low frequencies."""
+    """Draw noise [T] with a smooth random spectrum, which varies faster at low frequencies."""
     knots = 8.0 * _NATS_PER_DB * torch.randn(1, 1, 8)
     gain = F.interpolate(knots, size=256, mode="linear", align_corners=True)[0, 0].exp()
     place = 255 * torch.linspace(0, 1, samples // 2 + 1).sqrt()
@@ -154,7 +156,7 @@ def _coloured_noise(samples: int) -> Tensor:
 
 
 def _noise_for(x: Tensor) -> Tensor:
-    """Stationary coloured noise 5 to 35 dB below the loudest of log-mels [B, F, M]."""
+    """Draw stationary coloured noise 5 to 35 dB below the loudest of log-mels [B, F, M]."""
     (count, frames, bins), device = x.shape, x.device
     colour = F.interpolate(
         8.0 * _NATS_PER_DB * torch.randn(count, 1, 4).to(device), size=bins, mode="linear", align_corners=True
@@ -165,14 +167,21 @@ def _noise_for(x: Tensor) -> Tensor:
 
 
 def _babble_for(x: Tensor, every: Tensor, chosen: Tensor, voices: int) -> Tensor:
-    """So many other items of a batch at once, 5 to 30 dB below log-mels [B, F, M], those `chosen` of `every`."""
+    """Mix babble of other items of a batch, 5 to 30 dB below log-mels [B, F, M].
+
+    Args:
+        x: Log-mels of the chosen items.
+        every: Log-mels of the whole batch.
+        chosen: Mask of the chosen items in the batch.
+        voices: Number of talkers.
+    """
     babble = torch.stack([every.roll(voice + 1, 0)[chosen] for voice in range(voices)]).logsumexp(0)
     ratio = (5 + 25 * torch.rand(len(x), 1, 1)).to(x.device) * _NATS_PER_DB
     return babble + _level(x) - _level(babble) - ratio
 
 
 def _lost_outside_a_band(x: Tensor) -> Tensor:
-    """What bands up to 2.8 to 7 kHz take away of log-mels [B, F, M], [B, 1, M]; half of them begin at 100 to 400 Hz."""
+    """Draw attenuations [B, 1, M] of band limits: up to 2.8 to 7 kHz; half of them from 100 to 400 Hz on."""
     (count, _, bins), device = x.shape, x.device
     centres_hz = mel_centres_hz(bins).to(device)
     low_hz, high_hz, steepness, whole = torch.rand(4, count, 1, 1).to(device)
@@ -187,15 +196,15 @@ def _level(log_magnitude: Tensor) -> Tensor:
     return 0.5 * (2 * log_magnitude).exp().mean((1, 2), keepdim=True).log()
 
 
-def perturb_wav(wav: Tensor, share: float) -> Tensor:
-    """`perturb` for a front end that hears samples: pitch and formants, equaliser, noise.
+def augment_timbre_wav(wav: Tensor, share: float) -> Tensor:
+    """Change the timbre of samples, for a front end that takes samples: pitch and formants, equaliser, noise.
 
-    The perturbed items of a batch share one shift of up to 3 semitones (phase vocoder), which moves formants and pitch
-    alike; each has an equaliser of its own, and a third of them noise at 5 to 35 dB below them.
+    The chosen items of a batch share one shift of up to 3 semitones (phase vocoder); it moves formants and pitch
+    alike. Each item has a random equaliser, and a third of them noise at 5 to 35 dB below.
 
     Args:
         wav: Samples [B, T].
-        share: Probability of an item to be perturbed.
+        share: Probability of an item to be changed.
 
     Returns:
         Samples [B, T].
@@ -220,12 +229,11 @@ def perturb_wav(wav: Tensor, share: float) -> Tensor:
     return out
 
 
-def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, floor: float) -> Batch:
-    """Turns a share of the speakers of a batch into others, in everything that tells of them.
+def apply_vtlp(batch: Batch, share: float, mel_mean: float, mel_std: float, floor: float) -> Batch:
+    """Apply vocal tract length perturbation (VTLP, Jaitly & Hinton 2013) to inputs and targets of a batch.
 
-    Frequencies of mel, envelope and voice are scaled by one factor (0.84 to 1.19: vocal tract length perturbation,
-    Jaitly & Hinton 2013), the pitch with them, and a smooth equaliser colours all three. The few speakers of a corpus
-    become a continuum; without it the voice branch learns the training speakers by heart.
+    Frequencies of mel, envelope and voice, and the pitch, are scaled by one factor (0.84 to 1.19). A smooth equaliser
+    colours all three. So the few speakers of a corpus become a continuum, and the voice branch does not overfit.
 
     Args:
         batch: Crops.
@@ -243,10 +251,10 @@ def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, 
     knots = 3.0 * _NATS_PER_DB * torch.randn(count, 1, 5).to(device) / mel_std
     colour = F.interpolate(knots, size=bins, mode="linear", align_corners=True)
     centres_hz = mel_centres_hz(bins).to(device)
-    wanted_hz = centres_hz[None] * (-log_factor).exp()
-    above = torch.searchsorted(centres_hz, wanted_hz.contiguous()).clamp(1, bins - 1)
+    source_hz = centres_hz[None] * (-log_factor).exp()
+    above = torch.searchsorted(centres_hz, source_hz.contiguous()).clamp(1, bins - 1)
     low_hz, high_hz = centres_hz[above - 1], centres_hz[above]
-    position = above - 1 + (wanted_hz - low_hz) / (high_hz - low_hz)
+    position = above - 1 + (source_hz - low_hz) / (high_hz - low_hz)
     lowest = (math.log(floor) - mel_mean) / mel_std
 
     def changed(mel: Tensor) -> Tensor:
@@ -266,7 +274,7 @@ def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, 
         voice_pitch[chosen] = torch.where(voice_pitch[chosen] > 0, voice_pitch[chosen] + log_factor, 0.0)
     return batch._replace(
         mel=changed(batch.mel),
-        heard=None if batch.heard is None else changed(batch.heard),
+        input_mel=None if batch.input_mel is None else changed(batch.input_mel),
         envelope=changed(batch.envelope),
         voice_mel=changed(batch.voice_mel),
         pitch=pitch,
@@ -277,15 +285,14 @@ def change_speaker(batch: Batch, share: float, mel_mean: float, mel_std: float, 
 
 
 def warp_time(batch: Batch, share: float) -> Batch:
-    """Says a share of the crops of a batch faster here and slower there, each as a whole as long as before.
+    """Warp the time axis of a share of the crops of a batch; their lengths stay.
 
-    Time warping as in SpecAugment (Park et al. 2019), but smooth: the tempo changes by 20 % (standard deviation) from
-    knot to knot, 0.8 s apart. Mel, envelope, pitch, phones and the places of transcripts move alike; voices are heard
-    as they were. A corpus of few hours has each sentence but once, and a network that codes 160 ms at a time would know
-    it again.
+    Time warping as in SpecAugment (Park et al. 2019), but smooth: the tempo varies by 20 % (standard deviation) between
+    knots 0.8 s apart. Mel, envelope, pitch, phones and the times of transcripts move alike; inputs of the voice branch
+    stay. A corpus of few hours has each sentence once; without warping a network can memorise its frames.
 
     Args:
-        batch: Crops; samples and what self-supervised models heard in them stay where they are.
+        batch: Crops; samples and SSL features are not warped.
         share: Probability of an item to be warped.
     """
     chosen = torch.rand(len(batch.mel)) < share
@@ -319,7 +326,7 @@ def warp_time(batch: Batch, share: float) -> Batch:
                 place[1], place[2] = first, max(1, end - first)
     return batch._replace(
         mel=read(batch.mel),
-        heard=None if batch.heard is None else read(batch.heard),
+        input_mel=None if batch.input_mel is None else read(batch.input_mel),
         envelope=read(batch.envelope),
         pitch=moved(batch.pitch),
         phones=moved(batch.phones),
@@ -328,7 +335,7 @@ def warp_time(batch: Batch, share: float) -> Batch:
 
 
 def _read_between(x: Tensor, position: Tensor) -> Tensor:
-    """Values of x [B, F, M] at fractional bins [B, M], interpolated."""
+    """Interpolate x [B, F, M] at fractional bins [B, M]."""
     frames, bins = x.shape[1:]
     position = position.clamp(0, bins - 1)
     low = position.floor().long().clamp(max=bins - 2)

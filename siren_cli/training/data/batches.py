@@ -1,4 +1,4 @@
-"""Batches from the cache: crops drawn by (seed, step), so that any step can be drawn again."""
+"""Batches from the cache: random crops, determined by seed and step."""
 
 from __future__ import annotations
 
@@ -21,15 +21,25 @@ _GRID_FRAMES = 2
 
 
 class Batch(NamedTuple):
-    """Crops on the 10 ms grid: wav [B, F * 160], mel [B, F, M], its envelope [B, F, M], pitch [B, F] (0 unvoiced),
-    phones [B, F], and the mel of the same speakers' voices [B, F', M].
+    """Crops on the 10 ms grid.
 
-    `counts` [2] is how many voiced frames (10 ms) and known phones (20 ms) a part of the whole batch has on average,
-    so that losses of parts average to the loss of the whole. Where the cache has them, `front_end` and `teacher`
-    [B, F / 2, D] are what self-supervised models heard; `transcripts` [N, 3 + L] has a row for every recording that
-    lies in a crop as a whole: crop, first frame and frames (20 ms), units, -1. `speakers` [B] numbers the speakers of
-    the split; -1 is somebody else. `voice_envelope` [B, F', M] and `voice_pitch` [B, F'] belong to `voice_mel`. `heard`
-    [B, F, M] is the mel of what the semantic branch is to hear instead of `mel`.
+    Attributes:
+        wav: Samples [B, F * 160].
+        mel: Normalised log-mel [B, F, M].
+        envelope: The mel without harmonics [B, F, M].
+        pitch: ln(F0 / Hz) [B, F], 0 where unvoiced.
+        phones: Phone labels [B, F].
+        voice_mel: Input of the voice branch: mel of the same speakers [B, F', M].
+        counts: Voiced frames (10 ms) and known phones (20 ms) of an average part of the batch [2]. With these counts,
+            the mean loss of the parts is the loss of the whole batch.
+        front_end: SSL features of a frozen front end [B, F / 2, D], if the cache has them.
+        teacher: SSL features of a teacher [B, F / 2, D], if the cache has them.
+        transcripts: A row for every recording that lies in a crop as a whole [N, 3 + L]: crop, first frame and frames
+            (20 ms), units, padded with -1.
+        speakers: Numbers of the speakers in the split [B]; -1 is an unknown speaker.
+        voice_envelope: Envelope of `voice_mel` [B, F', M].
+        voice_pitch: Pitch of `voice_mel` [B, F'].
+        input_mel: Noisy mel for the semantic branch instead of `mel` [B, F, M].
     """
 
     wav: Tensor
@@ -45,17 +55,17 @@ class Batch(NamedTuple):
     speakers: Tensor | None = None
     voice_envelope: Tensor | None = None
     voice_pitch: Tensor | None = None
-    heard: Tensor | None = None
+    input_mel: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
+        """Copy the batch to a device."""
         present = {k: v for k, v in self._asdict().items() if v is not None}
         return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in present.items()})
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where a clip lies in the cache, in frames of 10 ms, and what is said in it."""
+    """Position of a clip in the cache, in frames of 10 ms, with its transcripts."""
 
     clip_id: str
     speaker: str
@@ -67,7 +77,11 @@ class Span:
 
 
 class Cache:
-    """The memory maps that `prepare` wrote."""
+    """Training cache: the memory maps that `prepare` wrote.
+
+    Raises:
+        DataError: If the folder is not a cache.
+    """
 
     def __init__(self, folder: Path, mel_bins: int) -> None:
         try:
@@ -78,21 +92,21 @@ class Cache:
             self.pitch = np.memmap(folder / "pitch.float16", "<f2", "r")
             self.phones = np.memmap(folder / "phones.uint8", np.uint8, "r")
             facts = folder / "features.json"
-            self.heard_by: dict[str, dict[str, Any]] = json.loads(facts.read_text()) if facts.exists() else {}
-            self.heard = {
-                name: np.memmap(folder / f"{name}.float16", "<f2", "r").reshape(-1, said["width"])
-                for name, said in self.heard_by.items()
+            self.ssl_sources: dict[str, dict[str, Any]] = json.loads(facts.read_text()) if facts.exists() else {}
+            self.ssl_features = {
+                name: np.memmap(folder / f"{name}.float16", "<f2", "r").reshape(-1, source["width"])
+                for name, source in self.ssl_sources.items()
             }
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: not a training cache ({error}); make one with 'siren train prepare'") from error
         self.spans: dict[str, list[Span]] = {}
         for entry in entries:
-            said = (entry.get("text", ""), entry.get("phones", ""), entry.get("language", ""))
-            span = Span(entry["id"], entry["speaker"], entry["first_frame"], entry["frames"], *said)
+            labels = (entry.get("text", ""), entry.get("phones", ""), entry.get("language", ""))
+            span = Span(entry["id"], entry["speaker"], entry["first_frame"], entry["frames"], *labels)
             self.spans.setdefault(entry["split"], []).append(span)
 
     def split(self, name: str) -> list[Span]:
-        """The clips of one split.
+        """List the clips of one split.
 
         Raises:
             DataError: If it has none.
@@ -103,9 +117,18 @@ class Cache:
 
 
 class Crops:
-    """Draws training batches: clips by length, crops of one size, short clips joined to others of their speaker.
+    """Sampler of training batches: crops of one size from clips chosen in proportion to their length.
 
-    `units` names the kind of transcripts that batches carry (`siren_cli.training.data.units.UNITS`); empty for none.
+    Short clips are joined to others of their speaker.
+
+    Args:
+        cache: Training cache.
+        split: Name of the split.
+        seed: Seed of all choices.
+        units: Kind of transcripts in batches (`siren_cli.training.data.units.UNITS`); empty for none.
+
+    Raises:
+        DataError: If the split has no clips.
     """
 
     def __init__(self, cache: Cache, split: str, seed: int, units: str = "") -> None:
@@ -131,32 +154,32 @@ class Crops:
         voice_own: bool = False,
         part: tuple[int, int] = (0, 1),
     ) -> Batch:
-        """The batch of a step, the same whenever it is asked for.
+        """Draw the batch of a step; it depends on seed and step alone.
 
         Args:
             step: Number of the step.
-            size: Crops.
+            size: Number of crops.
             frames: Length of a crop in frames of 10 ms, even.
-            voice_frames: Length of the stretch the voice is heard from, a multiple of 4.
-            voice_elsewhere: Share of voices heard from another recording of the speaker.
-            voice_own: Whether the other voices are heard from the crop itself, as in encoding, instead of from
-                anywhere in its recording.
-            part: Which of how many equal parts of the batch is wanted.
+            voice_frames: Length of the voice branch's input in frames of 10 ms, a multiple of 4.
+            voice_elsewhere: Probability of a voice input from another recording of the speaker.
+            voice_own: Take the other voice inputs from the crop itself, as in encoding, instead of from anywhere in its
+                recording.
+            part: Number of the part to draw, and number of equal parts of the batch.
         """
         rng = np.random.default_rng((self.seed, step))
         crops, voices, speakers = [], [], []
         for pick in rng.random(size):
             span = self.spans[min(int(np.searchsorted(self.weights, pick)), len(self.spans) - 1)]
-            crops.append(self._stretch(span, frames, rng))
+            crops.append(self._crop_frames(span, frames, rng))
             same = self.by_speaker[span.speaker]
             elsewhere = rng.random() < voice_elsewhere
             other = same[int(rng.integers(len(same)))] if elsewhere else span
-            heard_again = voice_own and not elsewhere and frames >= voice_frames
-            voices.append(crops[-1][:voice_frames] if heard_again else self._stretch(other, voice_frames, rng))
+            is_own = voice_own and not elsewhere and frames >= voice_frames
+            voices.append(crops[-1][:voice_frames] if is_own else self._crop_frames(other, voice_frames, rng))
             speakers.append(self.numbers[span.speaker])
         whole = self.read(np.stack(crops), np.stack(voices), part)
-        own = slice(part[0] * size // part[1], (part[0] + 1) * size // part[1])
-        return whole._replace(speakers=torch.tensor(speakers[own]))
+        chosen = slice(part[0] * size // part[1], (part[0] + 1) * size // part[1])
+        return whole._replace(speakers=torch.tensor(speakers[chosen]))
 
     def read(
         self,
@@ -164,15 +187,16 @@ class Crops:
         voice_where: npt.NDArray[np.int64],
         part: tuple[int, int] = (0, 1),
     ) -> Batch:
-        """The batch, or a part of it, of given cache frames [B, F] and [B, F']."""
+        """Read the batch, or a part of it, of given cache frames [B, F] and [B, F']."""
         cache = self.cache
         number, parts = part
         voiced, known = cache.pitch[where] > 0, cache.phones[where[:, ::2]] != NO_PHONE
-        own = slice(number * len(where) // parts, (number + 1) * len(where) // parts)
-        where, voice_where = where[own], voice_where[own]
+        chosen = slice(number * len(where) // parts, (number + 1) * len(where) // parts)
+        where, voice_where = where[chosen], voice_where[chosen]
         wav = torch.from_numpy(cache.wav[where].reshape(len(where), -1).astype(np.float32) / 32767.0)
-        heard = {
-            name: torch.from_numpy(array[where[:, ::2] // 2].astype(np.float32)) for name, array in cache.heard.items()
+        ssl_features = {
+            name: torch.from_numpy(array[where[:, ::2] // 2].astype(np.float32))
+            for name, array in cache.ssl_features.items()
         }
         return Batch(
             wav,
@@ -182,8 +206,8 @@ class Crops:
             torch.from_numpy(cache.phones[where].astype(np.int64)),
             torch.from_numpy(cache.mel[voice_where].astype(np.float32)),
             torch.tensor([voiced.sum() / parts, known.sum() / parts], dtype=torch.float32),
-            heard.get("front_end"),
-            heard.get("teacher"),
+            ssl_features.get("front_end"),
+            ssl_features.get("teacher"),
             self._transcripts(where) if self.units else None,
             None,
             torch.from_numpy(cache.envelope[voice_where].astype(np.float32)),
@@ -206,8 +230,8 @@ class Crops:
             return torch.zeros(0, 3, dtype=torch.int64)
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
-    def _stretch(self, span: Span, frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Cache frames of a crop [frames], continued by other recordings of the speaker where one is too short."""
+    def _crop_frames(self, span: Span, frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Choose the cache frames of a crop [frames]; a short recording is continued by others of its speaker."""
         pieces: list[npt.NDArray[np.int64]] = []
         missing = frames
         while missing > 0:
@@ -221,6 +245,6 @@ class Crops:
 
 
 def phones_at_50_hz(phones: Tensor) -> Tensor:
-    """Labels at 100 Hz [B, F] → at 50 Hz [B, F / 2]; unknown labels become -1."""
+    """Decimate labels at 100 Hz [B, F] to 50 Hz [B, F / 2]; unknown labels become -1."""
     labels = phones[:, ::2]
     return labels.masked_fill(labels == NO_PHONE, -1)

@@ -1,9 +1,9 @@
-"""The mel the decoder learns: the spectral envelope, without the harmonics.
+"""Spectral envelope: the decoder's target, a log-mel without harmonics.
 
-A log-mel shows the harmonics of a voice wherever its bins are narrow. At 6.25 frames a second nobody can say where
-they lie, so a regression ends between peaks and valleys: too quiet by several dB, and blurred. The harmonics come
-from the vocoder's source anyway. So the spectrum is averaged over exactly one harmonic spacing before it meets the
-filterbank (the idea of STRAIGHT and CheapTrick, Kawahara et al. 1999, Morise 2015).
+Where bins are narrow, a log-mel shows the harmonics of a voice. At 6.25 frames a second their positions cannot be
+predicted. A regression would end between peaks and valleys: too quiet by several dB, and blurred. The harmonics come
+from the vocoder's excitation anyway. So the spectrum is averaged over exactly one harmonic spacing before the
+filterbank (STRAIGHT, Kawahara et al. 1999; CheapTrick, Morise 2015).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNVOICED_WIDTH_HZ = 160.0
 
 
 def mel_envelope(wav: Tensor, pitch: Tensor, features: LogMel) -> Tensor:
-    """Normalised log-mel of the spectrum averaged over one F0.
+    """Compute the normalised log-mel of the spectrum averaged over one F0.
 
     Args:
         wav: Samples [T] at 16 kHz, T a multiple of the hop.
@@ -36,14 +36,14 @@ def mel_envelope(wav: Tensor, pitch: Tensor, features: LogMel) -> Tensor:
 
 
 def moving_average(power: Tensor, width_bins: Tensor) -> Tensor:
-    """Average over a sliding band, its edges within bins taken in proportion.
+    """Average a spectrum over a sliding band; bins at its edges count in proportion.
 
     Args:
         power: [F, bins].
         width_bins: Width of the band per frame [F], in bins, not necessarily whole.
 
     Returns:
-        [F, bins]; at the ends the band is what lies inside.
+        [F, bins]; at the ends the band is cut.
     """
     frames, bins = power.shape
     total = torch.cat([power.new_zeros(frames, 1), power.double().cumsum(dim=1)], dim=1)

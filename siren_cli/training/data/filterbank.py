@@ -1,4 +1,4 @@
-"""The mel filterbank, from torchaudio, put into a model's buffer before training."""
+"""Mel filterbank from torchaudio, for a model's buffer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from siren_cli.search.envelope_correlation import EnvelopeCorrelation
 
 
 def fill_filterbank(features: LogMel) -> None:
-    """Fills the filterbank buffer: Slaney's mel scale, area-normalised triangles up to 8 kHz."""
+    """Fill the filterbank buffer: Slaney's mel scale, area-normalised triangles up to 8 kHz."""
     features.filterbank.copy_(slaney_filterbank(*features.filterbank.shape))
 
 
 def slaney_filterbank(bins: int, mel_bins: int) -> Tensor:
-    """Filterbank [bins, mel_bins] for magnitudes of `bins` frequencies from 0 to 8 kHz."""
+    """Compute the filterbank [bins, mel_bins] for magnitudes of `bins` frequencies from 0 to 8 kHz."""
     filterbank: Tensor = torchaudio.functional.melscale_fbanks(
         n_freqs=bins,
         f_min=0.0,
@@ -41,5 +41,5 @@ def mel_centres_hz(mel_bins: int) -> Tensor:
 
 
 def correlation_of(config: ModelConfig) -> EnvelopeCorrelation:
-    """The correlation of band amplitudes in log-mels of a model."""
+    """Build the envelope correlation for log-mels of a model."""
     return EnvelopeCorrelation(config, mel_centres_hz(config.mel_bins))

@@ -1,4 +1,4 @@
-"""The indices of recordings in the cache, as `siren encode` would find them."""
+"""Indices of recordings in the cache, encoded without search."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from siren_format.limits import FRAME_SAMPLES
 
 _SHIFTED_LEVELS = 2
 SHIFTS = 2**_SHIFTED_LEVELS
-"""Beginnings of `shifted_indices`: as many halvings of the rate are done from both steps."""
+"""Offsets of `shifted_indices`: the last two halvings of the rate are each computed for both phases."""
 
 
 def wav_of(cache: Cache, span: Span) -> NDArray[np.float32]:
-    """Samples [T] of one recording of the cache."""
+    """Read the samples [T] of one recording of the cache."""
     where = slice(span.first_frame, span.first_frame + span.frames)
     return cache.wav[where].reshape(-1).astype(np.float32) / np.float32(32767.0)
 
 
 @torch.inference_mode()
 def indices_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int16]:
-    """Indices [F, Q] of one recording, its last frame filled with silence.
+    """Encode one recording to indices [F, Q]; its last frame is padded with silence.
 
     Args:
         model: On the device, in evaluation mode.
         wav: Samples [T] at the nominal level.
-        device: Where to run the factorizer.
+        device: Device of the model.
     """
     _, latents = model.factorizer.semantic(_features(model, wav, device))
     return _quantised(model, latents)
@@ -39,21 +39,21 @@ def indices_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device
 def shifted_indices(
     model: SirenModel, wav: NDArray[np.float32], device: torch.device, *, bf16: bool
 ) -> list[NDArray[np.int16]]:
-    """Indices [F, Q] of one recording begun 0, 40, 80 and 120 ms late, for about the time of one.
+    """Encode one recording with offsets of 0, 40, 80 and 120 ms, in about the time of one encoding.
 
-    Nothing aligns speech to frames of 160 ms, so all of them are what the recording might have been. They share what
-    comes before the last two halvings of the rate; each of these takes every second step, and is done twice, from the
-    first step and from the second. Blocks at 50 Hz that run a second time run for each beginning. (A recording that
-    really began late would differ a little in its first frame and in the mean that is taken away.)
+    Speech is not aligned to frames of 160 ms; so all offsets are equally valid data. They share all layers before the
+    last two halvings of the rate. Each of these decimates by 2, once from the first step and once from the second.
+    Feedback blocks at 50 Hz run for each offset. A recording cut at the offset would differ
+    a little, in its first frame and its mean.
 
     Args:
         model: On the device, in evaluation mode.
         wav: Samples [T] at the nominal level.
-        device: Where to run the factorizer.
-        bf16: Whether to multiply matrices in bfloat16; 998 of 1000 indices are the same.
+        device: Device of the model.
+        bf16: Autocast to bfloat16; 998 of 1000 indices stay the same.
 
     Returns:
-        One array for each beginning; the late ones lack the last frame, and are left out if it is the only one.
+        Indices [F, Q] for each offset. Those of offsets above 0 lack the last frame, and are left out without frames.
     """
     branch = model.factorizer.semantic
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -81,12 +81,12 @@ def shifted_indices(
 
 
 def _begun_late(x: Tensor, steps: int) -> Tensor:
-    """All but the first steps of [1, F, D]; the last one again and again keeps the length."""
+    """Drop the first steps of [1, F, D]; the last one is repeated to keep the length."""
     return torch.cat([x[:, steps:], x[:, -1:].expand(-1, steps, -1)], dim=1)
 
 
 def _each_begun_late(x: Tensor, late_by: list[int]) -> Tensor:
-    """`_begun_late` by each number of steps: [1, F, D] to [B, F, D]."""
+    """Shift [1, F, D] by each number of steps, to [B, F, D]."""
     return torch.cat([_begun_late(x, late) for late in late_by])
 
 

@@ -1,14 +1,14 @@
-"""`siren train prepare`: recordings → one cache of memory maps that training reads without decoding anything.
+"""Phase `prepare` of training: recordings → a cache of memory maps, which training reads without decoding audio.
 
 The cache holds, for all clips end to end, on one grid of 10 ms frames:
 
 - `wav.int16` [frames * 160]: 16 kHz, at the nominal level;
-- `mel.float16` [frames, 80]: the model's own log-mel;
+- `mel.float16` [frames, 80]: the model's log-mel;
 - `envelope.float16` [frames, 80]: the same without harmonics (`siren_cli.training.data.envelope`);
 - `pitch.float16` [frames]: ln(F0 / Hz), 0 where unvoiced (RAPT, Talkin 1995, by pysptk);
 - `phones.uint8` [frames]: phone number, `NO_PHONE` where unknown;
-- `front_end.float16`, `teacher.float16` [frames / 2, D]: what self-supervised models make of the recordings, where
-  the config asks for it; `features.json` says which;
+- `front_end.float16`, `teacher.float16` [frames / 2, D]: SSL features, if the config needs them; `features.json`
+  names the networks;
 - `clips.json`: id, speaker, split, language, text, phones, first frame and number of frames of every clip.
 """
 
@@ -41,7 +41,7 @@ from siren_cli.phones import phone_track
 from siren_cli.training.config import RunConfig
 from siren_cli.training.data.envelope import mel_envelope
 from siren_cli.training.data.filterbank import fill_filterbank
-from siren_cli.training.data.ssl_features import listeners_of
+from siren_cli.training.data.ssl_features import ssl_extractors
 from siren_cli.training.data.units import phone_sequence
 
 _GRID_FRAMES = 2  # clips start on the 50 Hz grid
@@ -51,7 +51,7 @@ TRACKS = ("wav.int16", "mel.float16", "envelope.float16", "pitch.float16", "phon
 
 
 class CacheWriter:
-    """Writes the files of a cache under other names; `finish` puts them in place, `clips.json` last."""
+    """Writer of a cache: files have temporary names until `finish` renames them, `clips.json` last."""
 
     def __init__(self, folder: Path, names: list[str]) -> None:
         self.folder = folder
@@ -65,19 +65,19 @@ class CacheWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # what is still in a buffer finds no space either
+        with contextlib.suppress(OSError):  # on a full disk, flushing the buffers fails too
             for file in self.files:
                 file.close()
         for name in self.names:
             (self.folder / f"{name}.part").unlink(missing_ok=True)
 
     def append(self, arrays: list[npt.NDArray[Any]]) -> None:
-        """Adds one recording: one array for every name."""
+        """Add one recording: one array for every name."""
         for file, array in zip(self.files, arrays, strict=True):
             file.write(np.ascontiguousarray(array).data)
 
     def finish(self, facts: dict[str, Any]) -> None:
-        """Puts everything in place, and JSON files beside it, in their order."""
+        """Rename all files and write JSON files beside them, in their order."""
         for file in self.files:
             file.close()
         (self.folder / list(facts)[-1]).unlink(missing_ok=True)
@@ -90,16 +90,16 @@ class CacheWriter:
 def prepare(
     sources: list[str], cache: Path, config: RunConfig, report: Callable[[str], None], device: torch.device
 ) -> dict[str, Any]:
-    """Builds the cache; a recording that cannot be used is reported and left out.
+    """Build the cache; a recording that cannot be used is reported and left out.
 
-    An interrupted or failed call leaves no cache that looks whole, and an older one as it was.
+    If the call fails or is interrupted, an older cache stays as it was and no half-written one is left.
 
     Args:
         sources: See `siren_cli.corpus.sources.read_source`.
         cache: Folder to write; made if missing.
-        config: The model whose mel grid is cached, and what else the cache is to hold.
+        config: Settings with the model's mel grid and the SSL networks.
         report: Called with one line for every recording left out.
-        device: Where self-supervised models run.
+        device: Device of the SSL networks.
 
     Returns:
         `{"clips", "hours", "left_out", "speakers"}`.
@@ -110,11 +110,11 @@ def prepare(
     """
     features = LogMel(config.model)
     fill_filterbank(features)
-    listeners = listeners_of(config, device)
+    extractors = ssl_extractors(config, device)
     entries: list[dict[str, Any]] = []
     first_frame = left_out = 0
     try:
-        with CacheWriter(cache, [*TRACKS, *(f"{name}.float16" for name in listeners)]) as writer:
+        with CacheWriter(cache, [*TRACKS, *(f"{name}.float16" for name in extractors)]) as writer:
             for clip, source in (item for name in sources for item in read_source(name)):
                 try:
                     wav = read_training_wav(source)
@@ -124,8 +124,8 @@ def prepare(
                     continue
                 arrays = tracks(wav, features)
                 frames = len(arrays[1])
-                heard = [listener.listen(wav) for listener in listeners.values()]
-                writer.append([*arrays, phone_track(clip.phones, frames), *heard])
+                ssl_features = [extractor.extract(wav) for extractor in extractors.values()]
+                writer.append([*arrays, phone_track(clip.phones, frames), *ssl_features])
                 entries.append(
                     {
                         "id": clip.clip_id,
@@ -144,7 +144,7 @@ def prepare(
                     f"{', '.join(sources)}: no recording could be used ({left_out} left out); see the lines above"
                 )
             hold_out(entries, config.prepare.dev_share)
-            facts = {name: listener.facts for name, listener in listeners.items()}
+            facts = {name: extractor.facts for name, extractor in extractors.items()}
             writer.finish({"features.json": facts, "clips.json": entries})
     except OSError as error:
         raise OutputUnwritable(
@@ -159,13 +159,13 @@ def prepare(
 
 
 def hold_out(entries: list[dict[str, Any]], share: float) -> None:
-    """Gives every clip a split where nobody has: whole speakers out of at least five become `dev`, or else clips.
+    """Hold out clips for split `dev` if no clip has a split: whole speakers if there are five, else single clips.
 
-    Which ones follows from their names alone, so that a data set that grows keeps its split.
+    The choice depends on the names alone; so a growing data set keeps its split.
 
     Args:
         entries: Clips as in `clips.json`; their `split` is filled in.
-        share: About the share of speech to hold out.
+        share: Approximate share of speech to hold out.
     """
     if any(entry["split"] for entry in entries) or share == 0.0:
         for entry in entries:
@@ -175,10 +175,10 @@ def hold_out(entries: list[dict[str, Any]], share: float) -> None:
     key = "speaker" if len({entry["speaker"] for entry in entries}) >= _SPEAKERS_TO_SPLIT else "id"
     for entry in entries:
         frames[entry[key]] = frames.get(entry[key], 0) + entry["frames"]
-    wanted = share * sum(frames.values())
+    target = share * sum(frames.values())
     held: set[str] = set()
     for name in sorted(frames, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        if len(held) >= len(frames) - 1 or sum(frames[done] for done in held) >= wanted:
+        if len(held) >= len(frames) - 1 or sum(frames[done] for done in held) >= target:
             break
         held.add(name)
     for entry in entries:
@@ -187,11 +187,11 @@ def hold_out(entries: list[dict[str, Any]], share: float) -> None:
 
 @torch.no_grad()
 def tracks(wav: npt.NDArray[np.float32], features: LogMel) -> list[npt.NDArray[Any]]:
-    """What the cache holds of one recording but its labels.
+    """Compute the tracks of one recording for the cache, without labels.
 
     Args:
         wav: Samples [T] at the nominal level.
-        features: The model's mel.
+        features: The model's log-mel.
 
     Returns:
         wav int16 [T], mel float16 [F, M], envelope float16 [F, M], pitch float16 [F].
@@ -205,10 +205,10 @@ def tracks(wav: npt.NDArray[np.float32], features: LogMel) -> list[npt.NDArray[A
 
 
 def read_training_wav(source: Audio) -> npt.NDArray[np.float32]:
-    """Reads one recording as mono 16 kHz at the nominal level, padded to the 50 Hz grid.
+    """Read one recording as mono 16 kHz at the nominal level, padded to the 50 Hz grid.
 
     Args:
-        source: Path or file object for soundfile, or the error that says why there is none.
+        source: Path or file object for soundfile, or the error of a missing one.
 
     Returns:
         Samples [T], T a multiple of 320.

@@ -1,4 +1,4 @@
-"""Self-supervised models that hear the training recordings: a teacher to imitate, a frozen front end."""
+"""SSL feature extraction: self-supervised networks as teacher (distillation) and as frozen front end."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from siren_cli.training.config import RunConfig
 
 _FRAME_SAMPLES = 320
 _PIECE_SAMPLES = 30 * SAMPLE_RATE_HZ
-"""Longest stretch that a model hears at once: attention grows with the square of it."""
+"""Longest input of a network; attention costs the square of it."""
 
 
 class Teacher(nn.Module):
-    """wav [B, T] → one layer's activations of WavLM, HuBERT or wav2vec 2.0, [B, T / 320, D], through transformers.
+    """Teacher: wav [B, T] → activations of one layer of WavLM, HuBERT or wav2vec 2.0 [B, T / 320, D].
 
-    Distilling a self-supervised model into a codec's tokens by cosine similarity: SpeechTokenizer (Zhang et al. 2024)
-    and Mimi (Défossez et al. 2024).
+    Distillation of a self-supervised network into a codec's tokens by cosine similarity is used by SpeechTokenizer
+    (Zhang et al. 2024) and Mimi (Défossez et al. 2024).
+
+    Raises:
+        WeightsMissing: If the network cannot be read.
     """
 
     def __init__(self, path: str, layer: int) -> None:
@@ -44,17 +47,23 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, wav: Tensor) -> Tensor:
-        """Activations [B, T / 320, D] of samples [B, T], T a multiple of 320."""
+        """Compute activations [B, T / 320, D] of samples [B, T], T a multiple of 320."""
         if self.wants_unit_power:
             wav = F.layer_norm(wav, wav.shape[-1:])
         frames = wav.shape[-1] // _FRAME_SAMPLES
-        heard = self.network(F.pad(wav, (40, 120)), output_hidden_states=True).hidden_states[self.layer]
-        missing = frames - heard.shape[1]
-        return heard[:, :frames] if missing <= 0 else torch.cat([heard, heard[:, -1:].expand(-1, missing, -1)], 1)
+        states = self.network(F.pad(wav, (40, 120)), output_hidden_states=True).hidden_states[self.layer]
+        missing = frames - states.shape[1]
+        return states[:, :frames] if missing <= 0 else torch.cat([states, states[:, -1:].expand(-1, missing, -1)], 1)
 
 
-class Listener:
-    """A model that hears whole recordings for the cache; `facts` say which, to compare with later."""
+class SslFeatureExtractor:
+    """SSL feature extractor for whole recordings.
+
+    Args:
+        network: Takes samples [B, T].
+        facts: Path, layer and width; they identify the network in `features.json`.
+        device: Device to run on.
+    """
 
     def __init__(self, network: nn.Module, facts: dict[str, Any], device: torch.device) -> None:
         self.network = network.to(device).eval()
@@ -62,29 +71,30 @@ class Listener:
         self.device = device
 
     @torch.no_grad()
-    def listen(self, wav: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-        """Samples [T] → features [T / 320, D]."""
+    def extract(self, wav: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+        """Compute features [T / 320, D] of samples [T]."""
         samples = torch.from_numpy(wav)[None].to(self.device)
         pieces = [self.network(piece)[0].cpu() for piece in samples.split(_PIECE_SAMPLES, dim=1)]
         return torch.cat(pieces).numpy().astype("<f2")
 
 
-def listeners_of(config: RunConfig, device: torch.device) -> dict[str, Listener]:
-    """The models whose features the cache is to hold: a frozen front end, a teacher.
+def ssl_extractors(config: RunConfig, device: torch.device) -> dict[str, SslFeatureExtractor]:
+    """Build the extractors whose features belong in the cache: a frozen front end, a teacher.
 
     Raises:
         WeightsMissing: If one of them cannot be read.
     """
-    listeners: dict[str, Listener] = {}
+    extractors: dict[str, SslFeatureExtractor] = {}
     if not config.prepare.features:
-        return listeners
-    model, stage = config.model, config.factorizer
-    if model.front_end == "hubert" and stage.freezes("front_end") and not is_description(model.hubert_path):
+        return extractors
+    model, phase = config.model, config.factorizer
+    if model.front_end == "hubert" and phase.freezes("front_end") and not is_description(model.hubert_path):
         front_end = HubertFrontEnd(model.hubert_path)
         front_end.load_pretrained(model.hubert_path)
-        listeners["front_end"] = Listener(front_end, {"path": model.hubert_path, "width": front_end.width}, device)
-    if stage.teacher_weight:
-        teacher = Teacher(stage.teacher, stage.teacher_layer)
-        facts = {"path": stage.teacher, "layer": stage.teacher_layer, "width": teacher.width}
-        listeners["teacher"] = Listener(teacher, facts, device)
-    return listeners
+        facts: dict[str, Any] = {"path": model.hubert_path, "width": front_end.width}
+        extractors["front_end"] = SslFeatureExtractor(front_end, facts, device)
+    if phase.teacher_weight:
+        teacher = Teacher(phase.teacher, phase.teacher_layer)
+        facts = {"path": phase.teacher, "layer": phase.teacher_layer, "width": teacher.width}
+        extractors["teacher"] = SslFeatureExtractor(teacher, facts, device)
+    return extractors

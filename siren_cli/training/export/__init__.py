@@ -1,1 +1,1 @@
-"""A trained run to the folder of a model."""
+"""Export: a trained run → the folder of a model."""

@@ -1,4 +1,4 @@
-"""The model card of a run, filled in with what the run knows; the rest is for its author to say."""
+"""Model card of a run, filled in from its log and data; licence and consent are left to its author."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Use it with `siren encode --model FOLDER` and `siren decode --model FOLDER`, FOL
 8 bytes once per recording; decodes them to speech.
 
 **What it is not for.** Music and other sounds. Evidence: at this rate words can come out wrong, and a wrong word sounds
-as sure as a right one. Imitating a person: use a voice only with the consent of whoever is heard.
+as sure as a right one. Imitating a person: use a voice only with the consent of its speaker.
 
-**Licence of the recordings, consent of the speakers.** To be said by whoever trained the model.
+**Licence of the recordings, consent of the speakers.** To be filled in by the author of the model.
 
 ## Trained on
 
@@ -36,13 +36,13 @@ as sure as a right one. Imitating a person: use a voice only with the consent of
 
 ## Rate
 
-What the indices cost, entropy coded, by coder:
+Bits of the entropy-coded indices, by coder:
 
 {rates}
 
 ## Last figures of the development recordings
 
-| stage | figure | value |
+| phase | figure | value |
 |---|---|---|
 {figures}
 
@@ -60,15 +60,15 @@ def model_card(
     rates: list[str],
     leakage: dict[str, Any],
 ) -> str:
-    """Fills in the card.
+    """Fill in the model card.
 
     Args:
         run: Run folder, for its log.
         model: The model.
-        cache: What it was trained on.
+        cache: Its training data.
         model_id: Its id, hexadecimal.
-        rates: Lines about what the indices cost.
-        leakage: What `siren_cli.training.tools.speaker_probe.speaker_leakage` found.
+        rates: Lines about the bits of the indices.
+        leakage: Result of `siren_cli.training.tools.speaker_probe.speaker_leakage`.
     """
     config = model.config
     splits = [
@@ -87,12 +87,12 @@ def model_card(
         start=", started from another model" if (run / "start").is_dir() else "",
         splits="\n".join(splits),
         rates="\n".join(f"- {line}" for line in rates),
-        figures="\n".join(f"| {stage} | {name} | {value:.4g} |" for (stage, name), value in last_figures(run).items()),
-        leakage=_said(leakage),
+        figures="\n".join(f"| {phase} | {name} | {value:.4g} |" for (phase, name), value in last_figures(run).items()),
+        leakage=_leakage_text(leakage),
     )
 
 
-def _said(leakage: dict[str, Any]) -> str:
+def _leakage_text(leakage: dict[str, Any]) -> str:
     if "chance" not in leakage:
         return "Not measured: fewer than two speakers have four recordings each."
     found = ", ".join(f"{leakage[f'indices_{n}']:.0%} with {n}" for n in (1, 2) if f"indices_{n}" in leakage)

@@ -1,4 +1,4 @@
-"""Fits a model's tone: what its decoded speech lacks of mean spectra, in few numbers of four levels."""
+"""Spectral correction fitting: principal components and levels of the mean-spectrum error of decoded speech."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ from siren_format.limits import FRAME_SAMPLES
 
 _RECORDINGS = 1_200
 _FEWEST_FRAMES = 248
-"""Recordings of 2.5 s or more, 10 ms a frame: shorter ones lack what they did not say."""
+"""Shortest recording, 10 ms a frame; the mean spectrum of a shorter one depends on its words."""
 
 _LOUDNESS = 0.3
-"""Power of a bin's mean magnitude that it counts by; loudness grows like this (Stevens 1957). Of 0, 0.3 and 0.6 it
-brings decoded voices nearest."""
+"""Exponent of a bin's mean magnitude as its weight (loudness, Stevens 1957).
+
+Of 0, 0.3 and 0.6 it gave the nearest decoded voices.
+"""
 
 _BIT = 0.0185
-"""What a bit is worth in squared distance: that of evenly spaced levels 0.4 apart (Gersho & Gray 1992, 9.9)."""
+"""Value of a bit in squared distance: that of evenly spaced levels 0.4 apart (Gersho & Gray 1992, 9.9)."""
 
 _ROUNDS = 60
 
 
 @torch.inference_mode()
-def fit_tone(model: SirenModel, cache: Cache, device: torch.device) -> None:
-    """Fits the model's tone to its training data: principal components and, for each, entropy-constrained levels.
+def fit_spectral_correction(model: SirenModel, cache: Cache, device: torch.device) -> None:
+    """Fit the model's spectral correction: principal components with entropy-constrained levels.
 
     Args:
-        model: On the device, in evaluation mode, with the levels of voices that recordings use, and a tone.
+        model: On the device, in evaluation mode, with its level map and a spectral correction.
         cache: Its training data.
-        device: Where the model is.
+        device: Device of the model.
 
     Raises:
         DataError: If there is no recording of 2.5 s.
@@ -45,37 +47,37 @@ def fit_tone(model: SirenModel, cache: Cache, device: torch.device) -> None:
     spans = [span for span in cache.split("train") if span.frames >= _FEWEST_FRAMES]
     if not spans:
         raise DataError("the cache has no recording of 2.5 s or more, expected some to fit the tone to; give longer")
-    lacks, means = [], []
+    residuals, means = [], []
     for span in spans[:: max(1, len(spans) // _RECORDINGS)]:
         wav = wav_of(cache, span)[: CHUNK_FRAMES * FRAME_SAMPLES]
         samples = torch.from_numpy(np.pad(wav, (0, -len(wav) % FRAME_SAMPLES)))[None].to(device)
-        lacks.append(lacking(model, samples)[1][0].double().cpu().numpy())
+        residuals.append(lacking(model, samples)[1][0].double().cpu().numpy())
         means.append(model.mel(samples)[0].double().mean(0).cpu().numpy())
-    _fill(model.tone, np.array(lacks), np.array(means).mean(0) * model.config.mel_std)
+    _fill(model.tone, np.array(residuals), np.array(means).mean(0) * model.config.mel_std)
 
 
-def _fill(tone: Tone, lacks: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
-    """Fills a tone's arrays from what recordings lack [N, M]; the bins' mean log magnitudes are `mean` [M]."""
+def _fill(correction: Tone, residuals: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
+    """Fill the arrays from spectral residuals of recordings [N, M] and mean log magnitudes of the bins [M]."""
     weights = np.exp(_LOUDNESS * (mean - mean.mean()))
     weights /= weights.mean()
-    centre = lacks.mean(0)
-    weighted = (lacks - centre) * weights
-    found = np.linalg.svd(weighted, full_matrices=False)[2]
-    directions = np.zeros(tuple(tone.analysis.shape))
-    directions[: len(found)] = found[: len(directions)]
+    centre = residuals.mean(0)
+    weighted = (residuals - centre) * weights
+    components = np.linalg.svd(weighted, full_matrices=False)[2]
+    directions = np.zeros(tuple(correction.analysis.shape))
+    directions[: len(components)] = components[: len(directions)]
     levels = np.array([entropy_constrained_levels(weighted @ direction) for direction in directions])
     arrays = {
         "centre": centre, "analysis": directions * weights, "synthesis": directions / weights, "levels": levels,
     }  # fmt: skip
     for name, array in arrays.items():
         stored = torch.from_numpy(array).to(torch.float16).float()  # as the model's file has it
-        getattr(tone, name).copy_(stored.to(tone.centre.device))
+        getattr(correction, name).copy_(stored.to(correction.centre.device))
 
 
 def entropy_constrained_levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Four rising levels for numbers [N] (Chou, Lookabaugh & Gray 1989): little squared distance, few bits.
+    """Fit four rising levels to values [N] by entropy-constrained quantisation (Chou, Lookabaugh & Gray 1989).
 
-    Levels that are not worth their bits stay beyond the others, where nearest-level coding seldom finds them.
+    Levels that are not worth their bits are put beyond the others, where few values are nearest to them.
     """
     spread = float(values.std()) + 1e-6
     levels = np.quantile(values, (np.arange(TONE_LEVELS) + 0.5) / TONE_LEVELS)

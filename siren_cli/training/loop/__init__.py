@@ -1,1 +1,1 @@
-"""The loop all stages share, and what runs beside it."""
+"""Training loop of every phase: trainer, checkpoints, processes, log."""

@@ -1,4 +1,4 @@
-"""Resumable state as safetensors: parameters, running averages and optimiser moments, and the step."""
+"""Checkpoints as safetensors: parameters, running averages, optimiser moments and the step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from siren_cli.errors import DataError, OutputUnwritable
 
 
 def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], facts: dict[str, Any]) -> None:
-    """Writes groups of named tensors and JSON facts, to a temporary sibling first.
+    """Write groups of named tensors and JSON facts atomically, by a temporary sibling.
 
     Args:
         path: File to write.
@@ -41,13 +41,13 @@ def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], facts: dic
             f"{path}: the state cannot be saved ({' '.join(str(error).split())[:160]}), the one before is kept; free "
             "space, then --resume"
         ) from error
-    except BaseException:  # an interruption, too, must leave no temporary file; it is raised again
+    except BaseException:  # an interruption must leave no temporary file either
         temporary.unlink(missing_ok=True)
         raise
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Reads what `save_checkpoint` wrote.
+    """Read a file of `save_checkpoint`.
 
     Raises:
         DataError: If the file is missing or is no checkpoint.
@@ -65,7 +65,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors (`<parameter number>/<moment>`)."""
+    """Return the optimiser's state as named tensors (`<parameter number>/<moment>`)."""
     return {
         f"{number}/{name}": torch.as_tensor(value)
         for number, moments in optimiser.state_dict()["state"].items()
@@ -74,7 +74,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `optimiser_tensors` gave."""
+    """Load the result of `optimiser_tensors` into an optimiser."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition("/")

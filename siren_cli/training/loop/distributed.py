@@ -1,4 +1,4 @@
-"""Several processes that train one model together, started by `accelerate launch`; or just this one."""
+"""Data-parallel training in several processes, started by `accelerate launch`; or in one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from siren_cli.errors import UsageError
 
 
-class Processes:
-    """All processes of a run: which one this is, and means over all of them.
+class ProcessGroup:
+    """Process group of a run: index of this process, and means over all processes.
 
-    Every process draws its own part of every batch, and gradients are averaged over all, so that a step is the
-    same whatever the number of processes. Parameters start equal and stay so.
+    Every process draws its part of every batch, and gradients are averaged. So a step does not depend on the number of
+    processes. Parameters start equal and stay equal.
+
+    Raises:
+        UsageError: If several processes run without accelerate.
     """
 
     def __init__(self, device: str) -> None:
@@ -32,11 +35,11 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that reports and writes."""
+        """True in the process that reports and writes."""
         return self.index == 0
 
     def average_(self, tensors: Iterable[Tensor]) -> None:
-        """Replaces tensors by their means over all processes."""
+        """Replace tensors by their means over all processes."""
         tensors = list(tensors)
         if self.count == 1 or not tensors:
             return
@@ -48,24 +51,24 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def average_gradients(self, module: nn.Module) -> None:
-        """Averages the gradients of a module's parameters."""
+        """Average the gradients of a module's parameters."""
         self.average_(p.grad for p in module.parameters() if p.grad is not None)
 
     def mean_of(self, figures: dict[str, float]) -> dict[str, float]:
-        """Means of figures that every process has."""
+        """Average figures over all processes."""
         values = torch.tensor(list(figures.values()), dtype=torch.float32, device=self.device)
         self.average_([values])
         return dict(zip(figures, values.tolist(), strict=True)) if self.count > 1 else figures
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process."""
+        """Return True if the flag is set in any process."""
         return self.mean_of({"flag": float(flag)})["flag"] > 0 if self.count > 1 else flag
 
     def wait(self) -> None:
-        """Waits until every process is here: what the first one wrote can then be read."""
+        """Wait until every process is here; files of the first one can be read then."""
         self.any(False)
 
     def leave(self) -> None:
-        """Ends the connection between the processes."""
+        """End the connection between the processes."""
         if self.count > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What runs beside the steps of training: drawing the next batch, and listening for a request to end."""
+"""Prefetching of the next batch, and handling of interruptions."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from siren_cli.training.config import TrainConfig
 from siren_cli.training.data.batches import Batch
 
 
-class Drawn(Protocol):
-    """A stage of training, as far as it draws batches."""
+class BatchSource(Protocol):
+    """Source of batches: the part of a phase that the prefetcher needs."""
 
     config: TrainConfig
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
-        """A part of the batch of a step."""
+        """Draw a part of the batch of a step."""
 
 
-class Ahead:
-    """Draws the next part of a batch while the present one is trained on."""
+class Prefetcher:
+    """Prefetcher: draws the next part of a batch in a thread while training uses the present one."""
 
-    def __init__(self, stage: Drawn) -> None:
-        self.stage = stage
+    def __init__(self, phase: BatchSource) -> None:
+        self.phase = phase
         self.waiting: dict[tuple[int, tuple[int, int]], Future[Batch]] = {}
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Prefetcher:
         self.pool = ThreadPoolExecutor(1)
         return self
 
@@ -37,19 +37,19 @@ class Ahead:
         self.pool.shutdown(cancel_futures=True)
 
     def batch(self, step: int, part: tuple[int, int]) -> Batch:
-        """The part of the batch of a step; the one that follows is begun."""
+        """Return a part of the batch of a step, and start drawing the following one."""
         future = self.waiting.pop((step, part), None)
-        batch = future.result() if future else self.stage.batch(step, part)
+        batch = future.result() if future else self.phase.batch(step, part)
         number, parts = part
-        share = self.stage.config.accumulate
+        share = self.phase.config.accumulate
         following = (step, (number + 1, parts)) if (number + 1) % share else (step + 1, (number + 1 - share, parts))
-        self.waiting = {following: self.pool.submit(self.stage.batch, *following)}
+        self.waiting = {following: self.pool.submit(self.phase.batch, *following)}
         return batch
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Within this context the first Ctrl-C or SIGTERM sets the event; the second raises KeyboardInterrupt."""
+    """Context in which the first Ctrl-C or SIGTERM sets an event; the second raises KeyboardInterrupt."""
     event = threading.Event()
     before = {}
 

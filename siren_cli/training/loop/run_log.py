@@ -1,4 +1,4 @@
-"""What a run writes down: `metrics.jsonl`, TensorBoard, lines of progress."""
+"""Run log: `metrics.jsonl`, TensorBoard, lines of progress."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from siren_cli.files.streams import reason_of
 
 METRICS_NAME = "metrics.jsonl"
 
-Watch = Callable[[dict[str, Any], int], None]
-"""Called with every line of figures and the stage's last step, where somebody watches."""
+ProgressCallback = Callable[[dict[str, Any], int], None]
+"""Progress callback: called with every line of figures and the phase's last step."""
 
 
 @dataclass(frozen=True)
-class Show:
-    """Development material to see and hear: mels [F, M] and samples [T], by name."""
+class MediaLog:
+    """Media of development clips for TensorBoard: mels [F, M] and samples [T], by name."""
 
     mels: dict[str, Tensor] = field(default_factory=dict)
     wavs: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Clock:
-    """Adds up wall time by section; a section inside another is not counted twice."""
+class SectionTimer:
+    """Timer of wall time by section; a nested section counts for itself alone."""
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = {}
@@ -43,7 +43,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, section: str) -> Iterator[None]:
-        """Charges the time of the context to a section."""
+        """Add the time of the context to a section."""
         self._charge()
         self._open.append(section)
         try:
@@ -60,13 +60,13 @@ class Clock:
         self._mark_s = now_s
 
     def shares(self) -> dict[str, float]:
-        """Share of every section in all that was counted."""
+        """Return the share of every section in the total time."""
         whole = sum(self.spent_s.values()) or 1.0
         return {section: spent / whole for section, spent in self.spent_s.items()}
 
 
-class Board:
-    """A TensorBoard event file, written as it comes: no thread that a full disk could surprise."""
+class TensorBoardWriter:
+    """Writer of a TensorBoard event file, unbuffered and without a thread, so that a full disk raises here."""
 
     def __init__(self, folder: Path) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -80,20 +80,20 @@ class Board:
         self._records.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """Adds a figure."""
+        """Add a figure."""
         self._add(self._summary.scalar(name, value), step)
 
     def picture(self, name: str, mel: Tensor, step: int) -> None:
-        """Adds a mel [F, M] as a picture, low frequencies at the bottom."""
+        """Add a mel [F, M] as a picture, low frequencies at the bottom."""
         grey = (mel.detach().float().cpu().flip(-1).T.clamp(-2, 3) + 2) / 5
         self._add(self._summary.image(name, grey[None], dataformats="CHW"), step)
 
     def sound(self, name: str, wav: Tensor, step: int) -> None:
-        """Adds samples [T] at 16 kHz."""
+        """Add samples [T] at 16 kHz."""
         self._add(self._summary.audio(name, wav.detach().float().cpu().clamp(-1, 1)[None], SAMPLE_RATE_HZ), step)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
     def _add(self, summary: Any, step: int) -> None:
@@ -101,32 +101,38 @@ class Board:
         self._records.write(event.SerializeToString())
 
 
-class Logbook:
-    """The log of one stage of a run.
+class RunLogger:
+    """Logger of one phase of a run.
 
     Args:
         run: Run folder.
-        stage: Name of the stage.
-        report: Called with every line, unless `watch` is there to be called with the figures.
-        watch: See `Watch`.
-        silent: Whether to write and say nothing: another process does.
+        phase: Name of the phase.
+        report: Called with every line, if there is no `on_progress`.
+        on_progress: See `ProgressCallback`.
+        silent: Write and report nothing, as another process does.
     """
 
     def __init__(
-        self, run: Path, stage: str, report: Callable[[str], None], watch: Watch | None = None, *, silent: bool = False
+        self,
+        run: Path,
+        phase: str,
+        report: Callable[[str], None],
+        on_progress: ProgressCallback | None = None,
+        *,
+        silent: bool = False,
     ) -> None:
         self.run = run
-        self.stage = stage
+        self.phase = phase
         self.report = report
-        self.watch = watch
+        self.on_progress = on_progress
         self.silent = silent
-        self.board: Board | None = None
+        self.board: TensorBoardWriter | None = None
         if not silent:
             with contextlib.suppress(ImportError), self._writing():
-                self.board = Board(run / "tensorboard" / stage)
+                self.board = TensorBoardWriter(run / "tensorboard" / phase)
 
     def write(self, figures: dict[str, Any], last_step: int) -> None:
-        """Adds a line of figures, among them `step`.
+        """Add a line of figures, among them `step`.
 
         Raises:
             OutputUnwritable: If the log cannot be written.
@@ -134,7 +140,7 @@ class Logbook:
         if self.silent:
             return
         known = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
-        line = {"stage": self.stage, "time": round(time.time(), 1), **known}
+        line = {"stage": self.phase, "time": round(time.time(), 1), **known}
         kind = "dev" if figures.get("dev") else "train"
         with self._writing():
             with (self.run / METRICS_NAME).open("a", encoding="utf-8") as file:
@@ -142,14 +148,14 @@ class Logbook:
             for name, value in known.items() if self.board else ():
                 if self.board and isinstance(value, float):
                     self.board.scalar(f"{kind}/{name}", value, figures["step"])
-        if self.watch is not None:
-            self.watch(line, last_step)
+        if self.on_progress is not None:
+            self.on_progress(line, last_step)
         else:
-            said = ((k, v) for k, v in line.items() if k != "time" and v is not None and "_digit_" not in k)
-            self.report("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in said))
+            shown = ((k, v) for k, v in line.items() if k != "time" and v is not None and "_digit_" not in k)
+            self.report("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown))
 
-    def show(self, make: Callable[[], Show], step: int) -> None:
-        """Adds pictures and sounds to TensorBoard, if it is installed.
+    def show(self, make: Callable[[], MediaLog], step: int) -> None:
+        """Add pictures and sounds to TensorBoard, if it is installed.
 
         Raises:
             OutputUnwritable: If its file cannot be written.
@@ -164,7 +170,7 @@ class Logbook:
                 self.board.sound(name, wav, step)
 
     def close(self) -> None:
-        """Closes TensorBoard's file."""
+        """Close TensorBoard's file."""
         if self.board is not None:
             self.board.close()
 

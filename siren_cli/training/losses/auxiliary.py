@@ -1,4 +1,4 @@
-"""Optional parts of the factorizer's loss: CTC, imitation of a teacher, and even use of the indices."""
+"""Auxiliary losses of the factorizer: CTC, distillation, and a codebook-usage regulariser."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from siren_cli.config import FSQ_LEVELS
 from siren_cli.training.data.batches import Batch, phones_at_50_hz
 
 _NEAR_LEVELS = 0.5
-"""Standard deviation, in levels, of how far a code counts for the levels around it."""
+"""Standard deviation of the soft assignment of a code to the levels around it, in levels."""
 
 
 def ctc_loss(logits: Tensor, batch: Batch, kind: str) -> Tensor:
-    """CTC (Graves et al. 2006) of all that is known about what is said in the crops.
+    """Compute the CTC loss (Graves et al. 2006) of transcripts and phone labels.
 
-    Recordings that lie in a crop as a whole are scored against their transcript; with phones, crops whose every frame
-    has a label are scored against the sequence of their labels as well.
+    Targets are the transcripts of recordings that lie in a crop as a whole. With phones, a crop with a label for every
+    frame has the sequence of its labels as a target too.
 
     Args:
-        logits: [B, F50, U], the blank being unit 0.
+        logits: [B, F50, U]; unit 0 is the blank.
         batch: With transcripts.
         kind: `phones` or `text`.
 
     Returns:
-        Nats per unit; 0 without anything to score.
+        Nats per unit; 0 without targets.
     """
     pieces: list[Tensor] = []
     targets: list[Tensor] = []
@@ -52,13 +52,13 @@ def ctc_loss(logits: Tensor, batch: Batch, kind: str) -> Tensor:
     return total / max(1, int(units.sum()))
 
 
-def imitation_loss(ours: Tensor, theirs: Tensor) -> Tensor:
-    """One minus the mean cosine similarity of our projected features to the teacher's, [B, F50, D] both."""
+def distillation_loss(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Distillation loss: one minus the mean cosine similarity of projected and teacher features [B, F50, D]."""
     return 1 - F.cosine_similarity(ours.float(), theirs.float(), dim=-1).mean()
 
 
 def entropy_shares(digits: Tensor) -> list[float]:
-    """Order-0 entropy of every digit [B, F, 4] as a share of log2 of its levels (bitrate utilisation)."""
+    """TrainRequest-0 entropy of every digit [B, F, 4] as a share of log2 of its levels (bitrate utilisation)."""
     shares = []
     for number, levels in enumerate(FSQ_LEVELS):
         p = torch.bincount(digits[..., number].flatten(), minlength=levels).double()
@@ -67,19 +67,19 @@ def entropy_shares(digits: Tensor) -> list[float]:
     return shares
 
 
-def idle_levels(codes: Tensor, floor: float) -> Tensor:
-    """How far digits are from using all their levels alike; 0 for those whose entropy is above a floor.
+def level_usage_loss(codes: Tensor, floor: float) -> Tensor:
+    """Compute the codebook-usage regulariser: missing entropy of digits below a floor.
 
-    A digit whose order-0 entropy in the batch is below the floor counts with what its smoothed entropy lacks: every
-    code counts for the levels around it too, so that codes feel which neighbour is used less (soft assignment, as in
-    Agustsson et al. 2017), straight through the rounding.
+    Only digits with an order-0 entropy below the floor have a loss: 1 minus their soft entropy. Both entropies are
+    shares of the maximum. The soft entropy assigns every code to the levels around it (Agustsson et al. 2017). So the
+    gradient points to the less used neighbour, straight through the rounding.
 
     Args:
         codes: [B, F, Q, 4], rounded.
         floor: Share of log2 of the levels, 0 to 1.
 
     Returns:
-        Sum over the digits below the floor of what they lack, as a share.
+        Sum over the digits below the floor.
     """
     total = codes.new_zeros((), dtype=torch.float32)
     for number, levels in enumerate(FSQ_LEVELS):

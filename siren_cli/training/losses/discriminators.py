@@ -1,4 +1,4 @@
-"""Judges of decoded waveforms and spectra, small enough to train on a CPU."""
+"""Discriminators of waveforms and spectra, small enough to train on a CPU."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-Judgement = tuple[Tensor, list[Tensor]]
+DiscriminatorOutput = tuple[Tensor, list[Tensor]]
 """Score map, and the activations before it."""
 
 
 class PeriodDiscriminator(nn.Module):
-    """Looks at every p-th sample (HiFi-GAN, Kong et al. 2020): samples [B, T] folded to [B, 1, T / p, p]."""
+    """Period discriminator (HiFi-GAN, Kong et al. 2020): samples [B, T] folded to [B, 1, T / p, p]."""
 
     def __init__(self, period: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -25,8 +25,8 @@ class PeriodDiscriminator(nn.Module):
         )
         self.score = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
-    def forward(self, wav: Tensor) -> Judgement:
-        """Judges samples [B, T]."""
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
+        """Compute score map and activations for samples [B, T]."""
         wav = F.pad(wav, (0, -wav.shape[-1] % self.period), mode="reflect")
         x = wav.reshape(len(wav), 1, -1, self.period)
         activations = []
@@ -37,7 +37,7 @@ class PeriodDiscriminator(nn.Module):
 
 
 class SpectrogramDiscriminator(nn.Module):
-    """Looks at the complex spectrogram (multi-resolution STFT discriminator, SoundStream and EnCodec)."""
+    """Discriminator of the complex spectrogram (multi-resolution STFT discriminator, SoundStream and EnCodec)."""
 
     window: Tensor
 
@@ -56,8 +56,8 @@ class SpectrogramDiscriminator(nn.Module):
         self.score = weight_norm(nn.Conv2d(width, 1, 3, padding=1))
         self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
 
-    def forward(self, wav: Tensor) -> Judgement:
-        """Judges samples [B, T]."""
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
+        """Compute score map and activations for samples [B, T]."""
         spectrum = torch.stft(
             wav.float(), self.fft_samples, self.fft_samples // 4, window=self.window, return_complex=True
         )
@@ -70,7 +70,7 @@ class SpectrogramDiscriminator(nn.Module):
 
 
 class ScaleDiscriminator(nn.Module):
-    """Looks at the samples as they are, averaged down (multi-scale discriminator, MelGAN and HiFi-GAN)."""
+    """Discriminator of average-pooled samples (multi-scale discriminator, MelGAN and HiFi-GAN)."""
 
     def __init__(self, pooling: int, width: int) -> None:
         super().__init__()
@@ -83,8 +83,8 @@ class ScaleDiscriminator(nn.Module):
         )
         self.score = weight_norm(nn.Conv1d(8 * width, 1, 3, padding=1))
 
-    def forward(self, wav: Tensor) -> Judgement:
-        """Judges samples [B, T]."""
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
+        """Compute score map and activations for samples [B, T]."""
         x = wav[:, None]
         if self.pooling > 1:
             x = F.avg_pool1d(x, 2 * self.pooling, self.pooling, padding=self.pooling // 2)
@@ -96,7 +96,7 @@ class ScaleDiscriminator(nn.Module):
 
 
 class Adversary(nn.Module):
-    """All discriminators together.
+    """Ensemble of discriminators.
 
     Args:
         kinds: Out of `siren_cli.training.config.DISCRIMINATORS`: periods 2, 3, 5, 7, 11; scales 1, 2, 4;
@@ -113,19 +113,19 @@ class Adversary(nn.Module):
             "scale": lambda: [ScaleDiscriminator(pooling, width) for pooling in (1, 2, 4)],
             "spectrogram": lambda: [SpectrogramDiscriminator(size, width) for size in (512, 1024)],
         }
-        self.judges = nn.ModuleList(judge for kind in kinds for judge in makers[kind]())
+        self.judges = nn.ModuleList(discriminator for kind in kinds for discriminator in makers[kind]())
 
     def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Score maps and activations of every discriminator for samples [B, T]."""
-        judgements = [judge(wav) for judge in self.judges]
-        return [score for score, _ in judgements], [activations for _, activations in judgements]
+        """Compute score maps and activations of every discriminator for samples [B, T]."""
+        outputs = [discriminator(wav) for discriminator in self.judges]
+        return [score for score, _ in outputs], [activations for _, activations in outputs]
 
 
-class SpectrumCritic(nn.Module):
-    """Looks at patches of a log-mel spectrum, so that decoded ones become as sharp as real ones.
+class MelDiscriminator(nn.Module):
+    """Mel discriminator: classifies patches of a log-mel spectrum, so that decoded ones become as sharp as real ones.
 
-    Convolutions over time and frequency as in PatchGAN (Isola et al. 2017); each score judges about 0.3 s by half of
-    the bins.
+    Convolutions over time and frequency as in PatchGAN (Isola et al. 2017). The receptive field of a score is about
+    0.3 s by half of the bins.
 
     Args:
         width: Channels of the first layer.
@@ -139,7 +139,7 @@ class SpectrumCritic(nn.Module):
         self.score = weight_norm(nn.Conv2d(4 * width, 1, 3, padding=1))
 
     def forward(self, mel: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Score map and activations, as `Adversary` gives them, for normalised log-mel [B, F, M]."""
+        """Compute score map and activations, as `Adversary` does, for normalised log-mel [B, F, M]."""
         x = mel[:, None]
         activations = []
         for conv in self.convs:

@@ -1,4 +1,4 @@
-"""A network that hears phones and speakers in true spectra, so that decoded ones can be made to tell it the same."""
+"""Perceptual loss: a network that classifies phones and speakers of spectral envelopes (deep feature loss)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from siren_cli.phones import PHONES
 from siren_cli.training.data.batches import Batch, phones_at_50_hz
 
 _NOISE = 0.3
-"""Most white noise on what it hears, in standard deviations of the log-mel; else it hears what nobody can."""
+"""Maximum noise added to the input, in standard deviations of the log-mel; it hides inaudible detail."""
 
 _SHARPNESS = 16.0
-"""Length of a speaker's vector before the names: cosines alone could never be sure of one among a thousand."""
+"""Logit scale of the speaker classifier (cosine logits need a temperature)."""
 
 
-class Heard(NamedTuple):
-    """What was heard: scores of the phones [B, F / 2, 40], and who speaks [B, D]."""
+class PerceptualOutput(NamedTuple):
+    """Outputs of the perceptual network: phone logits [B, F / 2, 40] and speaker embedding [B, D]."""
 
     phones: Tensor
     speaker: Tensor
 
 
-class SpectrumListener(nn.Module):
-    """Reads phones and the speaker off spectral envelopes.
+class PerceptualNetwork(nn.Module):
+    """Classifier of phones and speakers on spectral envelopes.
 
-    Regression rounds off what tells sounds and people apart, since it costs little distance. A listener that learns
-    from true spectra alone measures exactly that: perceptual loss (Johnson et al. 2016) with a network for speech as in
-    deep feature losses (Germain et al. 2019). It is thrown away after training and has nothing to do with the
-    recogniser of `siren eval`.
+    Regression blurs the detail that distinguishes phones and speakers, since it costs little distance. A network
+    trained on true envelopes measures that detail: perceptual loss (Johnson et al. 2016), as in deep feature losses for
+    speech (Germain et al. 2019). It is not exported. It shares nothing with the recogniser of `siren eval`.
 
     Args:
         bins: Mel bins M.
-        speakers: How many speakers it learns to tell apart.
+        speakers: Number of training speakers.
         width: Channels.
         blocks: ConvNeXt blocks; the first half serves phones and speakers, the rest phones alone.
     """
@@ -52,49 +51,51 @@ class SpectrumListener(nn.Module):
         self.speaker = nn.Linear(2 * width, 128)
         self.names = nn.Linear(128, speakers)
 
-    def forward(self, envelope: Tensor) -> Heard:
-        """Hears normalised log envelopes [B, F, M], F even."""
+    def forward(self, envelope: Tensor) -> PerceptualOutput:
+        """Classify normalised log envelopes [B, F, M], F even."""
         x = self.shared(self.stem(envelope))
-        return Heard(self.phones(self.norm(self.own(x))), self.speaker(torch.cat([x.mean(1), x.std(1)], dim=-1)))
+        return PerceptualOutput(
+            self.phones(self.norm(self.own(x))), self.speaker(torch.cat([x.mean(1), x.std(1)], dim=-1))
+        )
 
-    def lesson(self, batch: Batch) -> Tensor:
-        """What it learns from a batch: cross-entropy of phones and speakers on true envelopes.
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Compute the network's own loss: cross-entropy of phones and speakers on true envelopes.
 
         Args:
-            batch: With `speakers`; -1 is nobody it can know.
+            batch: With `speakers`; -1 is left out.
         """
-        assert batch.speakers is not None, "a listener is told who speaks"
-        heard = self(_noisy(batch.envelope))
-        names = self.names(_SHARPNESS * F.normalize(heard.speaker.float(), dim=-1))
-        who = F.cross_entropy(names.float(), batch.speakers, ignore_index=-1, reduction="sum") / len(names)
-        return phone_loss(heard.phones, batch) + who
+        assert batch.speakers is not None, "batches have speakers"
+        output = self(_noisy(batch.envelope))
+        names = self.names(_SHARPNESS * F.normalize(output.speaker.float(), dim=-1))
+        speaker = F.cross_entropy(names.float(), batch.speakers, ignore_index=-1, reduction="sum") / len(names)
+        return phone_loss(output.phones, batch) + speaker
 
-    def dissent(self, decoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """How far what it hears in decoded envelopes is from what is said and from who speaks in the true ones.
+    def perceptual_loss(self, decoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Compute the perceptual loss: phone cross-entropy and speaker distance of decoded and true envelopes.
 
         Args:
-            decoded: Envelopes [B, F, M]; the gradient reaches them and not the listener.
-            batch: What was decoded.
+            decoded: Envelopes [B, F, M]; the gradient reaches them and not the network.
+            batch: True envelopes and phone labels.
 
         Returns:
-            Cross-entropy of the phones; one minus the cosine similarity of the speakers.
+            Cross-entropy of the phones; one minus the cosine similarity of the speaker embeddings.
         """
         frozen = {name: tensor.detach() for name, tensor in self.named_parameters()}
-        ours: Heard = functional_call(self, frozen, (_noisy(decoded),))
+        ours: PerceptualOutput = functional_call(self, frozen, (_noisy(decoded),))
         with torch.no_grad():
-            theirs: Heard = self(_noisy(batch.envelope))
+            theirs: PerceptualOutput = self(_noisy(batch.envelope))
         likeness = F.cosine_similarity(ours.speaker.float(), theirs.speaker.float(), dim=-1)
         return phone_loss(ours.phones, batch), 1 - likeness.mean()
 
 
 def _noisy(envelope: Tensor) -> Tensor:
-    """Envelopes [B, F, M] in white noise, for each item of another level."""
+    """Add white noise to envelopes [B, F, M], with a random level for each item."""
     level = _NOISE * torch.rand(len(envelope), 1, 1, device=envelope.device)
     return envelope + level * torch.randn_like(envelope)
 
 
 def phone_loss(scores: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of phones scored at 50 Hz [B, F / 2, 40] against the labels of a batch, where it has any."""
+    """Cross-entropy of phone logits at 50 Hz [B, F / 2, 40] against the known labels of a batch."""
     labels = phones_at_50_hz(batch.phones)
     known = (labels >= 0).flatten()
     losses = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten().clamp_min(0), reduction="none")

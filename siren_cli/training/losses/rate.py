@@ -1,4 +1,4 @@
-"""What indices cost: a rate term for the factorizer, priced by a prior of the kind that codes them."""
+"""Rate loss: the bits of the indices under a prior that trains beside the factorizer."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from siren_format.limits import MAX_STAGES
 from siren_format.prior import ONE_HOT_ROWS
 
 _LEAST_LOG2 = -14.0
-"""No digit is held to be less likely than the coder's frequencies can say."""
+"""Least log2 of a probability, that of the coder's smallest frequency."""
 
 
-class IndexPrice(nn.Module):
-    """Bits of the digits of a frame under a prior that learns beside the factorizer and knows all frames before.
+class EntropyEstimator(nn.Module):
+    """Entropy estimator: bits of the digits of a frame under an autoregressive prior.
 
-    Rate and distortion are minimised together, as in learned image compression (Ballé et al. 2018). A digit's price
-    reaches its code through the slope between the neighbouring levels' prices, and the codes that it was predicted
-    from through the prior, which hears a code between two levels as a share of both; both straight through the
-    rounding.
+    Rate and distortion are minimised together, as in learned image compression (Ballé et al. 2018). Gradients pass
+    straight through the rounding, on two ways. The bits of a digit reach its code by the slope between the bits of the
+    neighbouring levels. They reach earlier codes by the prior, whose input mixes the two levels around a code.
     """
 
     levels: Tensor
@@ -32,14 +31,14 @@ class IndexPrice(nn.Module):
         self.register_buffer("levels", torch.tensor(FSQ_LEVELS * MAX_STAGES, device="cpu"), persistent=False)
 
     def forward(self, codes: Tensor, stage_counts: Tensor) -> Tensor:
-        """Prices codes.
+        """Estimate the bits of codes.
 
         Args:
             codes: [B, F, Q, 4], rounded.
-            stage_counts: How many stages of each item count [B].
+            stage_counts: Number of coded stages of each item [B].
 
         Returns:
-            Bits per frame of each stage [2], averaged over all items; of one that does not count, none.
+            Bits per frame of each stage [2], averaged over all items; a stage that is not coded has 0.
         """
         stages = codes.shape[2]
         codes = functional.pad(codes.float(), (0, 0, 0, MAX_STAGES - stages)).flatten(2)
@@ -52,14 +51,14 @@ class IndexPrice(nn.Module):
         def rows(of: Tensor) -> Tensor:
             return functional.one_hot(of + self.prior.offsets, ONE_HOT_ROWS).float()
 
-        heard = rows(digits) + (rows(above) - rows(below)) * (beside / sizes)[..., None]
+        one_hot = rows(digits) + (rows(above) - rows(below)) * (beside / sizes)[..., None]
         has_second = stage_counts > 1
-        prices = -self.prior.logarithms(heard.sum(2), has_second, rounded=False).clamp_min(_LEAST_LOG2)
+        bits = -self.prior.logarithms(one_hot.sum(2), has_second, rounded=False).clamp_min(_LEAST_LOG2)
 
-        def price(of: Tensor) -> Tensor:
-            return prices.gather(-1, of[..., None])[..., 0]
+        def bits_of(of: Tensor) -> Tensor:
+            return bits.gather(-1, of[..., None])[..., 0]
 
-        price_of_each = price(digits) + (price(above) - price(below)).detach() / sizes * beside
+        digit_bits = bits_of(digits) + (bits_of(above) - bits_of(below)).detach() / sizes * beside
         counts = torch.arange(MAX_STAGES, device=codes.device) < stage_counts[:, None]
         counts = counts.repeat_interleave(len(FSQ_LEVELS), 1)[:, None].float()
-        return (price_of_each * counts).unflatten(-1, (MAX_STAGES, -1)).sum(-1).mean((0, 1))
+        return (digit_bits * counts).unflatten(-1, (MAX_STAGES, -1)).sum(-1).mean((0, 1))

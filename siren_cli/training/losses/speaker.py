@@ -1,4 +1,4 @@
-"""What is typical of a voice: its spectrum and pitch while it speaks."""
+"""Speaker mean loss: mean spectrum and pitch of a speaker in active frames."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from siren_cli.model.speaker import loud_frames
 from siren_cli.training.data.batches import Batch
 
 _PITCH_SHARE = 2.0
-"""How much a nat of pitch counts beside a standard deviation of the log-mel."""
+"""Weight of a nat of pitch beside a standard deviation of the log-mel."""
 
 
-def timbre_loss(typical: Tensor, batch: Batch, absent: Tensor, mel_std: float) -> Tensor:
-    """How far the typical spectrum and pitch heard in voices are from the means of what these were heard from.
+def speaker_mean_loss(typical: Tensor, batch: Batch, absent: Tensor, mel_std: float) -> Tensor:
+    """Compute the distance of predicted mean spectrum and pitch to those of the voice encoder's input.
 
     Args:
-        typical: Mean envelope and mean ln(F0 / Hz) less `PITCH_CENTRE`, as the decoder has them [B, M + 1].
+        typical: Predicted mean envelope and mean ln(F0 / Hz) less `PITCH_CENTRE` [B, M + 1].
         batch: With `voice_envelope` and `voice_pitch`.
-        absent: Whose voice is not told [B]; these do not count.
+        absent: Items without speaker conditioning [B]; these do not count.
         mel_std: Standard deviation that log-mels were divided by.
 
     Returns:
         Mean absolute difference, in standard deviations of the log-mel.
     """
     assert batch.voice_envelope is not None and batch.voice_pitch is not None, "batches of a cache have both"
-    spoken = loud_frames(batch.voice_envelope, mel_std)[..., None]
-    spectrum = (spoken * batch.voice_envelope).sum(1) / spoken.sum(1)
+    active = loud_frames(batch.voice_envelope, mel_std)[..., None]
+    spectrum = (active * batch.voice_envelope).sum(1) / active.sum(1)
     voiced = (batch.voice_pitch > 0).float()
     pitch = (voiced * (batch.voice_pitch - PITCH_CENTRE)).sum(1) / voiced.sum(1).clamp_min(1)
-    told, sung = (~absent).float(), (~absent).float() * (voiced.sum(1) > 0)
-    off_spectrum = ((typical[:, :-1].float() - spectrum).abs().mean(1) * told).sum() / told.sum().clamp_min(1)
-    off_pitch = ((typical[:, -1].float() - pitch).abs() * sung).sum() / sung.sum().clamp_min(1)
-    return off_spectrum + _PITCH_SHARE * off_pitch
+    present, has_pitch = (~absent).float(), (~absent).float() * (voiced.sum(1) > 0)
+    spectrum_error = ((typical[:, :-1].float() - spectrum).abs().mean(1) * present).sum() / present.sum().clamp_min(1)
+    pitch_error = ((typical[:, -1].float() - pitch).abs() * has_pitch).sum() / has_pitch.sum().clamp_min(1)
+    return spectrum_error + _PITCH_SHARE * pitch_error

@@ -15,10 +15,10 @@ SPECTRAL_SIZES = ((256, 40), (512, 64), (1024, 80), (2048, 100))
 _FLOOR = 1e-3
 
 
-class SpectralDistance(nn.Module):
-    """Mean absolute difference of log-mel spectra at several resolutions (multi-scale mel loss, DAC, Kumar 2023).
+class MultiScaleMelLoss(nn.Module):
+    """Multi-scale mel loss: mean absolute difference of log-mel spectra at several resolutions (DAC, Kumar 2023).
 
-    The finest resolutions see onsets, the coarsest separate the harmonics of a low voice.
+    The finest resolutions resolve onsets, the coarsest the harmonics of a low voice.
     """
 
     def __init__(self, sizes: tuple[tuple[int, int], ...] = SPECTRAL_SIZES) -> None:
@@ -55,7 +55,7 @@ class SpectralDistance(nn.Module):
         return (magnitude.transpose(1, 2) @ filterbank).clamp_min(_FLOOR * 1e-1).log()
 
 
-class SpectrumDistance(nn.Module):
+class MultiResolutionStftLoss(nn.Module):
     """Multi-resolution STFT loss: spectral convergence and log magnitude (Parallel WaveGAN, Yamamoto et al. 2020)."""
 
     def __init__(self, sizes: tuple[int, ...] = (512, 1024, 2048)) -> None:
@@ -80,12 +80,12 @@ class SpectrumDistance(nn.Module):
 
 
 def adversary_loss(kind: str, real: list[Tensor], fake: list[Tensor]) -> Tensor:
-    """What the discriminators minimise; `kind` is `hinge` or `least-squares`."""
+    """Loss of the discriminators; `kind` is `hinge` or `least-squares`."""
     return adversary_hinge(real, fake) if kind == "hinge" else adversary_least_squares(real, fake)
 
 
 def generator_loss(kind: str, fake: list[Tensor]) -> Tensor:
-    """What the generator minimises; `kind` is `hinge` or `least-squares`."""
+    """Adversarial loss of the generator; `kind` is `hinge` or `least-squares`."""
     return generator_hinge(fake) if kind == "hinge" else generator_least_squares(fake)
 
 
@@ -96,7 +96,7 @@ def adversary_least_squares(real: list[Tensor], fake: list[Tensor]) -> Tensor:
 
 
 def generator_least_squares(fake: list[Tensor]) -> Tensor:
-    """The generator's side of `adversary_least_squares`."""
+    """Least-squares loss of the generator, mean over discriminators."""
     return torch.stack([(f.float() - 1).square().mean() for f in fake]).mean()
 
 
@@ -107,7 +107,7 @@ def adversary_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:
 
 
 def generator_hinge(fake: list[Tensor]) -> Tensor:
-    """What the generator minimises: minus the mean judgement of its output."""
+    """Hinge loss of the generator: minus the mean score of its output."""
     return torch.stack([-f.float().mean() for f in fake]).mean()
 
 

@@ -1,1 +1,1 @@
-"""The neural prior: network, fit, report."""
+"""Neural prior: network, fit and report."""

@@ -1,4 +1,4 @@
-"""Trains the neural prior on indices, and compares what coders make of them."""
+"""Training of the neural prior on indices."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from siren_format.packing import indices_to_digits
 Recording = NDArray[np.int16]
 
 _SECOND_SHARE = 0.5
-"""Share of sequences seen with both stages; the others show what a file of one stage shows."""
+"""Share of sequences with both stages; the others have one stage, as files may."""
 
 _HEAD_START = 2.0
-"""Weight of stage 1's bits where stage 2 is absent: the rate of the shortest files is what counts most."""
+"""Weight of the bits of sequences with one stage, since the rate of the shortest files matters most."""
 
 
 def fit_prior(
@@ -30,14 +30,14 @@ def fit_prior(
     size: PriorSize | None = None,
     start: PriorNet | None = None,
 ) -> PriorNet:
-    """Trains the prior.
+    """Train the prior.
 
     Args:
         recordings: Indices [F, 2] of a recording each.
-        config: Settings: `steps`, `batch` in sequences of `crop_frames` frames, `learning_rate` and the like.
-        report: Called with a line now and then.
+        config: Settings: `steps`, `batch` in sequences of `crop_frames` frames, `learning_rate` and so on.
+        report: Called with a line every `log_every` steps.
         size: Widths; the defaults if None.
-        start: Network to go on from, which is changed; None to begin with random weights.
+        start: Network to continue, which is changed; None for random weights.
 
     Returns:
         The trained network, on the CPU.
@@ -72,13 +72,13 @@ def fit_prior(
 
 
 def bits_of(net: PriorNet, digits: Tensor, has_second: Tensor, *, rounded: bool = True) -> Tensor:
-    """Information of every digit.
+    """Compute the information of every digit.
 
     Args:
         net: The prior.
         digits: [B, T, 8].
-        has_second: Whether stage 2 is there [B]; where not, its digits cost nothing.
-        rounded: False for the float twin, which differs from the integers in nothing but rounding.
+        has_second: Mask of sequences with stage 2 [B]; in the others its digits have 0 bits.
+        rounded: False for the float twin, which differs from the integers in rounding alone.
 
     Returns:
         Bits [B, T, 8].
@@ -89,24 +89,24 @@ def bits_of(net: PriorNet, digits: Tensor, has_second: Tensor, *, rounded: bool 
 
 
 def digits_of(recording: Recording) -> Tensor:
-    """Indices [F, 2] → digits [F, 8]."""
+    """Split indices [F, 2] into digits [F, 8]."""
     return torch.from_numpy(indices_to_digits(recording).reshape(len(recording), -1).astype(np.int64))
 
 
 def _rate(step: int, config: TrainConfig) -> float:
-    """Share of the learning rate: a rise, a plateau, a linear fall."""
+    """Learning rate schedule, as a share of the plateau: warm-up, plateau, linear decay."""
     fall = (config.steps + 1 - step) / max(1.0, config.decay_share * config.steps)
     return min(1.0, step / max(1, config.warmup_steps), fall)
 
 
 def _pieces(recordings: Sequence[Recording], frames: int) -> list[Tensor]:
-    """Digits of recordings, cut where they are longer than a crop."""
+    """Cut the digits of recordings into pieces of at most one crop."""
     whole = [digits_of(recording) for recording in recordings]
     return [piece for digits in whole for piece in digits.split(frames) if len(piece) > 0]
 
 
 def _batches(pieces: list[Tensor], frames: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of pieces alike in length, each of about `frames` frames, for ever: digits [B, T, 8], is-frame [B, T]."""
+    """Draw batches of about `frames` frames without end: digits [B, T, 8] of similar lengths, mask [B, T]."""
     rng = np.random.default_rng(seed)
     lengths = np.array([len(piece) for piece in pieces], np.float64)
     while True:

@@ -1,4 +1,4 @@
-"""What tables and prior are fitted to: the indices and voices of the training split, made to vary as files do."""
+"""Training data of the prior: indices and voices of the training split, augmented with offsets and silence."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from siren_format.limits import FRAME_SAMPLES
 from siren_format.voice import codes_to_digits
 
 FIT_HOURS = 15.0
-"""Speech that tables and prior are fitted to, hours: about six minutes of encoding on one core."""
+"""Hours of speech for the prior: about six minutes of encoding on one core."""
 
 _MIN_SAMPLES = 2 * FRAME_SAMPLES
 _SILENT_EVERY = 6
 _VOICE_EVERY = 3
-"""Recordings whose voices are heard: two or three thousand are enough for a few hundred frequencies."""
+"""Every third recording gives a voice: two or three thousand are enough for a few hundred frequencies."""
 
 _SILENCE_SAMPLES = (SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
 _STEADY_FRAMES = 6
-"""As many frames alike are silence; more of the same may be put among them."""
+"""Least run of equal frames that counts as silence and may be lengthened."""
 
 _LONGEST_FRAMES = 90
 
@@ -36,22 +36,22 @@ _LONGEST_FRAMES = 90
 def fitting_material(
     model: SirenModel, cache: Cache, device: torch.device, *, seed: int, bf16: bool, report: Callable[[str], None]
 ) -> tuple[list[NDArray[np.int16]], NDArray[np.int64]]:
-    """Encodes the training split.
+    """Encode the training split.
 
-    Every recording is encoded from several beginnings (`shifted_indices`), since nothing aligns speech to frames of
-    160 ms: without that, a prior learns the recordings by heart. Some have digital silence before, after or in them,
-    for up to a quarter of a minute, which should cost next to nothing.
+    Every recording is encoded with several offsets (`shifted_indices`), since speech is not aligned to frames of
+    160 ms; without them a prior overfits. Some recordings have digital silence before, after or inside, for up to a
+    quarter of a minute; it should cost few bits.
 
     Args:
-        model: On the device, in evaluation mode, with the weights that are stored.
+        model: On the device, in evaluation mode, with weights as stored.
         cache: Its training data.
-        device: Where to run the factorizer.
-        seed: Of beginnings and silences.
-        bf16: Whether to multiply matrices in bfloat16.
-        report: Called with a line when it is done.
+        device: Device of the model.
+        seed: Seed of offsets and silences.
+        bf16: Autocast to bfloat16.
+        report: Called with a line at the end.
 
     Returns:
-        Indices [F, Q] of every recording from every beginning, and the digits of every third voice [N, 28].
+        Indices [F, Q] of every recording and offset, and the digits of every third voice [N, 28].
     """
     rng = np.random.default_rng(seed)
     found: list[NDArray[np.int16]] = []
@@ -71,26 +71,26 @@ def fitting_material(
 
 @torch.inference_mode()
 def voice_of(model: SirenModel, wav: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
-    """Digits [28] of the voice of a recording of the cache, where all are at the nominal level."""
-    heard = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
-    samples = torch.from_numpy(np.pad(heard, (0, -len(heard) % FRAME_SAMPLES)))[None].to(device)
+    """Estimate the voice of a recording of the cache, at the nominal level: digits [28]."""
+    chunk = wav[: CHUNK_FRAMES * FRAME_SAMPLES]
+    samples = torch.from_numpy(np.pad(chunk, (0, -len(chunk) % FRAME_SAMPLES)))[None].to(device)
     return np.array(codes_to_digits(draw(model, hear(model, samples)).tolist()))
 
 
 def voices_of(model: SirenModel, cache: Cache, device: torch.device) -> NDArray[np.int64]:
-    """Digits [N, 28] of the voices of every third of the recordings that `fitting_material` encodes."""
+    """Estimate the voices of every third recording of `fitting_material`: digits [N, 28]."""
     spans = _evenly(cache.split("train"), FIT_HOURS)[::_VOICE_EVERY]
     return np.stack([voice_of(model, wav_of(cache, span), device) for span in spans])
 
 
 def _evenly(spans: list[Span], hours: float) -> list[Span]:
-    """Every n-th recording, so that about `hours` remain."""
+    """Choose every n-th recording, so that about `hours` remain."""
     total_hours = sum(span.frames for span in spans) * HOP_SAMPLES / SAMPLE_RATE_HZ / 3600
     return spans[:: max(1, round(total_hours / hours))]
 
 
 def _varied(wav: NDArray[np.float32], rng: np.random.Generator, *, is_silent: bool) -> NDArray[np.float32]:
-    """A recording begun up to 40 ms late, perhaps with silence before, after or in it."""
+    """Cut up to 40 ms from the start of a recording, and optionally insert silence before, after or inside."""
     if len(wav) >= _MIN_SAMPLES:
         wav = wav[int(rng.integers(FRAME_SAMPLES // SHIFTS)) :]
     if is_silent:
@@ -101,7 +101,7 @@ def _varied(wav: NDArray[np.float32], rng: np.random.Generator, *, is_silent: bo
 
 
 def _lengthened(indices: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
-    """Indices [F, Q] with the longest stretch of frames alike made longer, if it is long enough to be silence."""
+    """Lengthen the longest run of equal frames in indices [F, Q], if it is long enough to be silence."""
     is_new = np.any(indices[1:] != indices[:-1], axis=1)
     bounds = np.concatenate([[0], np.flatnonzero(is_new) + 1, [len(indices)]])
     lengths = np.diff(bounds)

@@ -1,7 +1,7 @@
-"""The neural prior as torch trains it: every weight and activation rounded as the integer model rounds it.
+"""Neural prior for training in torch: weights and activations are rounded as in the integer model.
 
-The arithmetic, with its scales, is that of `siren_format.prior` (formats/SRN1.md, section 3.3); rounding passes
-gradients straight through (Bengio et al. 2013), so that training sees what coding will do.
+The arithmetic, with its scales, is that of `siren_format.prior` (formats/SRN1.md, section 3.3). Rounding passes
+gradients straight through (Bengio et al. 2013); so training is quantisation-aware.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _IMPOSSIBLE = -1e9
 
 @dataclass(frozen=True)
 class PriorSize:
-    """Widths of the prior: of the frames' state, inside a block, of a digit's head; and the blocks' dilations."""
+    """Sizes of the prior: widths of state, block and digit head, and the dilations of the blocks."""
 
     width: int = 160
     block_width: int = 192
@@ -45,7 +45,7 @@ class PriorSize:
 
 
 class PriorNet(nn.Module):
-    """Digits [B, T, 8] → base-2 logarithms of probabilities [B, T, 8, 8].
+    """Neural prior: digits [B, T, 8] → base-2 logarithms of probabilities [B, T, 8, 8].
 
     ```
     digits of a frame ─embed─► [block: near + far (dilation) ─ReLU─► back, added] × n ─► state, one frame late
@@ -85,12 +85,12 @@ class PriorNet(nn.Module):
     offsets: Tensor
 
     def forward(self, digits: Tensor, has_second: Tensor, *, rounded: bool = True) -> Tensor:
-        """Predicts every digit from those before it.
+        """Predict every digit from those before it.
 
         Args:
             digits: [B, T, 8], both stages' digits of every frame.
-            has_second: Whether stage 2 is there [B]; where not, nothing depends on its digits.
-            rounded: Whether to compute as the integers do; False is the float twin.
+            has_second: Mask of sequences with stage 2 [B]; in the others nothing depends on its digits.
+            rounded: Compute as the integer model; False is the float twin.
 
         Returns:
             Logarithms [B, T, 8, 8]; values that a digit does not have are impossible.
@@ -99,7 +99,7 @@ class PriorNet(nn.Module):
         return self.logarithms(one_hot, has_second, rounded=rounded)
 
     def logarithms(self, one_hot: Tensor, has_second: Tensor, *, rounded: bool = True) -> Tensor:
-        """Like `forward`, from one row of a one-hot vector for each digit [B, T, 52], which may carry a gradient."""
+        """Predict every digit from the summed one-hot vectors of a frame [B, T, 52], which may have a gradient."""
 
         def weight(parameter: Tensor) -> Tensor:
             most = ACTIVATION_MAX / _WEIGHT_ONE
@@ -130,7 +130,7 @@ class PriorNet(nn.Module):
 
     @torch.no_grad()
     def to_integers(self, voice: VoiceRows) -> NeuralPrior:
-        """The integer model that `siren_format` codes with; the frequencies of voices are fitted apart."""
+        """Build the integer model of `siren_format`; voice frequencies are fitted apart."""
 
         def stacked(parameters: nn.ParameterList) -> Tensor:
             return torch.stack(list(parameters))
@@ -158,7 +158,7 @@ class PriorNet(nn.Module):
     @classmethod
     @torch.no_grad()
     def from_integers(cls, prior: NeuralPrior) -> PriorNet:
-        """The network whose integers a prior has; `to_integers` gives them back, the voice's frequencies apart."""
+        """Build the network of an integer model; `to_integers` is the inverse, without voice frequencies."""
         inner, head = prior.bias.shape[1], prior.context_bias.shape[1]
         net = cls(PriorSize(prior.embed.shape[1], inner, head, tuple(prior.dilations.tolist())))
 
@@ -180,7 +180,7 @@ class PriorNet(nn.Module):
 
 
 def _rounded(x: Tensor, one: int) -> Tensor:
-    """Multiples of 1 / one, halves up; the gradient is that of the identity."""
+    """Round to multiples of 1 / one, halves up; the gradient is that of the identity."""
     return x + (torch.floor(x * one + 0.5) / one - x).detach()
 
 
@@ -190,7 +190,7 @@ def _clamped(state: Tensor) -> Tensor:
 
 
 def _delayed(states: Tensor, start: Tensor, frames: int) -> Tensor:
-    """States [B, T, H] some frames earlier, the learned start before the first."""
+    """Delay states [B, T, H] by frames, with the learned start before the first."""
     first = start.expand(len(states), min(frames, states.shape[1]), -1)
     return torch.cat([first, states[:, :-frames]], dim=1)
 

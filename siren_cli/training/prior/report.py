@@ -1,4 +1,4 @@
-"""What indices cost under each coder: the table that `siren train` prints when it has fitted them."""
+"""Rate report: bits of indices under each coder, which `siren train` prints after the fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from siren_cli.training.prior.network import PriorNet
 from siren_format.limits import FRAME_SAMPLES, INDEX_COUNT, MAX_STAGES
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
-from siren_format.tables import Tables, cross_entropy_bits
 
 _FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
 
@@ -22,17 +21,15 @@ _FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
 def compare_coders(
     recordings: Sequence[Recording],
     train: Sequence[Recording],
-    tables: Tables,
     net: PriorNet,
     prior: NeuralPrior,
 ) -> list[str]:
-    """Computes cross-entropies of recordings, each a group of its own.
+    """Compute cross-entropies of recordings, each a group of its own.
 
     Args:
-        recordings: Indices [F, 2] of the recordings to judge by.
-        train: Those that everything was fitted to; index frequencies (order 0) are counted in them.
-        tables: The fitted tables.
-        net: The trained network, judged without rounding.
+        recordings: Indices [F, 2] of the recordings to measure.
+        train: Training recordings, for index frequencies (order 0).
+        net: The trained network, used without rounding.
         prior: Its integers.
 
     Returns:
@@ -41,7 +38,7 @@ def compare_coders(
     lines = []
     frames = sum(len(indices) for indices in recordings)
     for stages in range(1, MAX_STAGES + 1):
-        totals = coder_bits(recordings, stages, train, tables, net, prior)
+        totals = coder_bits(recordings, stages, train, net, prior)
         costs = [
             f"{name} {bits / frames:.3f} ({bits / frames * _FRAME_RATE_HZ:.1f} bps)" for name, bits in totals.items()
         ]
@@ -54,18 +51,16 @@ def coder_bits(
     recordings: Sequence[Recording],
     stages: int,
     counted: Sequence[Recording],
-    tables: Tables,
     net: PriorNet,
     prior: NeuralPrior,
 ) -> dict[str, float]:
-    """Computes what every coder makes of recordings, each a group of its own.
+    """Compute the bits of recordings under every coder, each recording a group of its own.
 
     Args:
         recordings: Indices [F, 2].
-        stages: How many of the stages to code.
-        counted: Recordings to count index frequencies (order 0) in; left out if there are none.
-        tables: The tables.
-        net: The network, judged without rounding.
+        stages: Number of stages to code.
+        counted: Recordings for index frequencies (order 0); without them, order 0 is left out.
+        net: The network, used without rounding.
         prior: Its integers.
 
     Returns:
@@ -79,14 +74,13 @@ def coder_bits(
             for stage in range(stages)
             for indices in recordings
         )
-    totals["tables"] = sum(cross_entropy_bits(indices, tables) for indices in cut)
     totals["float twin"] = _twin_bits(net, recordings, stages)
     totals["integer prior"] = sum(float(prior_digit_bits(indices, prior).sum()) for indices in cut)
     return totals
 
 
 def _order_0_bits(train: Sequence[Recording], stage: int) -> NDArray[np.float64]:
-    """Information of every index of a stage by its count, half a count added to each."""
+    """Information of every index of a stage from its count, with a pseudo-count of one half."""
     counts = np.bincount(np.concatenate([indices[:, stage] for indices in train]), minlength=INDEX_COUNT) + 0.5
     bits: NDArray[np.float64] = -np.log2(counts / counts.sum())
     return bits

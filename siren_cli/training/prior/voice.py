@@ -1,4 +1,4 @@
-"""Fits the frequencies of the voice's level and digits, which the neural prior carries."""
+"""Voice frequencies of the neural prior: level and digits of the voice, fitted to recordings."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from siren_format.fitting import integer_rows
+from siren_format.limits import FREQUENCY_TOTAL
 from siren_format.prior import NeuralPrior
 from siren_format.voice import COARSE_LEVEL_DB, VOICE_DIGIT_LEVELS, VOICE_DIGITS, coarse_level_db, voice_to_bytes
 
 _PSEUDO_COUNT = 1.0
 _UNIFORM_SHARE = 0.02
-"""Share of every row spread evenly: a voice unlike all of training must not cost much more than its raw bits."""
+"""Uniform share of every row; it limits the bits of a voice unlike the training data."""
 
 _START_COUNT = 16.0
-"""How many voices a row of the prior that is gone on from counts for."""
+"""Pseudo-count, in voices, of a row of the prior of `--from`."""
 
 _USUAL_LEVEL_DB = -26.0
 _LEVEL_SPREAD_DB = 12.0
@@ -32,18 +32,18 @@ class VoiceRows:
 
 
 def fit_voice(voices: NDArray[np.integer], start: NeuralPrior | None = None) -> VoiceRows:
-    """Fits a chain of dependences: each digit on the earlier one that tells most about it (after Chow and Liu 1968).
+    """Fit a dependency tree: each digit depends on the most informative earlier one (after Chow and Liu 1968).
 
     Args:
-        voices: Digits [N, 28] of recordings; with none of them, all values are equally likely.
-        start: Prior that is gone on from: its chain stays, and its frequencies count as much as a few voices, so that
-            a handful of recordings does not make every other voice dear.
+        voices: Digits [N, 28] of recordings; without any, all values are equally likely.
+        start: Prior of `--from`: its tree stays, and its frequencies count as a few voices. So a handful of recordings
+            does not raise the bits of every other voice.
 
     Returns:
         The arrays.
     """
     if start is not None:
-        return _gone_on(voices, start)
+        return _updated(voices, start)
     parents = np.full(VOICE_DIGITS, -1, np.int16)
     rows = np.empty((VOICE_DIGITS, VOICE_DIGIT_LEVELS, VOICE_DIGIT_LEVELS))
     for digit in range(VOICE_DIGITS):
@@ -55,7 +55,7 @@ def fit_voice(voices: NDArray[np.integer], start: NeuralPrior | None = None) -> 
             np.add.at(counts, (known, voices[:, digit]), 1.0)
             smoothed = _smoothed(counts)
             bits = -float((counts * np.log2(smoothed)).sum())
-            # A table of four rows has to earn what it takes to say them (Rissanen 1978).
+            # Description length of a table of four rows (Rissanen 1978).
             penalty_bits = 0.0 if parent < 0 else 4.5 * np.log2(max(len(voices), 2))
             costs.append((bits + penalty_bits, parent, smoothed if parent >= 0 else smoothed[:1]))
         _, parents[digit], best = min(costs, key=lambda cost: cost[0])
@@ -63,8 +63,8 @@ def fit_voice(voices: NDArray[np.integer], start: NeuralPrior | None = None) -> 
     return VoiceRows(_level_row(), parents, integer_rows(rows))
 
 
-def _gone_on(voices: NDArray[np.integer], start: NeuralPrior) -> VoiceRows:
-    """The chain of a prior with what further voices add to it."""
+def _updated(voices: NDArray[np.integer], start: NeuralPrior) -> VoiceRows:
+    """Update the frequencies of a prior with further voices; its tree stays."""
     rows = start.voice_digits / start.voice_digits.sum(-1, keepdims=True)
     for digit, parent in enumerate(start.voice_parents):
         counts = _START_COUNT * rows[digit]
@@ -82,10 +82,29 @@ def _smoothed(counts: NDArray[np.float64], pseudo_count: float = _PSEUDO_COUNT) 
 
 
 def _level_row() -> NDArray[np.uint16]:
-    """Levels that encoders write, around those of speech in recordings; the others are possible, and dear."""
+    """Frequencies of levels, centred on those of recorded speech; levels that no encoder writes are rare."""
     weights = np.zeros(256)
     for level_db in np.arange(0.0, -128.0, -COARSE_LEVEL_DB):
         if coarse_level_db(level_db) == level_db:
             distance = (level_db - _USUAL_LEVEL_DB) / _LEVEL_SPREAD_DB
             weights[voice_to_bytes(level_db, [0] * VOICE_DIGITS)[0]] = 0.05 + np.exp(-0.5 * distance**2)
     return integer_rows(weights)
+
+
+def integer_rows(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Round rows to integers of at least 1 that sum to 65536: largest remainder, ties to the lower value.
+
+    Args:
+        probabilities: Rows [.., L] of numbers of 0 or more, not all of them 0.
+
+    Returns:
+        Frequencies [.., L].
+    """
+    level_count = probabilities.shape[-1]
+    shares = probabilities / probabilities.sum(axis=-1, keepdims=True) * (FREQUENCY_TOTAL - level_count)
+    whole = np.floor(shares).astype(np.int64)
+    missing = FREQUENCY_TOTAL - level_count - whole.sum(axis=-1, keepdims=True)
+    order = np.argsort(whole - shares, axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    rows: NDArray[np.uint16] = (1 + whole + (rank < missing)).astype(np.uint16)
+    return rows

@@ -1,1 +1,1 @@
-"""Programs beside training: comparison, averages, probes, packaged voices."""
+"""Tools beside training: comparison, weight averaging, speaker probe, packaged voices."""

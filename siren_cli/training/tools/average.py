@@ -1,4 +1,4 @@
-"""The mean of the weights of several checkpoints (model soups, Wortsman et al. 2022)."""
+"""Weight averaging of checkpoints (model soups, Wortsman et al. 2022)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from siren_cli.training.loop.checkpoint import load_checkpoint, save_checkpoint
 
 
 def average(checkpoints: list[Path], shares: list[float], target: Path) -> dict[str, int]:
-    """Averages the running averages of checkpoints that went on from the same weights.
+    """Average the running averages of checkpoints that continue the same weights.
 
-    What was trained from one beginning lies in one valley of the loss, and means of it are often better than any of
-    them; means of runs with beginnings of their own are noise. The mean is a checkpoint, too: stage `prior` makes a
-    model of the run that it lies in, and the stage it comes from goes on from it with optimisers that know nothing.
+    Runs from the same weights lie in one valley of the loss. Their mean is often better than each of them. The mean of
+    unrelated runs is noise. The result is a checkpoint: phase `prior` exports it, and `--resume` continues it with a
+    new optimiser state.
 
     Args:
         checkpoints: At least two files `factorizer.safetensors`, `vocoder.safetensors` or `joint.safetensors`.
-        shares: How much each counts, above 0, as many; empty for all alike. They need not sum to 1.
+        shares: Weight of each checkpoint, above 0; empty for equal weights. They need not sum to 1.
         target: File to write; its folder is made.
 
     Returns:
-        `{"tensors", "left_out", "step"}`: how many were averaged, how many only some of the checkpoints have (what
-        they are trained with), and the step of the first checkpoint.
+        `{"tensors", "left_out", "step"}`: number of averaged tensors, number of tensors that some checkpoints lack, and
+        the step of the first checkpoint.
 
     Raises:
         UsageError: If there are fewer than two, or shares are not as many or not above 0.
@@ -68,5 +68,5 @@ def average(checkpoints: list[Path], shares: list[float], target: Path) -> dict[
 def _averages(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     groups, facts = load_checkpoint(path)
     if "average" not in groups:
-        raise DataError(f"{path}: holds no running averages; give the checkpoint of a stage of training")
+        raise DataError(f"{path}: holds no running averages; give the checkpoint of a phase of training")
     return groups["average"], facts

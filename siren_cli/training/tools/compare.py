@@ -1,4 +1,4 @@
-"""What runs achieved, side by side, from their `metrics.jsonl`. No torch."""
+"""Comparison of runs: their last development figures, from `metrics.jsonl`. No torch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _METRICS_NAME = "metrics.jsonl"
 _NOT_FIGURES = ("stage", "time", "dev", "s_per_step", "rate")
 
 Figures = dict[tuple[str, str], float]
-"""(stage, name) → value."""
+"""(phase, name) → value."""
 
 
 def last_figures(run: Path) -> Figures:
-    """The last development figures of every stage of a run, and the step they were taken at.
+    """Read the last development figures of every phase of a run, and their step.
 
     Args:
         run: Run folder.
@@ -34,9 +34,9 @@ def last_figures(run: Path) -> Figures:
         try:
             line = json.loads(text)
             if line.get("dev"):
-                stage = line["stage"]
+                phase = line["stage"]
                 figures.update(
-                    ((stage, name), float(value))
+                    ((phase, name), float(value))
                     for name, value in line.items()
                     if name not in _NOT_FIGURES and value is not None
                 )
@@ -46,7 +46,7 @@ def last_figures(run: Path) -> Figures:
 
 
 def compare(runs: list[Path]) -> list[tuple[str, str, list[float | None]]]:
-    """Stage, name and value in every run of all figures that any of them has.
+    """List phase, name and the value in every run, for all figures that any run has.
 
     Args:
         runs: Run folders.
@@ -59,4 +59,4 @@ def compare(runs: list[Path]) -> list[tuple[str, str, list[float | None]]]:
         if not figures:
             raise DataError(f"{run}: no development figures in {_METRICS_NAME}; give the folder of a run (--out)")
     keys = list(dict.fromkeys(key for figures in all_figures for key in figures))
-    return [(stage, name, [figures.get((stage, name)) for figures in all_figures]) for stage, name in keys]
+    return [(phase, name, [figures.get((phase, name)) for figures in all_figures]) for phase, name in keys]

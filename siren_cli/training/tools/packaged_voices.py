@@ -1,7 +1,7 @@
 """Packaged voices of a model: `python -m siren_cli.training.tools.packaged_voices DATA [MODEL]` (`make voices`).
 
-`weights/siren_weights/voices.json` names for every voice recordings of several speakers who sound alike. Their mean is
-nobody's voice. A voice belongs to one model, so new weights need new voices; they go to `voices/` in its folder.
+`weights/siren_weights/voices.json` lists the recordings of every voice, by several similar speakers. Their mean is no
+real person's voice. A voice belongs to one model, so new weights need new voices; they are in `voices/` of its folder.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from siren_format.voice_file import VoiceFile
 
 
 def make_voices(recipe: dict[str, list[str]], data: Path, codec: Codec) -> dict[str, bytes]:
-    """Listens to the recordings and averages.
+    """Estimate the voices of recordings and average them.
 
-    Every recording counts the same, however long, and the level is the nominal one.
+    Every recording has the same weight, and the level is the nominal one.
 
     Args:
-        recipe: For each voice, names of recordings without their folders and suffixes.
-        data: Folder or manifest that has them (see `siren_cli.corpus.sources`).
+        recipe: Voice → names of recordings, without folders and suffixes.
+        data: Folder or manifest with the recordings (see `siren_cli.corpus.sources`).
         codec: The model.
 
     Returns:
-        Voice to voice field, 8 bytes.
+        Voice → voice field, 8 bytes.
 
     Raises:
         DataError: If a recording is missing.
         AudioUnreadable: If a recording cannot be read.
     """
-    wanted = {name for names in recipe.values() for name in names}
-    clips = {clip.file.stem: clip for clip in list_clips(data) if clip.file.stem in wanted}
-    missing = sorted(wanted - clips.keys())
+    needed = {name for names in recipe.values() for name in names}
+    clips = {clip.file.stem: clip for clip in list_clips(data) if clip.file.stem in needed}
+    missing = sorted(needed - clips.keys())
     if missing:
         raise DataError(
-            f"{data}: {len(missing)} of {len(wanted)} recordings are not there, as {missing[0]}; give LibriSpeech's "
+            f"{data}: {len(missing)} of {len(needed)} recordings are not there, as {missing[0]}; give LibriSpeech's "
             "train-clean sets, or a manifest that has them"
         )
-    heard = {}
+    estimates = {}
     for clip, audio in read_clips(list(clips.values())):
         if isinstance(audio, DataError):
             raise AudioUnreadable(f"{clip.clip_id}: {audio}; restore the file")
@@ -56,15 +56,15 @@ def make_voices(recipe: dict[str, list[str]], data: Path, codec: Codec) -> dict[
             wav, rate_hz = soundfile.read(audio, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
             raise AudioUnreadable(f"{clip.clip_id}: not readable as audio ({error}); restore the file") from error
-        heard[clip.file.stem] = replace(codec.hear_voice(wav, rate_hz), level_db=NOMINAL_LEVEL_DB, samples=1)
-    return {voice: average([heard[name] for name in names]) for voice, names in recipe.items()}
+        estimates[clip.file.stem] = replace(codec.hear_voice(wav, rate_hz), level_db=NOMINAL_LEVEL_DB, samples=1)
+    return {voice: average([estimates[name] for name in names]) for voice, names in recipe.items()}
 
 
 def write_voices(voices: dict[str, bytes], folder: Path, model_id: bytes) -> None:
-    """Writes voices and removes those that are no longer made.
+    """Write voices and remove all other voice files of the model.
 
     Args:
-        voices: Voice to voice field.
+        voices: Voice → voice field.
         folder: The model's folder.
         model_id: 2 bytes.
 
@@ -81,7 +81,7 @@ def write_voices(voices: dict[str, bytes], folder: Path, model_id: bytes) -> Non
 
 
 def main(arguments: list[str]) -> None:
-    """Makes the packaged voices of a model, the default one if none is named."""
+    """Make the packaged voices of a model; the default model if none is given."""
     if len(arguments) not in (1, 2):
         raise UsageError(f"{len(arguments)} arguments, expected DATA [MODEL]; see the head of this module")
     model = arguments[1] if len(arguments) == 2 else None

@@ -1,8 +1,8 @@
 """Phone classifier of the encoder's search, trained on labelled recordings (`make phone-classifier`).
 
 `python -m siren_cli.training.tools.phone_classifier DATA WHISPER CACHE`: DATA is a manifest whose recordings have
-phones, WHISPER a folder of transformers with a Whisper model, CACHE a folder for the features. Two files of the package
-are written anew: Whisper's encoder in 8 bits, and the classifier on its features.
+phones, WHISPER a folder of transformers with a Whisper model, CACHE a folder for the features. It replaces two files of
+the package: Whisper's encoder in 8 bits, and the classifier on its features.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PARTS = {
 
 
 def encoder_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the encoder of a Whisper checkpoint of transformers.
+    """Rename the encoder of a Whisper checkpoint of transformers.
 
     Args:
         tensors: Name → tensor of `WhisperModel` or `WhisperForConditionalGeneration`.
@@ -72,10 +72,10 @@ def encoder_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_whisper_encoder(folder: Path) -> dict[str, Tensor]:
-    """Reads Whisper's encoder from a folder of transformers and rounds it to what the package stores.
+    """Read Whisper's encoder from a folder of transformers, quantised as in the package.
 
     Args:
-        folder: Has `model.safetensors`.
+        folder: Folder with `model.safetensors`.
 
     Returns:
         Name → int8 tensor and scale, or float16 tensor (`siren_cli.model.int8`).
@@ -94,7 +94,7 @@ def read_whisper_encoder(folder: Path) -> dict[str, Tensor]:
 
 
 def cache_features(data: str, cache: Path, encoder: WhisperEncoder, report: Callable[[str], None]) -> None:
-    """Writes Whisper features and phones of all labelled recordings, unless the cache has them.
+    """Write Whisper features and phones of all labelled recordings, unless the cache has them.
 
     Args:
         data: Source of recordings (`siren_cli.corpus.sources.read_source`).
@@ -131,11 +131,11 @@ def cache_features(data: str, cache: Path, encoder: WhisperEncoder, report: Call
 def fit_classifier(
     features: NDArray[np.float16], labels: NDArray[np.uint8], steps: int, report: Callable[[str], None]
 ) -> PhoneClassifier:
-    """Trains the classifier by cross-entropy, with a learning rate that ends at zero.
+    """Train the classifier by cross-entropy, with a cosine learning rate schedule.
 
     Args:
         features: Whisper features [F50, D].
-        labels: Phone numbers [F50], `NO_PHONE` where unknown.
+        labels: Phone numbers [F50], `NO_PHONE` if unknown.
         steps: Number of optimisation steps, each on 24 crops of 6.4 s.
         report: Called with lines of progress.
 
@@ -172,13 +172,13 @@ def fit_classifier(
 
 
 def read_cache(cache: Path, width: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    """Opens features [F50, width] and labels [F50] that `cache_features` wrote, as memory maps."""
+    """Open features [F50, width] and labels [F50] of `cache_features`, as memory maps."""
     features = np.memmap(cache / _FEATURES, "<f2", "r").reshape(-1, width)
     return features, np.memmap(cache / _LABELS, np.uint8, "r")
 
 
 def main(arguments: list[str]) -> None:
-    """Writes both files into the package."""
+    """Write both files into the package."""
     from safetensors.torch import save
 
     data, whisper, cache = arguments[:3]

@@ -1,4 +1,4 @@
-"""How much of the speaker is left in the indices: a probe that tries to tell who speaks from them."""
+"""Speaker probe: accuracy of a linear speaker classifier on the indices."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _EPOCHS = 300
 
 
 def speaker_leakage(model: SirenModel, cache: Cache, device: torch.device) -> dict[str, Any]:
-    """Accuracy with which a linear classifier names the speaker of unseen recordings of speakers it knows.
+    """Measure speaker leakage: accuracy of a linear classifier on unseen recordings of known speakers.
 
-    It sees how often every digit takes every value, and every value after every other; of the mel, for
-    comparison, the mean and the deviation of every bin. Half of each speaker's recordings train it, the other half
-    test it. A linear probe is a lower bound: a larger one may find more.
+    Its inputs are the frequencies of all values of all digits, and of all pairs of successive values. For comparison,
+    it is also trained on mean and deviation of every mel bin. Half of each speaker's recordings train it, the other
+    half test it. A linear probe is a lower bound; a larger classifier may be more accurate.
 
     Args:
         model: Trained, in evaluation mode.
         cache: Its recordings; those of split `train` are used.
-        device: Where the factorizer runs.
+        device: Device of the model.
 
     Returns:
         `speakers`, `clips`, accuracies `indices_1`, `indices_2` (of 1 and 2 stages) and `mel`, and `chance`; only
@@ -44,21 +44,21 @@ def speaker_leakage(model: SirenModel, cache: Cache, device: torch.device) -> di
     if len(chosen) < 2:
         return {"speakers": len(chosen)}
     spans = [span for many in chosen for span in many]
-    who = np.concatenate([np.full(len(many), number) for number, many in enumerate(chosen)])
+    speakers = np.concatenate([np.full(len(many), number) for number, many in enumerate(chosen)])
     tested = np.concatenate([np.arange(len(many)) % 2 == 1 for many in chosen])
     indices = [indices_of(model, wav_of(cache, span), device) for span in spans]
     mels = [np.asarray(cache.mel[span.first_frame : span.first_frame + span.frames], np.float32) for span in spans]
     facts: dict[str, Any] = {"speakers": len(chosen), "clips": len(spans)}
     for stages in range(1, model.config.stages + 1):
-        seen = np.stack([digit_statistics(clip[:, :stages]) for clip in indices])
-        facts[f"indices_{stages}"] = _accuracy(seen, who, tested)
-    facts["mel"] = _accuracy(np.stack([np.r_[mel.mean(0), mel.std(0)] for mel in mels]), who, tested)
-    facts["chance"] = float(np.bincount(who[tested]).max() / tested.sum())
+        inputs = np.stack([digit_statistics(clip[:, :stages]) for clip in indices])
+        facts[f"indices_{stages}"] = _accuracy(inputs, speakers, tested)
+    facts["mel"] = _accuracy(np.stack([np.r_[mel.mean(0), mel.std(0)] for mel in mels]), speakers, tested)
+    facts["chance"] = float(np.bincount(speakers[tested]).max() / tested.sum())
     return facts
 
 
 def digit_statistics(indices: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Shares of all values of all digits, and of all pairs of neighbours in time, of indices [F, Q]."""
+    """Relative frequencies of the values of all digits of indices [F, Q], and of pairs of successive values."""
     shares = []
     radix = 1
     for levels in FSQ_LEVELS:
@@ -72,27 +72,29 @@ def digit_statistics(indices: NDArray[np.int16]) -> NDArray[np.float32]:
     return np.concatenate(shares).astype(np.float32)
 
 
-def _accuracy(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray[np.bool_]) -> float:
-    return float(right_guesses(seen, who, tested).mean())
+def _accuracy(inputs: NDArray[np.float32], classes: NDArray[np.int64], tested: NDArray[np.bool_]) -> float:
+    return float(right_guesses(inputs, classes, tested).mean())
 
 
-def right_guesses(seen: NDArray[np.float32], who: NDArray[np.int64], tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What a softmax regression on the other items makes of the tested ones, inputs standardised.
+def right_guesses(
+    inputs: NDArray[np.float32], classes: NDArray[np.int64], tested: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Train a softmax regression on standardised inputs, and test it on the other items.
 
     Args:
-        seen: Inputs [N, D].
-        who: Classes [N], counted from 0.
-        tested: Which items it does not see [N].
+        inputs: Inputs [N, D].
+        classes: Classes [N], counted from 0.
+        tested: Mask of the items for the test [N].
 
     Returns:
-        For every tested item whether its class was found.
+        For every tested item, True if its class is right.
     """
-    mean, deviation = seen[~tested].mean(0), seen[~tested].std(0) + 1e-4
-    x = torch.from_numpy(((seen - mean) / deviation).astype(np.float32))
-    labels: Tensor = torch.from_numpy(who)
+    mean, deviation = inputs[~tested].mean(0), inputs[~tested].std(0) + 1e-4
+    x = torch.from_numpy(((inputs - mean) / deviation).astype(np.float32))
+    labels: Tensor = torch.from_numpy(classes)
     train, test = torch.from_numpy(~tested), torch.from_numpy(tested)
     with torch.enable_grad():
-        linear = nn.Linear(x.shape[1], int(who.max()) + 1)
+        linear = nn.Linear(x.shape[1], int(classes.max()) + 1)
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)
         optimiser = torch.optim.AdamW(linear.parameters(), 0.01, weight_decay=0.3)

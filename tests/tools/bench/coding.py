@@ -21,7 +21,7 @@ from siren_cli.codec import Codec, load_codec
 from siren_cli.coded import Coded
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.corpus.clips import list_material, read_clip
-from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior
 from siren_cli.training.data.batches import Cache
 from siren_cli.training.data.indices import wav_of
 from siren_cli.training.prior.fit import Recording
@@ -32,7 +32,6 @@ from siren_format.limits import MAX_STAGES
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import prior_digit_bits
 from siren_format.prior_voice import voice_bits
-from siren_format.tables import Tables
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 CLIP = DATA / "4446-2271-0016.flac"
@@ -42,13 +41,12 @@ _FRAME_RATE_HZ = SAMPLE_RATE_HZ / FRAME_SAMPLES
 
 
 def measure(
-    codec: Codec, tables: Tables, prior: NeuralPrior, wavs: Sequence[np.ndarray], counted: Sequence[Recording]
+    codec: Codec, prior: NeuralPrior, wavs: Sequence[np.ndarray], counted: Sequence[Recording]
 ) -> dict[str, Any]:
     """Encodes recordings and compares the coders.
 
     Args:
         codec: The model, with two stages.
-        tables: Its tables.
         prior: Its prior.
         wavs: Recordings at 16 kHz.
         counted: Indices [F, 2] of training recordings, to count index frequencies (order 0) in; may be empty.
@@ -61,7 +59,7 @@ def measure(
     twin = PriorNet.from_integers(prior)
     rows = []
     for stages in range(1, MAX_STAGES + 1):
-        totals = coder_bits([recording.indices for recording in coded], stages, counted, tables, twin, prior)
+        totals = coder_bits([recording.indices for recording in coded], stages, counted, twin, prior)
         bits = [_payload_bits(recording, stages, prior) for recording in coded]
         excess = [found - expected for found, expected in bits]
         rows.append(
@@ -196,16 +194,16 @@ def main() -> None:
         parser.error(f"--repeats is {options.repeats}, expected 1 or more")
     codec = load_codec(options.model, device="cpu", threads=1)
     weights = find_model(options.model).weights_path
-    tables, prior = read_tables(weights), read_prior(weights)
-    if tables is None or prior is None:
-        parser.error(f"model {codec.name} has no tables or no neural prior; give --model one that has both")
+    prior = read_prior(weights)
+    if prior is None:
+        parser.error(f"model {codec.name} has no neural prior; give --model one that has")
     wavs = [read_clip(clip) for clip in list_material(options.data, options.split, None, options.audio)]
     counted = counted_indices(codec, options.cache) if options.cache else []
     clip, _ = soundfile.read(CLIP, dtype="float32")
     report = {
         "model": f"{codec.name} ({codec.model_id.hex()})",
         "machine": f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}",
-        **measure(codec, tables, prior, wavs, counted),
+        **measure(codec, prior, wavs, counted),
         "silence": silence_bytes(codec, clip[: 5 * SAMPLE_RATE_HZ]),
         "times": times(codec, clip[: 10 * SAMPLE_RATE_HZ], options.repeats),
     }

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior
 from siren_format.errors import FormatError
 from siren_format.header import Header
 from siren_format.layout import parse_layout
@@ -66,26 +66,26 @@ def cost(name: str, data: bytes, read: Callable[[bytes], object]) -> Cost:
 def run() -> list[Cost]:
     """Makes the files, of the packaged model, and has them read."""
     files = find_model(None)
-    tables, prior, model_id = read_tables(files.weights_path), read_prior(files.weights_path), files.model_id
+    prior, model_id = read_prior(files.weights_path), files.model_id
     rng = np.random.default_rng(0)
     header = Header(model_id, 1, Coder.PACKED, None, grouped=True).to_bytes()
     minute = rng.integers(0, 1_000, (375, 1), dtype=np.int16)
-    group = group_to_bytes(header, 0, minute, None, None)
-    last = group_to_bytes(header, MAX_GROUPS - 1, minute, MAX_GROUP_SAMPLES, None)
+    group = group_to_bytes(header, 0, minute, None)
+    last = group_to_bytes(header, MAX_GROUPS - 1, minute, MAX_GROUP_SAMPLES)
     longest = header + group * (MAX_GROUPS - 1) + last
     empty = bytes((Coder.NEURAL << 1, 0, 0, 0, 0))  # a minute in five bytes, if the check were right
     claim = Header(model_id, 2, Coder.NEURAL, MAX_GROUP_SAMPLES).to_bytes() + b"\0\0"
     noise = header + group + rng.bytes(200_000)
 
     def whole(data: bytes) -> object:
-        return bytes_to_stream(data, tables, model_id, prior)
+        return bytes_to_stream(data, model_id, prior)
 
     return [
         cost("a minute claimed by the smallest file", claim, whole),
         cost("longest file, 333 hours, structure", longest, parse_layout),
         cost("20,001 groups, structure", header + group * (MAX_GROUPS + 1), parse_layout),
         cost("20,000 empty groups", header + empty * MAX_GROUPS, whole),
-        cost("noise behind one group, salvaged", noise, lambda data: salvage_groups(data, tables, model_id, prior)),
+        cost("noise behind one group, salvaged", noise, lambda data: salvage_groups(data, model_id, prior)),
     ]
 
 

@@ -9,7 +9,6 @@ import torch
 from siren_cli.codec import Codec
 from siren_cli.training.prior.network import PriorNet, PriorSize
 from siren_cli.training.prior.voice import fit_voice
-from siren_format import fit_tables
 from tests.tools.bench.coding import as_text, measure
 
 NOBODY = np.empty((0, 28), np.int64)
@@ -32,10 +31,10 @@ def test_every_coder_has_a_line_and_payloads_keep_the_bound(codec: Codec, net: P
     rng = np.random.default_rng(1)
     wavs = [rng.normal(0, 0.05, samples).astype(np.float32) for samples in (20_000, 50_000)]
     indices = [rng.integers(0, 1000, (40, 2), dtype=np.int16)]
-    report = measure(codec, fit_tables(indices), net.to_integers(fit_voice(NOBODY)), wavs, indices)
+    report = measure(codec, net.to_integers(fit_voice(NOBODY)), wavs, indices)
     assert (report["recordings"], report["frames"]) == (2, 8 + 20)
     for row in report["coders"]:
-        assert list(row["bits_a_frame"]) == ["packed", "order 0", "tables", "float twin", "integer prior"]
+        assert list(row["bits_a_frame"]) == ["packed", "order 0", "float twin", "integer prior"]
         assert row["bits_a_frame"]["packed"] == pytest.approx(row["stages"] * np.log2(1000))
         assert row["bits_a_frame"]["float twin"] == pytest.approx(row["bits_a_frame"]["integer prior"], rel=0.02)
         # The bound of the format: 2 % and a byte above the prior's own cross-entropy, voice included.

@@ -1,4 +1,4 @@
-"""`python -m tests.tools.bench.training`: speed of each stage of training on this machine, by section."""
+"""`python -m tests.tools.bench.training`: speed of each phase of training on this machine, by section."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ import torch
 
 from siren_cli.audio.pitch import HOP_SAMPLES
 from siren_cli.config import SAMPLE_RATE_HZ
-from siren_cli.training.config import STAGE_DEFAULTS, run_config
+from siren_cli.training.config import PHASE_DEFAULTS, run_config
 from siren_cli.training.data.batches import Cache, Crops
 from siren_cli.training.data.prepare import prepare
-from siren_cli.training.loop.prefetch import Ahead
-from siren_cli.training.loop.trainer import Stage, Trainer
+from siren_cli.training.initialisation import initial_model
+from siren_cli.training.loop.prefetch import Prefetcher
+from siren_cli.training.loop.trainer import Phase, Trainer
+from siren_cli.training.phases.factorizer import FactorizerPhase
+from siren_cli.training.phases.guide import GuidePhase
+from siren_cli.training.phases.vocoder import JointPhase, VocoderPhase
 from siren_cli.training.settings import read_config
-from siren_cli.training.stages.factorizer import FactorizerStage
-from siren_cli.training.stages.guide import GuideStage
-from siren_cli.training.stages.vocoder import JointStage, VocoderStage
-from siren_cli.training.start import first_model
 
 CLIPS = Path(__file__).resolve().parents[2] / "data"
-STAGES: dict[str, Callable[..., Stage]] = {
-    "factorizer": FactorizerStage,
-    "vocoder": VocoderStage,
-    "joint": JointStage,
-    "guide": GuideStage,
+PHASES: dict[str, Callable[..., Phase]] = {
+    "factorizer": FactorizerPhase,
+    "vocoder": VocoderPhase,
+    "joint": JointPhase,
+    "guide": GuidePhase,
 }
 SECTIONS = ("loader", "forward", "backward", "discriminators", "optimiser")
 
 
-def measure(stage: str, config_name: str, settings: list[str], folder: Path, steps: int) -> dict[str, Any]:
-    """Trains a few steps of a stage, discriminators included, after two that do not count.
+def measure(phase: str, config_name: str, settings: list[str], folder: Path, steps: int) -> dict[str, Any]:
+    """Trains a few steps of a phase, discriminators included, after two that do not count.
 
     Args:
-        stage: One of `STAGES`.
+        phase: One of `PHASES`.
         config_name: Preset or file.
         settings: As `--set` takes them.
         folder: Folder with the cache in `cache`.
@@ -50,23 +50,23 @@ def measure(stage: str, config_name: str, settings: list[str], folder: Path, ste
     """
     config = run_config(read_config(config_name), [*settings, "adversarial_from_step=0"])
     cache = Cache(folder / "cache", config.model.mel_bins)
-    stage_config = config.stage(stage)
-    model = first_model(folder, config.model)
-    crops = Crops(cache, "train", stage_config.seed)
-    trained = STAGES[stage](model, crops, crops, stage_config)
+    phase_config = config.phase(phase)
+    model = initial_model(folder, config.model)
+    crops = Crops(cache, "train", phase_config.seed)
+    trained = PHASES[phase](model, crops, crops, phase_config)
     trainer = Trainer(trained, folder / "run", torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    with Ahead(trained) as ahead:
+    with Prefetcher(trained) as ahead:
         for _ in range(2):
             trainer.one_step(ahead.batch)
-        trained.clock.spent_s.clear()
+        trained.timer.spent_s.clear()
         began_s = time.perf_counter()
         for _ in range(steps):
             trainer.one_step(ahead.batch)
         spent_s = time.perf_counter() - began_s
-    audio_s = steps * stage_config.batch * stage_config.crop_frames * HOP_SAMPLES / SAMPLE_RATE_HZ
-    shares = trained.clock.shares()
+    audio_s = steps * phase_config.batch * phase_config.crop_frames * HOP_SAMPLES / SAMPLE_RATE_HZ
+    shares = trained.timer.shares()
     return {
-        "stage": stage,
+        "stage": phase,
         "audio_s_per_s": audio_s / spent_s,
         "s_per_step": spent_s / steps,
         **{name: shares.get(name, 0.0) for name in SECTIONS},
@@ -74,12 +74,12 @@ def measure(stage: str, config_name: str, settings: list[str], folder: Path, ste
 
 
 def main() -> None:
-    """Measures every stage and prints one line for each."""
+    """Measures every phase and prints one line for each."""
     parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.training", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--config", default="siren-v1", help="preset or YAML file (default siren-v1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as siren train has it")
-    parser.add_argument("--steps", type=int, default=5, help="counted steps of each stage (default 5)")
+    parser.add_argument("--steps", type=int, default=5, help="counted steps of each phase (default 5)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -87,7 +87,7 @@ def main() -> None:
         folder = Path(name)
         config = run_config(read_config(options.config), options.set)
         prepare([str(CLIPS)], folder / "cache", config, lambda line: None, torch.device("cpu"))
-        rows = [measure(stage, options.config, options.set, folder, options.steps) for stage in STAGE_DEFAULTS]
+        rows = [measure(phase, options.config, options.set, folder, options.steps) for phase in PHASE_DEFAULTS]
     if options.json:
         print(json.dumps({"config": options.config, "threads": options.threads, "stages": rows}, indent=2))
         return

@@ -70,7 +70,7 @@ def main() -> int:
           f"{'all the same' if not differing else f'{differing} DIFFER'}")  # fmt: skip
     found = outcomes(options.every)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
-    print(f"one number of tables or prior changed by one, and a golden file read: {counts}")
+    print(f"one number of the prior changed by one, and a golden file read: {counts}")
     return 1 if differing or found["OTHER"] else 0
 
 

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from siren_cli.registry.weights import find_model, read_prior, read_tables
+from siren_cli.registry.weights import find_model, read_prior
 from siren_format.entropy import decode_payload, encode_indices
 from siren_format.packing import indices_to_digits
 from siren_format.prior import NeuralPrior
 from siren_format.prior_rows import PriorWalk, prior_rows
 from siren_format.stream import bytes_to_stream
-from siren_format.tables import Tables
 from tests.formats.vector_material import MODEL_ID, VECTORS, VOICE, likely_to_prior, noise_indices, wide_prior
 
 FRAMES = 100
@@ -39,25 +38,22 @@ def digests() -> dict[str, str]:
         ArithmeticError: If two ways of computing the same thing within this process differ.
     """
     vectors = NeuralPrior.from_arrays(load_file(VECTORS / "prior.safetensors"))
-    tables = Tables.from_arrays(load_file(VECTORS / "tables.safetensors"))
     files = find_model(None)
-    model_tables, model_prior = read_tables(files.weights_path), read_prior(files.weights_path)
+    model_prior = read_prior(files.weights_path)
     found = {
-        "vectors": _hash(_decoded_vectors(tables, vectors)),
+        "vectors": _hash(_decoded_vectors(vectors)),
         "vectors' prior": _hash(_coded(vectors)),
         "widest prior": _hash(_coded(wide_prior(vectors))),
     }
-    if model_prior is not None and model_tables is not None:
+    if model_prior is not None:
         found[f"prior of {files.name}"] = _hash(_coded(model_prior))
-        found[f"tables of {files.name}"] = _hash(encode_indices(noise_indices(3, FRAMES, 2), table) for table in
-                                                 (tables, model_tables))  # fmt: skip
     return found
 
 
-def _decoded_vectors(tables: Tables, prior: NeuralPrior) -> Iterator[bytes]:
+def _decoded_vectors(prior: NeuralPrior) -> Iterator[bytes]:
     """Indices and voices of the committed files."""
     for path in sorted((VECTORS / "valid").glob("*.srn")):
-        stream = bytes_to_stream(path.read_bytes(), tables, MODEL_ID, prior)
+        stream = bytes_to_stream(path.read_bytes(), MODEL_ID, prior)
         yield stream.indices.astype("<i2").tobytes() + (stream.voice or b"")
 
 

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from siren_format.errors import FormatError
 from siren_format.prior import NeuralPrior
 from siren_format.stream import Stream, bytes_to_stream
-from siren_format.tables import Tables
 from tests.formats.vector_material import MODEL_ID, VECTORS
 
-TABLES_FILE = "tables-two-stages"
 PRIOR_FILE = "neural-two-stages"
-_FREQUENCIES = ("tables.", "prior.voice_level", "prior.voice_digits")
+_FREQUENCIES = ("prior.voice_level", "prior.voice_digits")
 """Arrays whose rows must sum to 65536: a count is moved to the next value instead."""
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -27,7 +25,7 @@ def mutations(arrays: Arrays, every: int) -> Iterator[tuple[str, dict[str, NDArr
     """Change one number at a time by one.
 
     Args:
-        arrays: Tables or prior, as the weights file has them.
+        arrays: Those of the prior, as the weights file has them.
         every: Change every n-th number only.
 
     Yields:
@@ -49,7 +47,7 @@ def mutations(arrays: Arrays, every: int) -> Iterator[tuple[str, dict[str, NDArr
 
 
 def outcomes(every: int = 1) -> Counter[str]:
-    """Read a file of coder 1 and one of coder 2 with every change.
+    """Read a file of coder 2 with every change.
 
     Args:
         every: Make every n-th change only.
@@ -58,33 +56,22 @@ def outcomes(every: int = 1) -> Counter[str]:
         How many changes made the file `refused`, were `impossible` weights, had `no effect` on it, or gave `OTHER`
         indices or another voice, which must not happen.
     """
-    tables = Tables.from_arrays(_load("tables"))
-    prior = NeuralPrior.from_arrays(_load("prior"))
-    found: Counter[str] = Counter()
-    for kind, file, arrays in (("tables", TABLES_FILE, tables.to_arrays()), ("prior", PRIOR_FILE, prior.to_arrays())):
-        data = (VECTORS / "valid" / f"{file}.srn").read_bytes()
-        expected = bytes_to_stream(data, tables, MODEL_ID, prior)
-        for _, changed in mutations(arrays, every):
-            found[_outcome(data, kind, changed, expected)] += 1
-    return found
+    from safetensors.numpy import load_file
+
+    prior = NeuralPrior.from_arrays(load_file(VECTORS / "prior.safetensors"))
+    data = (VECTORS / "valid" / f"{PRIOR_FILE}.srn").read_bytes()
+    expected = bytes_to_stream(data, MODEL_ID, prior)
+    return Counter(_outcome(data, changed, expected) for _, changed in mutations(prior.to_arrays(), every))
 
 
-def _outcome(data: bytes, kind: str, arrays: Arrays, expected: Stream) -> str:
+def _outcome(data: bytes, arrays: Arrays, expected: Stream) -> str:
     try:
-        tables = Tables.from_arrays(arrays) if kind == "tables" else None
-        prior = NeuralPrior.from_arrays(arrays) if kind == "prior" else None
+        prior = NeuralPrior.from_arrays(arrays)
     except ValueError:
         return "impossible"
     try:
-        stream = bytes_to_stream(data, tables, MODEL_ID, prior)
+        stream = bytes_to_stream(data, MODEL_ID, prior)
     except FormatError:
         return "refused"
     same = np.array_equal(stream.indices, expected.indices) and stream.voice == expected.voice
     return "no effect" if same else "OTHER"
-
-
-def _load(name: str) -> dict[str, NDArray[Any]]:
-    from safetensors.numpy import load_file
-
-    arrays: dict[str, NDArray[Any]] = load_file(VECTORS / f"{name}.safetensors")
-    return arrays

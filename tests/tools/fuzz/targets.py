@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,10 @@ def stream(data: bytes) -> bool:
     """A whole `.srn` file, indices included."""
     from siren_format.stream import bytes_to_stream
 
-    tables, prior = _coding()
+    prior = _prior()
     model_id = _model_id(data)
     try:
-        found = bytes_to_stream(data, tables, model_id, prior)
+        found = bytes_to_stream(data, model_id, prior)
     except FormatError as error:
         _require_one_line(error)
         return False
@@ -112,7 +113,7 @@ def packet(data: bytes) -> bool:
     """One packet."""
     from siren_format.packet import parse_packet
 
-    _, prior = _coding()
+    prior = _prior()
     try:
         found = parse_packet(data, prior)
     except FormatError as error:
@@ -130,8 +131,8 @@ def reader(data: bytes) -> bool:
     from siren_format.reader import StreamReader
     from siren_format.stream import bytes_to_stream
 
-    tables, prior = _coding()
-    piecewise = StreamReader(_model_id(data), tables, prior)
+    prior = _prior()
+    piecewise = StreamReader(_model_id(data), prior)
     size = 1 + zlib.crc32(data) % 97
     groups = []
     try:
@@ -142,7 +143,7 @@ def reader(data: bytes) -> bool:
         _require_one_line(error)
         groups = []
     try:
-        whole = bytes_to_stream(data, tables, _model_id(data), prior)
+        whole = bytes_to_stream(data, _model_id(data), prior)
     except FormatError:
         if groups:
             raise Finding("a file was read in pieces and refused as a whole") from None
@@ -163,14 +164,14 @@ def salvage(data: bytes) -> bool:
     from siren_format.salvage import salvage_groups as salvage_file
     from siren_format.stream import bytes_to_stream
 
-    tables, prior = _coding()
+    prior = _prior()
     try:
-        left = salvage_file(data, tables, _model_id(data), prior)
+        left = salvage_file(data, _model_id(data), prior)
     except FormatError as error:
         _require_one_line(error)
         left = None
     try:
-        whole = bytes_to_stream(data, tables, _model_id(data), prior)
+        whole = bytes_to_stream(data, _model_id(data), prior)
     except FormatError:
         whole = None
     if left is None:
@@ -200,7 +201,7 @@ def repaired(data: bytes) -> bytes:
     from siren_format.limits import frames_for
     from siren_format.packing import unpack_indices
 
-    tables, prior = _coding()
+    prior = _prior()
     try:
         header, start = parse_header(data)
         if header.sample_count is None:
@@ -209,8 +210,7 @@ def repaired(data: bytes) -> bytes:
         if header.coder == Coder.PACKED:
             indices = unpack_indices(payload, frames, header.stages, offset=start)
         else:
-            source = tables if header.coder == Coder.TABLES else prior
-            payload, indices, voice = _canonical(payload, frames, header, source, start)
+            payload, indices, voice = _canonical(payload, frames, header, prior, start)
     except FormatError:
         return data
     value = check_value(data[:start], None, payload, (voice or b"") + indices.astype("<u2").tobytes())
@@ -237,7 +237,7 @@ def seeds_of(target: Target) -> list[bytes]:
     return [one for data in files for one in file_to_packets(data)[1]]
 
 
-def _canonical(payload: bytes, frames: int, header: Header, source: Any, start: int) -> tuple[bytes, Any, bytes | None]:
+def _canonical(payload: bytes, frames: int, header: Header, prior: Any, start: int) -> tuple[bytes, Any, bytes | None]:
     """The one payload of the indices that a payload decodes to, those indices, and the voice before them."""
     from siren_format import entropy
 
@@ -250,7 +250,7 @@ def _canonical(payload: bytes, frames: int, header: Header, source: Any, start: 
     encode, entropy.encode_indices = entropy.encode_indices, keep
     try:
         indices, voice = entropy.decode_payload(
-            payload, frames, header.stages, source, offset=start, has_voice=header.has_coded_voice
+            payload, frames, header.stages, prior, offset=start, has_voice=header.has_coded_voice
         )
     finally:
         entropy.encode_indices = encode
@@ -307,17 +307,11 @@ def _require_that_a_flipped_bit_is_refused(found: Layout, data: bytes) -> None:
     raise Finding(f"bit {bit % 8} of byte {bit // 8} was flipped and nobody noticed")
 
 
-def _coding() -> tuple[Any, Any]:
-    """Tables and prior of the vectors, read once."""
-    if not _loaded:
-        from safetensors.numpy import load_file
+@cache
+def _prior() -> Any:
+    """The prior of the vectors, read once."""
+    from safetensors.numpy import load_file
 
-        from siren_format.prior import NeuralPrior
-        from siren_format.tables import Tables
+    from siren_format.prior import NeuralPrior
 
-        _loaded.append(Tables.from_arrays(load_file(VECTORS / "tables.safetensors")))
-        _loaded.append(NeuralPrior.from_arrays(load_file(VECTORS / "prior.safetensors")))
-    return _loaded[0], _loaded[1]
-
-
-_loaded: list[Any] = []
+    return NeuralPrior.from_arrays(load_file(VECTORS / "prior.safetensors"))

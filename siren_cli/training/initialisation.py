@@ -1,4 +1,4 @@
-"""The model that a run goes on from: its own checkpoints, and what it was started with (`--from`)."""
+"""Initialisation: the weights that a phase starts with, from the run's checkpoints or from `--from MODEL`."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from siren_cli.model.siren import SirenModel
 from siren_cli.registry.weights import CONFIG_NAME, WEIGHTS_NAME, find_model, read_networks, read_prior
 from siren_cli.training.data.filterbank import fill_filterbank
 from siren_cli.training.loop.checkpoint import load_checkpoint
-from siren_cli.training.losses.perceptual import SpectrumListener
+from siren_cli.training.losses.perceptual import PerceptualNetwork
 from siren_format.prior import NeuralPrior
 
 START_NAME = "start"
-"""Folder in a run that keeps the model it was started with, so that the run depends on nothing outside it."""
+"""Folder in a run with a copy of the model of `--from`; so the run depends on nothing outside it."""
 
 CODEBOOKS_NAME = "codebooks.safetensors"
-"""What was fitted to the semantic branch of a run, with the step at which that was."""
+"""Codebooks fitted to the semantic branch of a run, with the step of the fit."""
 
-_THROWN_AWAY = ("heads.", "price.", "listener.")
-"""Parts that factorizer and vocoder are trained with and no model has."""
+_TRAINING_ONLY = ("heads.", "price.", "listener.")
+"""Prefixes of weights that only training needs."""
 
 _NOT_TRAINED = ("mel.", "tone.")
-"""Parts of a model that are computed or fitted, so that no stage's state has them."""
+"""Prefixes of a model's arrays that are computed or fitted; no checkpoint has them."""
 
-_BEGIN_AS_NOTHING = ("factorizer.semantic.told.",)
-"""Parts that change nothing until they are trained, so that a run may add them to the model it goes on from."""
+_ZERO_INITIALISED = ("factorizer.semantic.told.",)
+"""Prefixes of zero-initialised weights; a run may add them to the model it starts from."""
 
 
-def adopt(run: Path, model: str | None) -> ModelConfig | None:
-    """Copies the model to start from into the run.
+def init_from(run: Path, model: str | None) -> ModelConfig | None:
+    """Copy the model of `--from` into the run.
 
     Args:
         run: Run folder, made if missing.
-        model: What `--from` said: a folder or the name of a packaged model; None for what is there, if anything.
+        model: Folder or name of a packaged model; None for the copy that the run has, if any.
 
     Returns:
-        The config of the model the run starts from; None if it starts from nothing.
+        The config of the copied model; None if the run starts with random weights.
 
     Raises:
         WeightsMissing: If there is no such model.
@@ -70,21 +70,28 @@ def adopt(run: Path, model: str | None) -> ModelConfig | None:
     return ModelConfig.from_json(folder / CONFIG_NAME)
 
 
-def first_model(run: Path, config: ModelConfig) -> SirenModel:
-    """The model that a stage of training begins with: random, or what the run was started with and has learned since.
+def initial_model(run: Path, config: ModelConfig) -> SirenModel:
+    """Build the model that a phase starts with: random, or of `--from`.
 
-    That is a semantic branch, and places that were fitted to it.
+    With `--from`, the run's own semantic branch and codebooks replace those of the copy.
 
     Raises:
-        DataError: If that does not fit the config.
+        DataError: If the weights do not fit the config.
     """
     model = SirenModel(config)
     fill_filterbank(model.mel)
-    return _filled(run, model, _start(run) | _branch(run)) if (run / START_NAME).is_dir() else model
+    if not (run / START_NAME).is_dir():
+        return model
+    return _load_states(run, model, _initial_states(run) | _semantic_states(run))
 
 
-def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> SirenModel:
-    """A random model with the semantic branch of a run's stage `semantic`, and its codebooks if they are `fitted`.
+def load_semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> SirenModel:
+    """Build a random model with the semantic branch of a run's phase `semantic`.
+
+    Args:
+        run: Run folder.
+        config: Sizes of the model.
+        fitted: Load the run's codebooks too.
 
     Raises:
         DataError: If a checkpoint is missing or does not fit the config.
@@ -93,23 +100,28 @@ def semantic_model(run: Path, config: ModelConfig, *, fitted: bool = False) -> S
     fill_filterbank(model.mel)
     names = ("semantic.safetensors", CODEBOOKS_NAME) if fitted else ("semantic.safetensors",)
     states = {k: v for name in names for k, v in load_checkpoint(run / name)[0]["average"].items()}
-    return _filled(run, model, model.state_dict() | _start(run) | states)
+    return _load_states(run, model, model.state_dict() | _initial_states(run) | states)
 
 
-def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:
-    """The model of a run, from the running averages of its checkpoints: factorizer, joint or else vocoder, and guide.
+def load_run_model(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenModel:
+    """Load the model of a run from the running averages of its checkpoints.
 
-    What has no checkpoint is what the run was started with. The guide may be missing, and is random then, unless the
-    model is to be `guided`.
+    The checkpoints are those of factorizer, joint (or else vocoder) and guide. Weights without a checkpoint are those
+    of `--from`.
+
+    Args:
+        run: Run folder.
+        config: Sizes of the model.
+        guided: Require a trained guide; without it, a missing guide is random.
 
     Raises:
         DataError: If a checkpoint is missing or does not fit the config.
     """
     model = SirenModel(config)
     fill_filterbank(model.mel)
-    states = _start(run)
+    states = _initial_states(run)
     if states:
-        states |= _branch(run)
+        states |= _semantic_states(run)
     joint, vocoder = run / "joint.safetensors", run / "vocoder.safetensors"
     for path in (run / "factorizer.safetensors", joint if joint.exists() else vocoder):
         if path.exists() or not states:
@@ -117,11 +129,11 @@ def assemble(run: Path, config: ModelConfig, *, guided: bool = False) -> SirenMo
     guide = run / "guide.safetensors"
     if guide.exists() or (guided and model.guide is not None and not any(map(_is_guide, states))):
         states.update(load_checkpoint(guide)[0]["average"])
-    return _filled(run, model, states)
+    return _load_states(run, model, states)
 
 
-def start_prior(run: Path) -> NeuralPrior | None:
-    """The neural prior of the model that a run was started with; None if there is no such model or it has none.
+def initial_prior(run: Path) -> NeuralPrior | None:
+    """Read the neural prior of the model of `--from`; None without such a model or prior.
 
     Raises:
         WeightsDamaged: If it cannot be read.
@@ -130,53 +142,54 @@ def start_prior(run: Path) -> NeuralPrior | None:
     return read_prior(weights) if weights.exists() else None
 
 
-def start_listener(run: Path, listener: SpectrumListener) -> None:
-    """Has a listener begin with what that of a run's factorizer learned from envelopes, if there was one.
+def init_perceptual_network(run: Path, network: PerceptualNetwork) -> None:
+    """Load the weights of the perceptual network of a run's factorizer, if there are any.
 
     Raises:
-        DataError: If the factorizer's checkpoint cannot be read or has another listener.
+        DataError: If the factorizer's checkpoint cannot be read or its network has other sizes.
     """
     path = run / "factorizer.safetensors"
     if not path.exists():
         return
     prefix = "listener."
     trained = load_checkpoint(path)[0]["trained"]
-    learned = {name.removeprefix(prefix): part for name, part in trained.items() if name.startswith(prefix)}
-    if not learned:
+    states = {name.removeprefix(prefix): tensor for name, tensor in trained.items() if name.startswith(prefix)}
+    if not states:
         return
     try:
-        listener.load_state_dict(learned)
+        network.load_state_dict(states)
     except RuntimeError as error:
+        reason = " ".join(str(error).split())[:120]
         raise DataError(
-            f"{path}: its listener does not fit the data ({' '.join(str(error).split())[:120]}); give the cache it was "
-            "trained on, or no listener to later stages"
+            f"{path}: its perceptual network does not fit the data ({reason}); give the cache it was trained on, or "
+            "set listener_phone_weight and listener_speaker_weight of later phases to 0"
         ) from error
 
 
-def _start(run: Path) -> dict[str, torch.Tensor]:
+def _initial_states(run: Path) -> dict[str, torch.Tensor]:
     folder = run / START_NAME
     if not folder.is_dir():
         return {}
     return widen(read_networks(folder / WEIGHTS_NAME))
 
 
-def _branch(run: Path) -> dict[str, torch.Tensor]:
-    """What stage `semantic` of a run has learned and fitted, as far as it has."""
+def _semantic_states(run: Path) -> dict[str, torch.Tensor]:
+    """Weights and codebooks of a run's phase `semantic`, as far as they exist."""
     paths = [run / name for name in ("semantic.safetensors", CODEBOOKS_NAME)]
     return {k: v for path in paths if path.exists() for k, v in load_checkpoint(path)[0]["average"].items()}
 
 
-def _filled(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
-    wanted = model.state_dict()
-    own = {name: tensor for name, tensor in states.items() if not name.startswith(_THROWN_AWAY)}
-    may_miss = (*_NOT_TRAINED, *_BEGIN_AS_NOTHING)
-    missing = [name for name in wanted if name not in own and not (name.startswith(may_miss) or _is_guide(name))]
+def _load_states(run: Path, model: SirenModel, states: dict[str, torch.Tensor]) -> SirenModel:
+    initial = model.state_dict()
+    given = {name: tensor for name, tensor in states.items() if not name.startswith(_TRAINING_ONLY)}
+    optional = (*_NOT_TRAINED, *_ZERO_INITIALISED)
+    missing = [name for name in initial if name not in given and not (name.startswith(optional) or _is_guide(name))]
     try:
-        model.load_state_dict({**wanted, **own})
+        model.load_state_dict({**initial, **given})
     except RuntimeError as error:
         missing.append(" ".join(str(error).split())[:160])
     if missing:
-        raise DataError(f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the stages again")
+        raise DataError(f"{run}: the checkpoints do not fit config.json ({missing[0]}); train the phases again")
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""Stage `semantic` of training: features → latents of what a frame of 160 ms says and sounds like, in noise as well."""
+"""Phase `semantic` of training: features → latents of phones, spectrum and pitch of a 160 ms frame."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from siren_cli.model.quantizer import ResidualCodebooks
 from siren_cli.model.siren import SirenModel
 from siren_cli.phones import PHONES
 from siren_cli.training.config import TrainConfig
-from siren_cli.training.data.augment import among_others, change_speaker, degrade, warp_time
+from siren_cli.training.data.augment import add_noise, apply_vtlp, mix_babble, warp_time
 from siren_cli.training.data.batches import Batch, Crops, phones_at_50_hz
-from siren_cli.training.loop.run_log import Clock, Show
+from siren_cli.training.loop.run_log import MediaLog, SectionTimer
 from siren_cli.training.losses.perceptual import phone_loss
-from siren_cli.training.losses.quantisation_risk import place_risk
+from siren_cli.training.losses.quantisation_risk import quantisation_risk
 
 PITCH_NUMBERS = 4
-"""Of a frame's melody: one for each 40 ms."""
+"""Pitch latents of a frame, one for each 40 ms."""
 
 _PITCH_SCALE = 4.0
 _SAMPLES = 40
+"""Batches that the bases are fitted to."""
+
 _RIDGE = 1e-4
 _SAMPLE_STEPS = 1_000_000_000
-"""Batches that the bases are fitted to; no training comes as far as these steps."""
+"""Step number of the first of these batches, beyond all training steps."""
 
 
-class Bases(nn.Module):
-    """What latents are to be: principal components of phone posteriors and spectra, and melody, of every frame.
+class LatentBases(nn.Module):
+    """Latent targets: principal components of phone posteriors and envelope, and pitch, of every frame.
 
-    Of K numbers the first six tenths are of the square roots of the posteriors of 8 steps of 20 ms [320], then come
-    those of the envelope less its mean [16 × M], in units in which both parts vary as much, and `PITCH_NUMBERS` of the
-    logarithm of the pitch less its mean, 0 where nothing is voiced.
+    - The first six tenths of the K latents come from square roots of posteriors, 8 steps of 20 ms [320].
+    - Then follow those of the envelope less its mean [16 × M], scaled to the same total variance.
+    - The last `PITCH_NUMBERS` are ln F0 less its mean, 0 where unvoiced.
     """
 
     said: Tensor
@@ -54,7 +56,11 @@ class Bases(nn.Module):
 
     @torch.no_grad()
     def fit(self, crops: Crops, frames: int) -> None:
-        """Finds the components, those of the phones in labels.
+        """Fit the components to envelopes and phone labels of random crops.
+
+        Args:
+            crops: Training data.
+            frames: Length of a crop, 10 ms each.
 
         Raises:
             DataError: If there are no labels.
@@ -81,7 +87,7 @@ class Bases(nn.Module):
         self.seen.mul_((spread["said"] / spread["seen"]) ** 0.5)
 
     def forward(self, posteriorgram: Tensor, batch: Batch) -> Tensor:
-        """What the latents [B, F6, K] of a batch are to be, whose clean posteriorgram [B, F6, 320] is given."""
+        """Compute the targets [B, F6, K] of a batch from its clean posteriorgram [B, F6, 320]."""
         said = (posteriorgram - self.said_mean) @ self.said.T
         seen = (_patches(batch.envelope) - self.seen_mean) @ self.seen.T
         voiced = (batch.pitch > 0).float()
@@ -90,20 +96,20 @@ class Bases(nn.Module):
         return torch.cat([said, seen, _PITCH_SCALE * melody.mean(-1)], dim=-1)
 
     @torch.inference_mode()
-    def recover(self, model: SirenModel, crops: Crops, frames: int) -> None:
-        """Finds what the latents of a trained model are of: those that tell them best, by least squares."""
+    def fit_to_model(self, model: SirenModel, crops: Crops, frames: int) -> None:
+        """Fit the components to the latents of a trained model, by least squares."""
         branch = model.factorizer.semantic.eval()
-        assert branch.head is not None, "its latents are what is recovered"
+        assert branch.head is not None, "latents are computed by the head"
         given: dict[str, list[Tensor]] = {"said": [], "seen": []}
-        told = []
+        found = []
         for number in range(_SAMPLES):
             batch = crops.batch(_SAMPLE_STEPS + number, 10, frames)
             scores, latents = branch.head(*branch.hear(batch.mel.to(self.said.device)))
             given["said"].append(branch.head.posteriorgram(scores).flatten(0, 1))
             given["seen"].append(_patches(batch.envelope.to(latents)).flatten(0, 1))
-            told.append(latents.flatten(0, 1))
+            found.append(latents.flatten(0, 1))
         for (name, samples), part in zip(given.items(), self.parts, strict=False):
-            x, y = torch.cat(samples).double(), torch.cat(told)[:, part].double()
+            x, y = torch.cat(samples).double(), torch.cat(found)[:, part].double()
             mean, offset = x.mean(0), y.mean(0)
             gram = (x - mean).T @ (x - mean)
             gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
@@ -112,8 +118,8 @@ class Bases(nn.Module):
             getattr(self, f"{name}_mean").copy_(mean - torch.linalg.pinv(basis) @ offset)
 
     @torch.no_grad()
-    def start(self, head: LatentHead) -> None:
-        """Has a head say of posteriors and spectra what it should, to begin with."""
+    def init_head(self, head: LatentHead) -> None:
+        """Initialise a head so that it computes the components of posteriors and envelope."""
         said, seen, _ = self.parts
         head.said.weight.zero_()[said] = self.said
         head.seen.weight.zero_()[seen] = self.seen
@@ -123,7 +129,7 @@ class Bases(nn.Module):
 
 
 def latent_parts(numbers: int) -> tuple[slice, slice, slice]:
-    """Which of so many latents speak of phones, of spectra and of melody.
+    """Split K latents into those of phones, of the spectrum and of the pitch.
 
     Raises:
         ConfigError: If there are too few.
@@ -135,15 +141,14 @@ def latent_parts(numbers: int) -> tuple[slice, slice, slice]:
 
 
 def _patches(envelope: Tensor) -> Tensor:
-    """Envelopes [B, F, M] less their means → frames of 160 ms [B, F6, 16 M]."""
+    """Cut envelopes [B, F, M], less their means, into frames of 160 ms [B, F6, 16 M]."""
     return (envelope - envelope.mean(1, keepdim=True)).unflatten(1, (-1, 2 * FRAME_STEPS)).flatten(2)
 
 
-class SemanticStage:
-    """Losses and figures of the semantic branch: phones by labels, and latents as they would be without noise.
+class SemanticPhase:
+    """Losses and figures of the semantic branch: phone cross-entropy, and distance of noisy latents to clean targets.
 
-    Of recordings without labels the branch's own posteriors are what the latents are to say (self-training), and in
-    noise those that it hears in quiet.
+    The targets come from the branch's own posteriors on clean input (self-training); so labels are optional.
     """
 
     name = "semantic"
@@ -151,107 +156,107 @@ class SemanticStage:
     def __init__(self, model: SirenModel, train: Crops, dev: Crops, config: TrainConfig) -> None:
         branch = model.factorizer.semantic
         if branch.head is None:
-            raise ConfigError("the model has no codebooks; give model.codebook_width, or leave out stage semantic")
+            raise ConfigError("the model has no codebooks; give model.codebook_width, or leave out phase semantic")
         self.model = model
         self.head = branch.head
         self.train = train
         self.dev = dev
         self.config = config
-        bases = Bases(model.config.codebook_width, model.config.mel_bins)
+        bases = LatentBases(model.config.codebook_width, model.config.mel_bins)
         quantizer = model.quantizer
         assert isinstance(quantizer, ResidualCodebooks), "a model with a head has them"
         if quantizer.is_fitted:
-            bases.recover(model, train, config.crop_frames)
+            bases.fit_to_model(model, train, config.crop_frames)
         else:
             bases.fit(train, config.crop_frames)
-            bases.start(branch.head)
+            bases.init_head(branch.head)
         if config.place_weight and not quantizer.is_fitted:
             raise ConfigError(
-                "place_weight asks where latents are quantised to, expected a model with fitted codebooks; give "
-                "--from MODEL, or place_weight=0"
+                "place_weight needs codebooks, expected a model with fitted ones; give --from MODEL, or place_weight=0"
             )
         self.bases = bases
         self.heads = nn.ModuleDict({"bases": bases})
         self.trained = nn.ModuleDict({"factorizer": nn.ModuleDict({"semantic": branch}), "heads": self.heads})
-        self.clock = Clock()
+        self.timer = SectionTimer()
 
     def batch(self, step: int, part: tuple[int, int] = (0, 1)) -> Batch:
-        """The batch of a step, or a part of it."""
+        """Draw the batch of a step, or a part of it."""
         return self.train.batch(step, self.config.batch, self.config.crop_frames, 4, 0.0, part=part)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Total loss, and its parts as numbers."""
+        """Compute the total loss, and its parts as numbers."""
         del step
         config, mc = self.config, self.model.config
         if config.babble_share:
             with torch.no_grad(), torch.autocast(batch.wav.device.type, enabled=False):
-                batch = batch._replace(heard=self.model.mel(among_others(batch.wav, config.babble_share)))
-        batch = change_speaker(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
+                batch = batch._replace(input_mel=self.model.mel(mix_babble(batch.wav, config.babble_share)))
+        batch = apply_vtlp(batch, config.other_speakers, mc.mel_mean, mc.mel_std, mc.mel_floor)
         if config.time_warp:
             batch = warp_time(batch, config.time_warp)
         with torch.no_grad():
-            wanted = self._wanted(self._heard(batch.mel)[0], batch)
-        heard = batch.mel if batch.heard is None else batch.heard
-        scores, latents = self._heard(degrade(heard, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor))
+            targets = self._targets(self._encode(batch.mel)[0], batch)
+        mel = batch.mel if batch.input_mel is None else batch.input_mel
+        scores, latents = self._encode(add_noise(mel, config.noise_share, mc.mel_mean, mc.mel_std, mc.mel_floor))
         losses = {
             "phone_encoder": phone_loss(scores, batch),
-            "latents": (latents - wanted).square().sum(-1).mean(),
+            "latents": (latents - targets).square().sum(-1).mean(),
         }
         total = config.phone_encoder_weight * losses["phone_encoder"] + config.latents_weight * losses["latents"]
         if config.place_weight:
-            losses["places"] = self._risk(latents, wanted, phones_at_50_hz(batch.phones))
+            losses["places"] = self._risk(latents, targets, phones_at_50_hz(batch.phones))
             total = total + config.place_weight * losses["places"]
         return total, {name: float(value.detach()) for name, value in losses.items()}
 
-    def _heard(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of phones [B, F50, 40] and latents [B, F6, K] of log-mels [B, F, M]."""
-        heard: tuple[Tensor, Tensor] = self.head(*self.model.factorizer.semantic.hear(mel))
-        return heard
+    def _encode(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode log-mels [B, F, M] to phone logits [B, F50, 40] and latents [B, F6, K]."""
+        encoded: tuple[Tensor, Tensor] = self.head(*self.model.factorizer.semantic.hear(mel))
+        return encoded
 
-    def _wanted(self, scores: Tensor, batch: Batch) -> Tensor:
-        """What the latents [B, F6, K] of a batch are to be, by scores of phones in its clean recordings."""
+    def _targets(self, scores: Tensor, batch: Batch) -> Tensor:
+        """Compute the latent targets [B, F6, K] of a batch from phone logits of its clean recordings."""
         with torch.autocast(scores.device.type, enabled=False):
-            wanted: Tensor = self.bases(self.head.posteriorgram(scores), batch)
-        return wanted
+            targets: Tensor = self.bases(self.head.posteriorgram(scores), batch)
+        return targets
 
-    def _risk(self, latents: Tensor, wanted: Tensor, labels: Tensor) -> Tensor:
-        """What the places of latents [B, F6, K] are to cost, which say what is `wanted`, and phones [B, F50]."""
+    def _risk(self, latents: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Compute the quantisation risk of latents [B, F6, K] against their targets and phone labels [B, F50]."""
         quantizer, bases = self.model.quantizer, self.bases
         assert isinstance(quantizer, ResidualCodebooks), "a model with a head has them"
         with torch.autocast(latents.device.type, enabled=False):
-            return place_risk(quantizer, latents, wanted, labels, bases.said, bases.said_mean)
+            return quantisation_risk(quantizer, latents, targets, labels, bases.said, bases.said_mean)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Figures on development clips: share of phones heard, in noise too, and of each part's variance in latents."""
+        """Compute figures on development clips: phone accuracy, in noise too, and explained variance of each part."""
         frames = 640
         batch = self.dev.batch(0, self.config.evaluate_crops, frames, 4, 0.0).to(next(self.head.parameters()).device)
-        scores, latents = self._heard(batch.mel)
-        wanted = self._wanted(scores, batch)
+        scores, latents = self._encode(batch.mel)
+        targets = self._targets(scores, batch)
         labels = phones_at_50_hz(batch.phones)
         spoken = labels > 0
         figures = {"phone_accuracy_encoder": float((scores.argmax(-1) == labels)[spoken].float().mean())}
         if self.config.babble_share:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(0)
-                heard = self.model.mel(among_others(batch.wav, 1.0))
-            in_noise, _ = self._heard(heard)
+                noisy_mel = self.model.mel(mix_babble(batch.wav, 1.0))
+            in_noise, _ = self._encode(noisy_mel)
             figures["phone_accuracy_noise"] = float((in_noise.argmax(-1) == labels)[spoken].float().mean())
         if self.config.place_weight:
-            figures["places"] = float(self._risk(latents, wanted, labels))
+            figures["places"] = float(self._risk(latents, targets, labels))
         for name, part in zip(("phones", "spectrum", "melody"), latent_parts(latents.shape[-1]), strict=True):
-            left = (latents[..., part] - wanted[..., part]).square().sum()
-            mean = wanted[..., part].mean((0, 1))
-            figures[f"said_of_{name}"] = float(1 - left / (wanted[..., part] - mean).square().sum().clamp_min(1e-9))
+            residual = (latents[..., part] - targets[..., part]).square().sum()
+            mean = targets[..., part].mean((0, 1))
+            variance = (targets[..., part] - mean).square().sum()
+            figures[f"said_of_{name}"] = float(1 - residual / variance.clamp_min(1e-9))
         return figures
 
     @torch.no_grad()
-    def show(self) -> Show:
-        """A development crop: its mel, and what its latents say of its spectrum."""
+    def show(self) -> MediaLog:
+        """Return the mel of a development crop, and the envelope reconstructed from its latents."""
         batch = self.dev.batch(0, 1, 400, 4, 0.0).to(next(self.head.parameters()).device)
-        _, latents = self._heard(batch.mel)
+        _, latents = self._encode(batch.mel)
         bases = self.bases
         part = latent_parts(latents.shape[-1])[1]
         seen = latents[..., part] @ torch.linalg.pinv(bases.seen).T + bases.seen_mean
         frames = seen.unflatten(-1, (2 * FRAME_STEPS, -1)).flatten(1, 2)
-        return Show({"mel/true": batch.mel[0], "mel/latents": (frames + batch.envelope.mean(1, keepdim=True))[0]})
+        return MediaLog({"mel/true": batch.mel[0], "mel/latents": (frames + batch.envelope.mean(1, keepdim=True))[0]})

@@ -1,0 +1,1 @@
+"""Phases of training, one a module."""

@@ -1,1 +1,0 @@
-"""The stages of training, one a module."""
