@@ -157,7 +157,7 @@ def draw(
     if level is not None:
         axes.axhline(level[1], color=_INK[theme], linestyle="--", linewidth=1, alpha=0.6)
         right = (axes.get_xlim()[1], level[1])
-        place = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
+        place: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
         axes.annotate(level[0], right, (-2, 2), color=_INK[theme], fontsize=9, **place)
     figure.draw_without_rendering()  # computes the layout, which the boxes of labels depend on
     _label(axes, [point for one in series for point in one.points], texts)
@@ -168,7 +168,8 @@ def _label(axes: Axes, points: Iterable[Point], texts: Sequence[tuple[Point, str
     """Put each label in the nearest free place around its point, within the axes."""
     from matplotlib.transforms import Bbox
 
-    renderer = axes.figure.canvas.get_renderer()
+    canvas: Any = axes.figure.canvas  # of Agg, which alone has a renderer
+    renderer = canvas.get_renderer()
     ends = [axes.transData.transform([(point.x, point.low), (point.x, point.high)]) for point in points]
     taken = [Bbox([low - 4, high + 4]) for low, high in ends]
     taken += [_box(label, renderer) for label in axes.texts]
