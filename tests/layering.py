@@ -182,7 +182,7 @@ RULES = (
         (
             "numpy",
             "siren_format",
-            *_rooms("audio batch codec coded evaluation.metrics.closeness evaluation.single packets registry srn"),
+            *_rooms("audio batch codec coded evaluation.metrics.roundtrip evaluation.single packets registry srn"),
             *_rooms("streaming voices"),
         ),
     ),

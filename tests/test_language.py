@@ -15,6 +15,7 @@ MODULES = modules(ROOT)
 PLAIN_ROOMS = (
     "siren_cli.batch",
     "siren_cli.corpus",
+    "siren_cli.evaluation",
     "siren_cli.terminal",
     "siren_cli.training",
     "siren_cli.voices",

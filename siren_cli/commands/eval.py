@@ -15,7 +15,7 @@ from siren_cli.terminal.options import Device, DeviceOption, ForceOption, ModelO
 
 if TYPE_CHECKING:
     from siren_cli.corpus.clip import Clip
-    from siren_cli.evaluation.workers.worker import Plan
+    from siren_cli.evaluation.workers.worker import EvaluationPlan
 
 
 def evaluate(
@@ -135,7 +135,7 @@ def evaluate(
     from siren_cli.evaluation.run import evaluate as measure
     from siren_cli.evaluation.run import installed, require_guide
     from siren_cli.evaluation.studies.catalogue import STUDIES, run_studies
-    from siren_cli.evaluation.workers.worker import Plan
+    from siren_cli.evaluation.workers.worker import EvaluationPlan
 
     for path in (json_file, csv_file):
         if path is not None and path != STREAM:
@@ -154,11 +154,11 @@ def evaluate(
             "--voices has a table and --json alone; leave out --study, --html, --csv, --plots, --ber and --drop"
         )
     there, absent = installed([] if baselines == "none" else [name.strip() for name in baselines.split(",")])
-    plan = Plan(
+    plan = EvaluationPlan(
         model=model,
         stages=_stages(stages),
         baselines=there,
-        has_strangers=True,
+        has_other_speaker=True,
         asr=tuple(asr or (POCKETSPHINX,)),
         asr_language=asr_language,
         cache=_default_cache() if cache is None else cache,
@@ -168,7 +168,7 @@ def evaluate(
             Damage(kind, level) for kind, text in (("ber", ber), ("drop", drop)) for level in _shares(kind, text)
         ),
         packet_bytes=packet_bytes,
-        skip=_judges(skip),
+        skip=_skipped(skip),
         efforts=_efforts(efforts),
     )
     require_guide(plan)
@@ -214,14 +214,16 @@ def evaluate(
         )
 
 
-def _evaluate_voices(plan: Plan, clips: list[Clip], json_file: str | None, *, force: bool, quiet: bool) -> None:
+def _evaluate_voices(
+    plan: EvaluationPlan, clips: list[Clip], json_file: str | None, *, force: bool, quiet: bool
+) -> None:
     import json
     from dataclasses import replace
 
     from siren_cli.evaluation.report.voices import voice_notes, voice_table
     from siren_cli.evaluation.voices import measure_voices
 
-    plan = replace(plan, stages=(), baselines=(), has_strangers=False, damages=())
+    plan = replace(plan, stages=(), baselines=(), has_other_speaker=False, damages=())
     record = measure_voices(plan, clips, lambda text: progress_line(text, quiet=quiet))
     if json_file == STREAM:
         show_json(record)
@@ -260,11 +262,11 @@ def _shares(kind: str, text: str) -> list[float]:
     return sorted(set(shares))
 
 
-def _judges(text: str) -> tuple[str, ...]:
-    from siren_cli.evaluation.metrics.judges import JUDGES
+def _skipped(text: str) -> tuple[str, ...]:
+    from siren_cli.evaluation.metrics.catalogue import METRICS
     from siren_cli.evaluation.run import COST
 
-    known = (*JUDGES, COST)
+    known = (*METRICS, COST)
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -283,7 +285,7 @@ def _studies(text: str) -> list[str]:
 
 
 def _require_plots_folder(folder: Path, *, force: bool) -> None:
-    """Refuses, before any work is done, a folder with plots in it."""
+    """Check, before any work is done, that plots can be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise OutputUnwritable(f"{folder}: is a file, expected a folder; name another")
     if not force and any(folder.glob("*.svg")):
@@ -291,7 +293,7 @@ def _require_plots_folder(folder: Path, *, force: bool) -> None:
 
 
 def _require_matplotlib() -> None:
-    """Refuses, before any work is done, plots and pages that nothing could draw."""
+    """Check, before any work is done, that matplotlib is installed."""
     import importlib.util
 
     if importlib.util.find_spec("matplotlib") is None:

@@ -62,7 +62,7 @@ def roundtrip(
     from siren_cli.audio.reading import open_audio
     from siren_cli.audio.resampling import mono_16_khz
     from siren_cli.audio.writing import require_audio_destination, write_audio
-    from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
+    from siren_cli.evaluation.metrics.roundtrip import model_mel_distance_db, short_time_intelligibility
     from siren_cli.files.streams import require_writable, write_bytes
     from siren_cli.srn.file import cost_rows, facts_of, voice_text
 
@@ -127,9 +127,9 @@ def roundtrip(
         rows.append(("mel distance", f"{closeness['mel_distance_db']:.2f} dB"))
     rows.append(("level change", f"{closeness['level_change_db']:+.2f} dB"))
     if metrics:
-        from siren_cli.evaluation.single import single_rows
+        from siren_cli.evaluation.single import single_table
 
-        rows += single_rows(judged, words)
+        rows += single_table(judged, words)
     elif stoi is not None:
         rows.append(("STOI", f"{stoi:.3f}"))
     show_rows(rows, as_talk=as_talk)

@@ -1,1 +1,1 @@
-"""`siren eval`: measures the codec beside others, on clips nobody trained on. Nothing else imports it."""
+"""Evaluation: SIREN beside other codecs, on clips that no network was trained on (`siren eval`)."""

@@ -1,4 +1,4 @@
-"""The page to listen to: one folder that works from disk and from any static server, and asks no other."""
+"""Listening page: a self-contained folder for a browser, from disk or from any static server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import soundfile
 
 from siren_cli.errors import OutputExists, OutputUnwritable
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.plots import damage_plots, rate_plots
 from siren_cli.evaluation.report.spectrogram import peak_of, spectrogram_png
 from siren_cli.evaluation.report.tables import all_columns_in, cost_note_of, cost_table_of, notes_of, table_of
@@ -27,10 +27,10 @@ def write_page(folder: Path, record: dict[str, Any], clip_count: int, *, force: 
     """Write `index.html`, `audio/`, `pictures/` and `plots/` into a folder.
 
     Args:
-        folder: Made if missing.
-        record: From `siren_cli.evaluation.run.evaluate`, with the files it names still in the store.
-        clip_count: Most clips to show, evenly spread; the table is about all.
-        force: Whether an existing page may be replaced.
+        folder: Folder of the page; made if missing.
+        record: From `siren_cli.evaluation.run.evaluate`; the files that it names must still be in the cache.
+        clip_count: Largest number of clips on the page, evenly spread. The table covers all clips.
+        force: Whether to replace an existing page.
 
     Raises:
         OutputExists: If there is a page already and `force` is false.
@@ -55,15 +55,15 @@ def write_page(folder: Path, record: dict[str, Any], clip_count: int, *, force: 
 
 
 def require_page_folder(folder: Path, *, force: bool) -> None:
-    """Refuses, before any work is done, a folder that holds a page already.
+    """Check, before any work is done, that the page can be written.
 
     Args:
-        folder: Where the page is to go.
-        force: Whether it may be replaced.
+        folder: Folder of the page.
+        force: Whether to replace an existing page.
 
     Raises:
-        OutputExists: If there is one and `force` is false.
-        OutputUnwritable: If the place is taken by a file.
+        OutputExists: If there is a page already and `force` is false.
+        OutputUnwritable: If `folder` is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputUnwritable(f"{folder}: is a file, expected a folder; name another")
@@ -78,7 +78,7 @@ def _clip(folder: Path, number: int, clip: dict[str, Any]) -> dict[str, Any]:
     for place, (name, result) in enumerate(sounding.items()):
         wav, _ = soundfile.read(result["decoded"], dtype="float32")
         peak_db = peak_db if place else peak_of(wav)
-        stem = digest_of(str(number), name)[:12]  # names no codec: the listener may be blind
+        stem = digest_of(str(number), name)[:12]  # names no codec, for blind listening
         shutil.copyfile(result["decoded"], folder / "audio" / f"{stem}.flac")
         (folder / "pictures" / f"{stem}.png").write_bytes(spectrogram_png(wav, peak_db))
         figures = {key: pair[0] / pair[1] for key, pair in result["figures"].items() if pair[1]}
@@ -107,7 +107,7 @@ def _html(record: dict[str, Any], clips: list[dict[str, Any]], plots: Iterable[s
         "COST": "" if cost is None else f'<h3>Cost</h3><div class="wide" tabindex="0">{_table(*cost)}</div>',
         "NOTES": "".join(f"<li>{escape(line)}</li>" for line in notes),
         "PLOTS": "".join(_plot(name) for name in plots if not name.endswith("-dark.svg")),
-        # A script ends at the first "</", wherever it stands.
+        # A script element ends at the first "</", even inside a string.
         "DATA": json.dumps(clips).replace("<", "\\u003c"),
     }
     text = _asset("page.html")

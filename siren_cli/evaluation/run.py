@@ -1,4 +1,4 @@
-"""One evaluation: material in, one JSON-able record out."""
+"""Evaluation run: from clips to one record that JSON can hold."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from siren_cli.config import SAMPLE_RATE_HZ, ModelConfig
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import first_readable, read_joined
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.codecs.systems import baseline
+from siren_cli.evaluation.codecs.under_test import baseline
 from siren_cli.evaluation.cost.measure import conditions, cost_of
-from siren_cli.evaluation.metrics.asr import judge_name, require_languages
-from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.asr import recogniser_name, require_languages
+from siren_cli.evaluation.metrics.catalogue import available_metrics
 from siren_cli.evaluation.metrics.utilisation import utilisation_of
 from siren_cli.evaluation.report.columns import COST_COLUMNS, column_of, in_order
 from siren_cli.evaluation.report.figures import Pairs, row_figures, speaker_values, voice_scale
 from siren_cli.evaluation.workers import worker
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.result_cache import Store, digest_of, digest_of_model
-from siren_cli.evaluation.workers.worker import RATE_S, Plan
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.result_cache import ResultCache, digest_of, digest_of_model
+from siren_cli.evaluation.workers.worker import RATE_S, EvaluationPlan
 
 SCHEMA = 3
 
 COST = "cost"
-"""Name for `--skip` of what is measured beside the judges: speed, start-up and memory."""
+"""Name for `--skip` of the computational cost: speed, start-up and memory."""
 
 
 def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Which baselines can run here.
+    """List the baselines whose programs are installed.
 
     Args:
-        names: Of baselines.
+        names: Names of baselines.
 
     Returns:
-        Those whose programs are there, and one line for each that is not.
+        Installed baselines, and one line for each missing one.
 
     Raises:
-        UsageError: If a name is not known.
+        UsageError: If a name is unknown.
     """
     there, notes = [], []
     for name in names:
@@ -52,11 +52,11 @@ def installed(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(there), notes
 
 
-def require_guide(plan: Plan) -> None:
-    """Makes sure that the model can be measured with some effort that is asked for.
+def require_guide(plan: EvaluationPlan) -> None:
+    """Check that the model supports one of the efforts of the plan.
 
     Raises:
-        UsageError: If all are above 0 and it has no guide for them.
+        UsageError: If all efforts are above 0 and the model has no guide.
         SirenError: If the model cannot be found.
     """
     from siren_cli.registry.weights import find_model
@@ -68,25 +68,25 @@ def require_guide(plan: Plan) -> None:
         )
 
 
-def _efforts(plan: Plan) -> tuple[int, ...]:
-    """Those of the efforts asked for that the model can be measured with."""
+def _efforts(plan: EvaluationPlan) -> tuple[int, ...]:
+    """List the efforts of the plan that the model supports."""
     from siren_cli.registry.weights import find_model
 
     has_guide = ModelConfig.from_json(find_model(plan.model).config_path).guide_width
     return tuple(effort for effort in plan.efforts if has_guide or not effort)
 
 
-def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
-    """Measures every system on every clip.
+def evaluate(plan: EvaluationPlan, clips: list[Clip], jobs: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Measure every codec on every clip.
 
     Args:
-        plan: What to measure; `has_strangers` is found out here.
-        clips: The material.
-        jobs: Processes to share the work.
-        report: Called with a line of progress now and then.
+        plan: Settings; `has_other_speaker` is set here.
+        clips: Data set.
+        jobs: Number of processes.
+        report: Callback for lines of progress.
 
     Returns:
-        The record: settings, rows with intervals, speakers, clips, what was left out and what is missing.
+        The record: settings, rows with intervals, speakers, clips, clips left out, and missing packages.
 
     Raises:
         UsageError: If a recogniser would have to guess a clip's language.
@@ -94,12 +94,12 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
         SirenError: If the model cannot be loaded.
     """
     tasks = [(clip, first_readable(clips, number)) for number, clip in enumerate(clips)]
-    plan = replace(plan, has_strangers=all(stranger is not None for _, stranger in tasks))
+    plan = replace(plan, has_other_speaker=all(other_speaker is not None for _, other_speaker in tasks))
     sources, missing = recognisers_for(plan, clips)
-    missing = [*judges(plan.skip, plan.recogniser)[1], *missing]
+    missing = [*available_metrics(plan.skip, plan.recogniser)[1], *missing]
     found = []
-    with crew(plan, jobs) as each:
-        for number, result in enumerate(each(worker.work_on, tasks), 1):
+    with worker_pool(plan, jobs) as map_tasks:
+        for number, result in enumerate(map_tasks(worker.work_on, tasks), 1):
             found.append(result)
             report(f"{number}/{len(tasks)} clips  {result['id']}" + "  left out" * ("left_out" in result))
         left_out = [result for result in found if "left_out" in result]
@@ -111,30 +111,30 @@ def evaluate(plan: Plan, clips: list[Clip], jobs: int, report: Callable[[str], N
         for clip in clips:
             if clip.clip_id in usable:
                 by_speaker.setdefault(clip.speaker, []).append(clip)
-        rates = list(each(worker.rates_on, by_speaker.values()))
+        rates = list(map_tasks(worker.rates_on, by_speaker.values()))
     cost = None
     if COST not in plan.skip:
         report("speed, start-up and memory")
         cost = _cost(plan, next(iter(by_speaker.values())))
-    return _record(plan, done, rates, left_out, missing, cost, [judge_name(source) for source in sources])
+    return _record(plan, done, rates, left_out, missing, cost, [recogniser_name(source) for source in sources])
 
 
-def recognisers_for(plan: Plan, clips: Sequence[Clip]) -> tuple[tuple[str, ...], list[str]]:
+def recognisers_for(plan: EvaluationPlan, clips: Sequence[Clip]) -> tuple[tuple[str, ...], list[str]]:
     """List the recognisers that transcribe the clips, before any work is done.
 
     Returns:
-        Those that can run, and one line for each missing package.
+        Usable recognisers, and one line for each missing package.
 
     Raises:
-        UsageError: If one is none, or would have to guess the language of a clip.
+        UsageError: If one is no recogniser, or would have to guess the language of a clip.
     """
     sources, missing = plan.recognisers()
     require_languages(sources, ((clip.clip_id, plan.language_of(clip)) for clip in clips))
     return sources, missing
 
 
-def model_facts(model: str | None) -> dict[str, Any]:
-    """What a record says of the model: name, id, parameters, and the size of its weights in bytes."""
+def model_summary(model: str | None) -> dict[str, Any]:
+    """Summary of the model in records: name, id, parameters, and the size of its weights in bytes."""
     from siren_cli.codec import load_codec
     from siren_cli.registry.weights import find_model
 
@@ -147,9 +147,9 @@ def model_facts(model: str | None) -> dict[str, Any]:
     }
 
 
-def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
-    """What coding costs, or what was measured before of the same codecs on the same machine."""
-    from siren_cli.evaluation.codecs.systems import siren_identity
+def _cost(plan: EvaluationPlan, clips: list[Clip]) -> dict[str, Any]:
+    """Computational cost, measured or cached for the same codecs on the same machine."""
+    from siren_cli.evaluation.codecs.under_test import siren_identity
 
     wav = read_joined(clips, RATE_S)
     around = conditions()
@@ -157,16 +157,16 @@ def _cost(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
     efforts = _efforts(plan)
     systems = [f"{identity} {plan.stages} {efforts}", *(baseline(n).identity for n in plan.baselines)]
     key = digest_of(json.dumps(around), wav.tobytes(), *systems, *plan.baselines)
-    store = Store(plan.cache)
-    rows = store.read(COST, key)
+    results = ResultCache(plan.cache)
+    rows = results.read(COST, key)
     if rows is None:
         rows = cost_of(plan.model, plan.stages, efforts, plan.baselines, wav)
-        store.write(COST, key, rows)
+        results.write(COST, key, rows)
     return {"clip_s": len(wav) / SAMPLE_RATE_HZ, "conditions": around, "rows": rows}
 
 
 def _record(
-    plan: Plan,
+    plan: EvaluationPlan,
     done: list[dict[str, Any]],
     rates: list[dict[str, Pairs]],
     left_out: list[dict[str, Any]],
@@ -193,7 +193,7 @@ def _record(
     return {
         "schema": SCHEMA,
         "siren": __version__,
-        "model": model_facts(plan.model),
+        "model": model_summary(plan.model),
         "material": {
             "clips": len(done),
             "speakers": len({clip["speaker"] for clip in done}),

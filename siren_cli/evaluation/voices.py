@@ -1,4 +1,4 @@
-"""`siren eval --voices`: what the voice is worth as a stream of its own. Conversion, averaging, anonymity, cost."""
+"""Evaluation of the speaker code: conversion, averaging, anonymity, bytes (`siren eval --voices`)."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import read_clip
 from siren_cli.corpus.statistics import Estimate, estimate
 from siren_cli.errors import DataError, SirenError, UsageError
-from siren_cli.evaluation.codecs.systems import Recording, System, siren
+from siren_cli.evaluation.codecs.under_test import CodecOutput, CodecUnderTest, siren
 from siren_cli.evaluation.metrics import recogniser
-from siren_cli.evaluation.metrics.asr import judge_name
-from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics.asr import recogniser_name
+from siren_cli.evaluation.metrics.catalogue import available_metrics
 from siren_cli.evaluation.metrics.verification import centroid_scores, classifier_scores, estimate_eer
 from siren_cli.evaluation.metrics.words import words_kept
 from siren_cli.evaluation.report.figures import similarity
 from siren_cli.evaluation.run import recognisers_for
-from siren_cli.evaluation.workers.worker import Plan, Worker
+from siren_cli.evaluation.workers.worker import EvaluationPlan, Worker
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
     from siren_cli.coded import Coded
 
 AVERAGED = 5
-"""Clips that a target's voice is averaged over; similarity is measured to her other clips."""
+"""Enrolment clips averaged for a target's voice; similarity is measured to the other clips."""
 
 SCHEMA = 1
 _FEWEST_CLIPS = 3
 _PITCH_VERSION = 1
-"""Raise it whenever a change here or in `siren_cli.audio.pitch` may change median pitches."""
+"""Raise it when a change here or in `siren_cli.audio.pitch` may change median pitches."""
 
 _FAR_APART = 2.0 / 12.0
-"""Speakers whose median pitches are nearer, in octaves, say nothing about whether pitch moves: two semitones."""
+"""Smallest distance of two median pitches, in octaves, for the pitch measures: two semitones."""
 
 _Samples = NDArray[np.float32]
 
 
 @dataclass(eq=False)
-class _Heard:
-    """A clip of the material and what was heard in it and in what was made of it, by way of making."""
+class _ClipRecord:
+    """Clip of the data set, its code, and the metrics of each of its versions by name of the version."""
 
     clip: Clip
     wav: _Samples
@@ -59,19 +59,19 @@ class _Heard:
     phones: dict[str, float] = field(default_factory=dict)
 
 
-def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], None]) -> dict[str, Any]:
-    """Measures conversion, averaging and anonymity with one stage.
+def measure_voices(plan: EvaluationPlan, clips: Sequence[Clip], report: Callable[[str], None]) -> dict[str, Any]:
+    """Measure conversion, averaging and anonymity with one stage.
 
     Args:
-        plan: Model, cache, judges; what else it says does not matter.
-        clips: The material: at least three clips each of at least two speakers.
-        report: Called with a line of progress now and then.
+        plan: Model, cache and metrics; the other settings are ignored.
+        clips: Data set: at least three clips each of at least two speakers.
+        report: Callback for lines of progress.
 
     Returns:
-        The record: settings, `figures` by name with intervals, pairs, what was left out and what is missing.
+        The record: settings, `figures` by name with intervals, pairs, clips left out, and missing packages.
 
     Raises:
-        UsageError: If the judge of voices is to be left out.
+        UsageError: If the plan skips the metric of voices.
         DataError: If there are too few clips, or resemblyzer is not installed.
         SirenError: If the model cannot be loaded.
     """
@@ -79,15 +79,15 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
 
     worker = Worker(plan)
     sources, words_missing = recognisers_for(plan, clips)
-    missing = [*judges(plan.skip, plan.recogniser)[1], *words_missing]
+    missing = [*available_metrics(plan.skip, plan.recogniser)[1], *words_missing]
     if "voice" in plan.skip:
-        raise UsageError("--voices cannot do without the judge voice; leave it out of --skip")
-    if all(judge.name != "voice" for judge in worker.judges):
+        raise UsageError("--voices needs the metric voice; leave it out of --skip")
+    if all(metric.name != "voice" for metric in worker.metrics):
         raise DataError("--voices measures with resemblyzer, which is not here; pip install --no-deps resemblyzer")
-    # A clip is coded again for every voice, and a search would take most of the time.
+    # A clip is coded once per voice, so a search would take most of the time.
     codec, weights = worker.codec.searching(0), worker.weights
 
-    material: list[_Heard] = []
+    material: list[_ClipRecord] = []
     left_out = []
     for clip in clips:
         try:
@@ -95,29 +95,29 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         except SirenError as error:
             left_out.append({"id": clip.clip_id, "left_out": str(error)})
             continue
-        heard = codec.hear_voice(wav, SAMPLE_RATE_HZ)
-        material.append(_Heard(clip, wav, codec.encode(wav, SAMPLE_RATE_HZ), heard))
+        voice_estimate = codec.hear_voice(wav, SAMPLE_RATE_HZ)
+        material.append(_ClipRecord(clip, wav, codec.encode(wav, SAMPLE_RATE_HZ), voice_estimate))
     material, by_speaker = _enough(material)
-    own, default = siren(codec, weights, 1), _speaking(codec, weights, "default", None)
+    own, default = siren(codec, weights, 1), _with_voice(codec, weights, "default", None)
     speakers = list(by_speaker)
     pairs = []
-    for number, one in enumerate(material):
-        group = by_speaker[one.clip.speaker]
-        away = 1 + group.index(one) % (len(speakers) - 1)
-        target = speakers[(speakers.index(one.clip.speaker) + away) % len(speakers)]
+    for number, item in enumerate(material):
+        group = by_speaker[item.clip.speaker]
+        away = 1 + group.index(item) % (len(speakers) - 1)
+        target = speakers[(speakers.index(item.clip.speaker) + away) % len(speakers)]
         voiced, held_out = _split(by_speaker[target])
         several = average([other.codes for other in voiced])
         single = average([voiced[number % len(voiced)].codes])
         for name, system in (
             ("own", own),
             ("default", default),
-            ("converted", _speaking(codec, weights, "converted", several)),
-            ("converted by one", _speaking(codec, weights, "converted", single)),
+            ("converted", _with_voice(codec, weights, "converted", several)),
+            ("converted by one", _with_voice(codec, weights, "converted", single)),
         ):
-            _listen(worker, system, name, one)
-        _listen(worker, None, "original", one)
-        pairs.append((one, target, held_out, [other for other in group if other is not one][-len(held_out) :]))
-        report(f"{number + 1}/{len(material)} clips  {one.clip.clip_id}, spoken by {target}")
+            _measure(worker, system, name, item)
+        _measure(worker, None, "original", item)
+        pairs.append((item, target, held_out, [other for other in group if other is not item][-len(held_out) :]))
+        report(f"{number + 1}/{len(material)} clips  {item.clip.clip_id}, spoken by {target}")
     return {
         "schema": SCHEMA,
         "siren": __version__,
@@ -125,10 +125,10 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
         "material": {
             "clips": len(material),
             "speakers": len(speakers),
-            "duration_s": sum(len(one.wav) for one in material) / SAMPLE_RATE_HZ,
+            "duration_s": sum(len(item.wav) for item in material) / SAMPLE_RATE_HZ,
             "averaged_clips": len(_split(by_speaker[speakers[0]])[0]),
         },
-        "recogniser": judge_name(sources[0]) if sources else None,
+        "recogniser": recogniser_name(sources[0]) if sources else None,
         "figures": {
             name: asdict(value)
             for name, value in {
@@ -137,72 +137,72 @@ def measure_voices(plan: Plan, clips: Sequence[Clip], report: Callable[[str], No
             }.items()
             if value is not None
         },
-        "pairs": [_pair_facts(*pair) for pair in pairs],
+        "pairs": [_pair_summary(*pair) for pair in pairs],
         "left_out": left_out,
         "missing": missing,
     }  # fmt: skip
 
 
-def _enough(material: list[_Heard]) -> tuple[list[_Heard], dict[str, list[_Heard]]]:
-    by_speaker: dict[str, list[_Heard]] = {}
-    for one in material:
-        by_speaker.setdefault(one.clip.speaker, []).append(one)
+def _enough(material: list[_ClipRecord]) -> tuple[list[_ClipRecord], dict[str, list[_ClipRecord]]]:
+    by_speaker: dict[str, list[_ClipRecord]] = {}
+    for item in material:
+        by_speaker.setdefault(item.clip.speaker, []).append(item)
     by_speaker = {name: group for name, group in by_speaker.items() if len(group) >= _FEWEST_CLIPS}
     if len(by_speaker) < 2:
         raise DataError(
             f"{len(by_speaker)} speakers with {_FEWEST_CLIPS} usable clips or more, --voices expects two; give more "
             "recordings, each speaker's in a folder of its own or named in a manifest"
         )
-    return [one for one in material if one.clip.speaker in by_speaker], by_speaker
+    return [item for item in material if item.clip.speaker in by_speaker], by_speaker
 
 
-def _split(group: list[_Heard]) -> tuple[list[_Heard], list[_Heard]]:
-    """The clips that a voice is made from, and the others, which it is compared with; one at least."""
+def _split(group: list[_ClipRecord]) -> tuple[list[_ClipRecord], list[_ClipRecord]]:
+    """Split clips into enrolment clips and held-out clips; at least one is held out."""
     used = min(AVERAGED, len(group) - 1)
     return group[:used], group[used:]
 
 
-def _speaking(codec: Codec, weights: str, name: str, voice: bytes | None) -> System:
-    """SIREN with one stage, heard in a given voice."""
+def _with_voice(codec: Codec, weights: str, name: str, voice: bytes | None) -> CodecUnderTest:
+    """SIREN with one stage, decoded with a given voice."""
 
-    def run(wav: _Samples, file: Path, stranger: _Samples | None) -> Recording:
-        del stranger
+    def run(wav: _Samples, file: Path, other_speaker: _Samples | None) -> CodecOutput:
+        del other_speaker
         data = codec.encode(wav, SAMPLE_RATE_HZ).spoken_by(voice).to_bytes()
         file.write_bytes(data)
-        return Recording(codec.decode(data), 0)
+        return CodecOutput(codec.decode(data), 0)
 
     whose = "default" if voice is None else voice.hex()
-    return System(f"siren-1-{name}", ".srn", f"{siren(codec, weights, 1).identity} {whose}", run)
+    return CodecUnderTest(f"siren-1-{name}", ".srn", f"{siren(codec, weights, 1).identity} {whose}", run)
 
 
-def _listen(worker: Worker, system: System | None, name: str, one: _Heard) -> None:
-    decoded = one.wav if system is None else worker.store.coded(system, one.wav, None)[0]
-    heard = worker.hear(decoded, one.wav, one.clip.phones, _WANTED[name])
-    one.voices[name] = heard.get("embedding")
-    if any(judge.name == "pitch" for judge in worker.judges):
-        one.pitch[name] = worker.store.kept("median-pitch", _PITCH_VERSION, _median_pitch, decoded)
-    references = worker.references(one.clip) if "words" in _WANTED[name] else {}
+def _measure(worker: Worker, system: CodecUnderTest | None, name: str, item: _ClipRecord) -> None:
+    decoded = item.wav if system is None else worker.results.coded(system, item.wav, None)[0]
+    metrics = worker.compute_metrics(decoded, item.wav, item.clip.phones, _METRICS_OF[name])
+    item.voices[name] = metrics.get("embedding")
+    if any(metric.name == "pitch" for metric in worker.metrics):
+        item.pitch[name] = worker.results.cached("median-pitch", _PITCH_VERSION, _median_pitch, decoded)
+    references = worker.references(item.clip) if "words" in _METRICS_OF[name] else {}
     if references:
-        (texts,) = worker.transcripts([decoded], worker.plan.language_of(one.clip))
+        (texts,) = worker.transcripts([decoded], worker.plan.language_of(item.clip))
         recogniser, reference = next(iter(references.items()))
-        said = reference.split()
-        one.words[name] = (words_kept(texts[recogniser].split(), said), len(said))
-    if heard.get("phones") is not None:
-        one.phones[name] = heard["phones"]
+        reference_words = reference.split()
+        item.words[name] = (words_kept(texts[recogniser].split(), reference_words), len(reference_words))
+    if metrics.get("phones") is not None:
+        item.phones[name] = metrics["phones"]
 
 
-_WANTED = {
+_METRICS_OF = {
     "original": ("voice",),
     "own": ("voice", "words", "phones"),
     "default": ("voice",),
     "converted": ("voice", "words", "phones"),
     "converted by one": ("voice",),
 }
-"""The metrics of each; words, by the first recogniser, take most of the time."""
+"""Metrics of each version. Words, by the first recogniser, take most of the time."""
 
 
 def _median_pitch(wav: _Samples) -> float | None:
-    """Median ln(F0 / Hz) of the voiced frames; None where too few are voiced."""
+    """Median ln(F0 / Hz) of the voiced frames; None with fewer than 10."""
     from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
 
     pitch = log_pitch(wav, len(wav) // HOP_SAMPLES)
@@ -210,20 +210,20 @@ def _median_pitch(wav: _Samples) -> float | None:
     return float(np.median(voiced)) if len(voiced) >= 10 else None
 
 
-_Pair = tuple[_Heard, str, list[_Heard], list[_Heard]]
-"""A clip, whose voice it is given, the clips the voice is compared with, and as many of its own speaker."""
+_Pair = tuple[_ClipRecord, str, list[_ClipRecord], list[_ClipRecord]]
+"""Clip, target speaker, held-out clips of the target, and as many clips of the source."""
 
 
-def _likeness(voice: list[float] | None, clips: list[_Heard]) -> float | None:
-    """Cosine with the mean voice of clips."""
-    known = [np.array(one.voices["original"]) for one in clips if one.voices["original"] is not None]
+def _likeness(voice: list[float] | None, clips: list[_ClipRecord]) -> float | None:
+    """Cosine with the mean speaker embedding of clips."""
+    known = [np.array(item.voices["original"]) for item in clips if item.voices["original"] is not None]
     return similarity(voice, np.mean(known, axis=0).tolist()) if known else None
 
 
 def _sides(pair: _Pair, name: str) -> tuple[float, float] | None:
-    """Likeness of what was made of a clip to the target and to the source."""
-    one, _, target, source = pair
-    sides = _likeness(one.voices[name], target), _likeness(one.voices[name], source)
+    """Similarity of a version of a clip to the target and to the source."""
+    item, _, target, source = pair
+    sides = _likeness(item.voices[name], target), _likeness(item.voices[name], source)
     return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
 
 
@@ -244,7 +244,7 @@ def _conversion(pairs: list[_Pair]) -> dict[str, Estimate | None]:
         "own_to_target": estimate([(sides[0], 1.0) for sides in by_name["own"] if sides is not None]),
         "own_to_source": estimate([(sides[1], 1.0) for sides in by_name["own"] if sides is not None]),
         "words_own": estimate([(float(own[0]), float(own[1])) for _, own in words if own is not None]),
-        "words_converted": estimate([(float(one[0]), float(one[1])) for one, _ in words if one is not None]),
+        "words_converted": estimate([(float(item[0]), float(item[1])) for item, _ in words if item is not None]),
         "words_kept": estimate([(float(a[0]), float(b[0])) for a, b in words if a is not None and b is not None]),
         "phones_kept": estimate([(a, b) for a, b in phones if a is not None and b is not None]),
         "to_target_by_one": estimate([(single, 1.0) for _, single in both]),
@@ -254,8 +254,8 @@ def _conversion(pairs: list[_Pair]) -> dict[str, Estimate | None]:
 
 def _pitch(pairs: list[_Pair]) -> dict[str, Estimate | None]:
     moved, nearer = [], []
-    for one, _, target, source in pairs:
-        own, converted = one.pitch.get("own"), one.pitch.get("converted")
+    for item, _, target, source in pairs:
+        own, converted = item.pitch.get("own"), item.pitch.get("converted")
         start, goal = (_mean_pitch(group) for group in (source, target))
         if own is None or converted is None or start is None or goal is None:
             continue
@@ -266,18 +266,18 @@ def _pitch(pairs: list[_Pair]) -> dict[str, Estimate | None]:
     return {"pitch_moved": estimate(moved), "pitch_nearer": estimate(nearer)}
 
 
-def _mean_pitch(group: list[_Heard]) -> float | None:
-    known = [pitch for pitch in (one.pitch.get("original") for one in group) if pitch is not None]
+def _mean_pitch(group: list[_ClipRecord]) -> float | None:
+    known = [pitch for pitch in (item.pitch.get("original") for item in group) if pitch is not None]
     return float(np.mean(known)) if known else None
 
 
-def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
+def _anonymity(material: list[_ClipRecord]) -> dict[str, Estimate | None]:
     from siren_cli.training.tools.speaker_probe import digit_statistics
 
-    speakers = [one.clip.speaker for one in material]
+    speakers = [item.clip.speaker for item in material]
     known = [
-        number for number, one in enumerate(material)
-        if all(one.voices[name] is not None for name in ("original", "own", "default"))
+        number for number, item in enumerate(material)
+        if all(item.voices[name] is not None for name in ("original", "own", "default"))
     ]  # fmt: skip
     voices = {
         name: [_unit(material[number].voices[name]) for number in known] for name in ("original", "own", "default")
@@ -292,29 +292,29 @@ def _anonymity(material: list[_Heard]) -> dict[str, Estimate | None]:
     ):
         scores = centroid_scores(voices[tested], voices[enrolled], names)
         found[name] = estimate_eer(scores) if scores else None
-    mels = [recogniser.log_mel(one.wav).numpy() for one in material]
+    mels = [recogniser.log_mel(item.wav).numpy() for item in material]
     for name, features in (
-        ("eer_indices", [digit_statistics(one.coded.indices) for one in material]),
+        ("eer_indices", [digit_statistics(item.coded.indices) for item in material]),
         ("eer_spectra", [np.concatenate([mel.mean(0), mel.std(0)]) for mel in mels]),
     ):
         found[name] = estimate_eer(classifier_scores(np.array(features, np.float64), speakers))
     return found
 
 
-def _cost(material: list[_Heard], fine: int) -> dict[str, Estimate | None]:
+def _cost(material: list[_ClipRecord], fine: int) -> dict[str, Estimate | None]:
     from dataclasses import replace
 
     from siren_cli.voices.mixing import likeness
 
     sizes = []
-    for one in material:
-        bare = replace(one.coded, voice=None)
-        sizes.append([len(coded.to_bytes()) for coded in (one.coded, replace(bare, voice_id=b"\0\0"), bare)])
+    for item in material:
+        bare = replace(item.coded, voice=None)
+        sizes.append([len(coded.to_bytes()) for coded in (item.coded, replace(bare, voice_id=b"\0\0"), bare)])
     alike: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
-    for one, other in combinations(material, 2):
-        if one.coded.voice is not None and other.coded.voice is not None:
-            same = one.clip.speaker == other.clip.speaker
-            alike[same].append((likeness(one.coded.voice, other.coded.voice, fine), 1.0))
+    for item, other in combinations(material, 2):
+        if item.coded.voice is not None and other.coded.voice is not None:
+            same = item.clip.speaker == other.clip.speaker
+            alike[same].append((likeness(item.coded.voice, other.coded.voice, fine), 1.0))
     return {
         "bytes_own": estimate([(float(size[0]), 1.0) for size in sizes]),
         "bytes_named": estimate([(float(size[1]), 1.0) for size in sizes]),
@@ -329,14 +329,14 @@ def _unit(voice: list[float] | None) -> NDArray[np.float64]:
     return vector / np.linalg.norm(vector)
 
 
-def _pair_facts(one: _Heard, target: str, _: list[_Heard], source: list[_Heard]) -> dict[str, Any]:
-    sides = _sides((one, target, _, source), "converted")
+def _pair_summary(item: _ClipRecord, target: str, _: list[_ClipRecord], source: list[_ClipRecord]) -> dict[str, Any]:
+    sides = _sides((item, target, _, source), "converted")
     return {
-        "id": one.clip.clip_id,
-        "speaker": one.clip.speaker,
+        "id": item.clip.clip_id,
+        "speaker": item.clip.speaker,
         "spoken_by": target,
         "to_target": None if sides is None else sides[0],
         "to_source": None if sides is None else sides[1],
-        "words": {name: list(counts) for name, counts in one.words.items()},
-        "pitch": one.pitch,
+        "words": {name: list(counts) for name, counts in item.words.items()},
+        "pitch": item.pitch,
     }

@@ -13,7 +13,7 @@ import soundfile
 
 from siren_cli.audio.level import speech_level_db
 from siren_cli.codec import Codec
-from siren_cli.evaluation.metrics.closeness import model_mel_distance_db
+from siren_cli.evaluation.metrics.roundtrip import model_mel_distance_db
 from siren_format.layout import parse_layout
 from siren_format.voice import voice_level_db
 from tests.cli.conftest import Siren

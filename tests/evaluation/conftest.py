@@ -1,4 +1,4 @@
-"""A small evaluation of bundled clips with a tiny random model, run once; its store is shared."""
+"""A small evaluation of bundled clips with a tiny random model, run once; its cache is shared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import list_material
 from siren_cli.evaluation.codecs.damage import Damage
 from siren_cli.evaluation.run import evaluate
-from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.evaluation.workers.worker import EvaluationPlan
 
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.jsonl"
 
@@ -33,17 +33,17 @@ def speech(short_clips: list[Path]) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def plan(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    """Everything but the slow judges and the programs that pip does not bring."""
-    return Plan(
-        model=str(tiny_model), stages=(1, 2), baselines=(), has_strangers=True, asr=("pocketsphinx",),
+def plan(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluationPlan:
+    """Settings without the slow metrics and without programs from outside pip."""
+    return EvaluationPlan(
+        model=str(tiny_model), stages=(1, 2), baselines=(), has_other_speaker=True, asr=("pocketsphinx",),
         cache=tmp_path_factory.mktemp("store"), threads=1, damages=(Damage("ber", 0.05), Damage("drop", 0.3)),
         packet_bytes=20, skip=("words", "dnsmos", "cost"),
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def record(plan: Plan, clips: list[Clip]) -> dict[str, Any]:
+def record(plan: EvaluationPlan, clips: list[Clip]) -> dict[str, Any]:
     """What `evaluate` makes of two clips."""
     return evaluate(plan, clips[:2], 1, lambda text: None)
 

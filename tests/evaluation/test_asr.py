@@ -1,4 +1,4 @@
-"""Recognisers as judges: real and tiny random ones, pieces, batches, languages and types of weights."""
+"""Speech recognisers: real and tiny random ones, pieces, batches, languages and types of weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from siren_cli.errors import UsageError
 from siren_cli.evaluation.metrics import asr, asr_transformers
-from siren_cli.evaluation.metrics.asr import available, judge_name, load_recogniser, require_languages
+from siren_cli.evaluation.metrics.asr import available, load_recogniser, recogniser_name, require_languages
 from siren_cli.evaluation.metrics.asr_transformers import cut_at_pauses
 from siren_cli.evaluation.metrics.words import normalised, word_errors
 
@@ -146,12 +146,12 @@ def test_what_is_no_recogniser_is_refused(tmp_path: Path) -> None:
         available(["nowhere"])
 
 
-def test_two_judges_need_two_names(tmp_path: Path) -> None:
+def test_two_recognisers_need_two_names(tmp_path: Path) -> None:
     for name in ("a/same", "b/same"):
         (tmp_path / name).mkdir(parents=True)
     with pytest.raises(UsageError, match="names 'same' twice"):
         available([str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same")])
-    assert judge_name("openai/whisper-tiny.en") == "whisper-tiny.en"
+    assert recogniser_name("openai/whisper-tiny.en") == "whisper-tiny.en"
 
 
 def test_missing_packages_are_named(ctc_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,16 +12,16 @@ import pytest
 from siren_cli.config import FSQ_LEVELS
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import list_material, read_clip, to_16_bits
-from siren_cli.evaluation.metrics import judges as judge_module
-from siren_cli.evaluation.metrics.judges import judges
+from siren_cli.evaluation.metrics import catalogue
+from siren_cli.evaluation.metrics.catalogue import available_metrics
 from siren_cli.evaluation.metrics.naturalness import Dnsmos
 from siren_cli.evaluation.metrics.utilisation import utilisation
 from siren_cli.evaluation.report.columns import COLUMNS
 from siren_cli.evaluation.report.figures import clip_figures, voice_scale
 from siren_cli.evaluation.report.tables import csv_of, notes_of, table_of
 from siren_cli.evaluation.run import evaluate
-from siren_cli.evaluation.single import single_figures, single_rows
-from siren_cli.evaluation.workers.worker import Plan, Worker
+from siren_cli.evaluation.single import single_figures, single_table
+from siren_cli.evaluation.workers.worker import EvaluationPlan, Worker
 
 
 def figures(record: dict[str, Any], system: str) -> dict[str, Any]:
@@ -55,42 +55,42 @@ def test_the_original_is_the_best_and_rates_are_counted_from_files(record: dict[
     assert one["overhead_bytes"]["value"] == pytest.approx(18, abs=2)
 
 
-def test_a_second_run_asks_no_judge_and_gives_the_same(
-    record: dict[str, Any], plan: Plan, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+def test_a_second_run_computes_no_metric_and_gives_the_same(
+    record: dict[str, Any], plan: EvaluationPlan, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> dict[str, Any]:
-        raise AssertionError("a judge was asked again")
+        raise AssertionError("a metric was computed again")
 
-    real = judges
+    real = available_metrics
     monkeypatch.setattr(
-        "siren_cli.evaluation.workers.worker.judges",
-        lambda *a: ([replace(judge, hear=refuse) for judge in real(*a)[0]], []),
+        "siren_cli.evaluation.workers.worker.available_metrics",
+        lambda *a: ([replace(metric, compute=refuse) for metric in real(*a)[0]], []),
     )
     again = evaluate(plan, clips[:2], 1, lambda text: None)
     assert again == record
 
 
 def test_a_clip_more_costs_that_clip_alone(
-    record: dict[str, Any], plan: Plan, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+    record: dict[str, Any], plan: EvaluationPlan, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = Worker(replace(plan, damages=()))
-    heard: list[int] = []
+    computed: list[int] = []
 
-    def count(judge: judge_module.Judge) -> judge_module.Judge:
-        def hear(decoded: np.ndarray, original: np.ndarray, phones: str | None) -> dict[str, Any]:
-            heard.append(len(original))
-            return judge.hear(decoded, original, phones)
+    def count(metric: catalogue.Metric) -> catalogue.Metric:
+        def compute(decoded: np.ndarray, original: np.ndarray, phones: str | None) -> dict[str, Any]:
+            computed.append(len(original))
+            return metric.compute(decoded, original, phones)
 
-        return replace(judge, hear=hear)
+        return replace(metric, compute=compute)
 
-    worker.judges = [count(judge) for judge in worker.judges]
+    worker.metrics = [count(metric) for metric in worker.metrics]
     worker.work(clips[0], clips[1])
-    assert heard == []
+    assert computed == []
     worker.work(clips[2], clips[0])
-    assert set(heard) == {len(read_clip(clips[2]))}
+    assert set(computed) == {len(read_clip(clips[2]))}
 
 
-def test_two_processes_find_what_one_finds(record: dict[str, Any], plan: Plan, clips: list[Clip]) -> None:
+def test_two_processes_find_what_one_finds(record: dict[str, Any], plan: EvaluationPlan, clips: list[Clip]) -> None:
     assert evaluate(plan, clips[:2], 2, lambda text: None) == record
 
 
@@ -107,13 +107,13 @@ def test_texts_and_plots_are_made_of_the_record(record: dict[str, Any]) -> None:
 
 def test_words_are_counted_against_the_transcript_and_against_the_original() -> None:
     coded = {"file_bytes": 20, "payload_bytes": 2}
-    heard, original = ({"transcripts": {"tiny": text}} for text in ("a b x", "a b c d"))
-    found = clip_figures(heard, original, coded, 2.0, {"tiny": "a b c e"})
+    computed, original = ({"transcripts": {"tiny": text}} for text in ("a b x", "a b c d"))
+    found = clip_figures(computed, original, coded, 2.0, {"tiny": "a b c e"})
     assert found["wer:tiny"] == found["dwer:tiny"] == (2, 4)
     assert (found["substitutions:tiny"], found["deletions:tiny"], found["insertions:tiny"]) == ((1, 4), (1, 4), (0, 4))
     assert found["cer:tiny"] == (3, 7)
     assert found["file_bps"] == (160.0, 2.0)
-    assert "wer:tiny" not in clip_figures(heard, original, coded, 2.0, {})
+    assert "wer:tiny" not in clip_figures(computed, original, coded, 2.0, {})
 
 
 def test_the_scale_of_voices_is_made_of_pairs() -> None:
@@ -134,13 +134,13 @@ def test_utilisation_of_known_indices() -> None:
     assert (empty["entropy_bits"], empty["distinct"]) == (0.0, 1)
 
 
-def test_a_missing_package_is_named_and_its_judge_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = judge_module.importlib.util.find_spec
+def test_a_missing_package_is_named_and_its_metric_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = catalogue.importlib.util.find_spec
     monkeypatch.setattr(
-        judge_module.importlib.util, "find_spec", lambda name: None if name in ("pesq", "speechmos") else real(name)
+        catalogue.importlib.util, "find_spec", lambda name: None if name in ("pesq", "speechmos") else real(name)
     )
-    found, notes = judges()
-    assert {"pesq", "dnsmos"} & {judge.name for judge in found} == set()
+    found, notes = available_metrics()
+    assert {"pesq", "dnsmos"} & {metric.name for metric in found} == set()
     assert notes == [
         "PESQ left out; pip install pesq to have them",
         "DNSMOS left out; pip install speechmos to have them",
@@ -148,10 +148,10 @@ def test_a_missing_package_is_named_and_its_judge_left_out(monkeypatch: pytest.M
 
 
 def test_dnsmos_hears_clips_of_any_length_and_prefers_speech(speech: np.ndarray) -> None:
-    (judge,) = judges(tuple(name for name in judge_module.JUDGES if name != "dnsmos"))[0]
-    scores = judge.hear(speech, speech, None)
+    (metric,) = available_metrics(tuple(name for name in catalogue.METRICS if name != "dnsmos"))[0]
+    scores = metric.compute(speech, speech, None)
     noise = np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
-    assert 1.0 < judge.hear(noise, noise, None)["dnsmos_ovrl"] < scores["dnsmos_ovrl"] < 5.0
+    assert 1.0 < metric.compute(noise, noise, None)["dnsmos_ovrl"] < scores["dnsmos_ovrl"] < 5.0
 
 
 def test_dnsmos_is_that_of_the_package(speech: np.ndarray) -> None:
@@ -172,7 +172,7 @@ def test_the_figures_of_one_file_are_those_of_the_table(speech: np.ndarray) -> N
     assert "wer:PocketSphinx" not in values
     assert words
     assert notes == []
-    assert dict(single_rows(values, words))["words recognised"] == words
+    assert dict(single_table(values, words))["words recognised"] == words
     assert single_figures(speech[:100], speech[:100], 16_000)[0] == {}
 
 
@@ -205,7 +205,7 @@ def test_a_manifests_files_may_lie_elsewhere(tmp_path: Path, short_clips: list[P
     assert len(read_clip(found[0])) > 16_000
 
 
-def test_the_rate_at_10_s_is_of_clips_joined_to_just_that(plan: Plan, clips: list[Clip]) -> None:
+def test_the_rate_at_10_s_is_of_clips_joined_to_just_that(plan: EvaluationPlan, clips: list[Clip]) -> None:
     worker = Worker(plan)
     assert worker.rates_at_10_s(clips[:2]) == {}
     rates = worker.rates_at_10_s([*clips, *clips])

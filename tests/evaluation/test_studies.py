@@ -18,15 +18,21 @@ from siren_cli.codec import Codec, load_codec
 from siren_cli.corpus.clip import Clip
 from siren_cli.errors import DataError, ExitStatus, UsageError
 from siren_cli.evaluation.metrics.recogniser import log_mel
-from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift
-from siren_cli.evaluation.studies.alike import digits_of, likeness, pronunciations, said, words_in
+from siren_cli.evaluation.studies import levels, rate_distortion, rates, robustness, speakers, vocoder_loss
 from siren_cli.evaluation.studies.levels import block_levels_db, with_silence
-from siren_cli.evaluation.studies.mels import decoded_log_mel
-from siren_cli.evaluation.studies.robustness import spoilt
-from siren_cli.evaluation.studies.silence import ROOM_DB, SILENCES, surrounded
+from siren_cli.evaluation.studies.phonetic_invariance import (
+    compare_words,
+    digits_of,
+    pronunciations,
+    word_digits,
+    words_in,
+)
+from siren_cli.evaluation.studies.robustness import degraded
+from siren_cli.evaluation.studies.silence import ROOM_DB, SILENCES, add_silence
 from siren_cli.evaluation.studies.speakers import digit_shares
 from siren_cli.evaluation.studies.vocoder import vocoded
-from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.evaluation.studies.vocoder_loss import decoded_log_mel
+from siren_cli.evaluation.workers.worker import EvaluationPlan
 from siren_cli.packets.packetize import encode_packets
 
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.jsonl"
@@ -67,7 +73,7 @@ def test_wrong_studies_are_refused(words: list[str], message: str, capsys: pytes
 
 
 def test_rates_are_those_of_the_files_and_packets(
-    plan: Plan, codec: Codec, clips: list[Clip], speech: np.ndarray, tmp_path: Path
+    plan: EvaluationPlan, codec: Codec, clips: list[Clip], speech: np.ndarray, tmp_path: Path
 ) -> None:
     long = np.resize(speech, 23 * 16_000)
     soundfile.write(tmp_path / "a.wav", long[: 15 * 16_000], 16_000)
@@ -91,19 +97,19 @@ def test_rates_are_those_of_the_files_and_packets(
 def test_spoilt_recordings_are_as_spoilt_as_they_say(speech: np.ndarray, short_clips: list[Path]) -> None:
     others = [soundfile.read(path, dtype="float32")[0] for path in (short_clips[0], short_clips[2])]
     for condition in ("babble", "white"):
-        noise = (spoilt(speech, condition, others) - speech).astype(np.float64)
+        noise = (degraded(speech, condition, others) - speech).astype(np.float64)
         assert speech_level_db(speech) - 10 * np.log10(np.mean(noise**2)) == pytest.approx(15.0, abs=0.05)
-    narrow = np.abs(np.fft.rfft(spoilt(speech, "low-pass", []))) ** 2
+    narrow = np.abs(np.fft.rfft(degraded(speech, "low-pass", []))) ** 2
     edge = round(len(narrow) * 3_600 / 8_000)
     assert narrow[edge:].sum() < 1e-5 * narrow.sum()
-    assert np.allclose(spoilt(speech, "louder", []), speech * 10 ** (12 / 20))
-    assert np.allclose(spoilt(speech, "softer", []), speech * 10 ** (-12 / 20))
-    assert np.array_equal(spoilt(speech, "clean", []), speech)
+    assert np.allclose(degraded(speech, "louder", []), speech * 10 ** (12 / 20))
+    assert np.allclose(degraded(speech, "softer", []), speech * 10 ** (-12 / 20))
+    assert np.array_equal(degraded(speech, "clean", []), speech)
 
 
 @pytest.mark.slow
 def test_robustness_compares_each_system_with_itself(
-    plan: Plan, clips: list[Clip], ctc_folder: Path, monkeypatch: pytest.MonkeyPatch
+    plan: EvaluationPlan, clips: list[Clip], ctc_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conditions = (*robustness.CONDITIONS[:6], "2 s of zeros before", "2 s of room noise between")
     monkeypatch.setattr(robustness, "CONDITIONS", conditions)  # twenty seconds each take long
@@ -125,7 +131,7 @@ def test_robustness_compares_each_system_with_itself(
 
 @pytest.mark.parametrize("silence", SILENCES)
 def test_silence_is_added_and_the_speech_stays(silence: str, speech: np.ndarray) -> None:
-    found = surrounded(speech, silence)
+    found = add_silence(speech, silence)
     count = int(silence.split()[0]) * 16_000
     assert len(found) == len(speech) + count
     start = {"before": 0, "behind": len(speech)}.get(silence.split()[-1])
@@ -140,7 +146,7 @@ def test_silence_is_added_and_the_speech_stays(silence: str, speech: np.ndarray)
     elif not silence.endswith("between"):
         level_db = 10 * np.log10(np.mean(added.astype(np.float64) ** 2))
         assert level_db - speech_level_db(speech) == pytest.approx(ROOM_DB, abs=0.1)
-    assert np.array_equal(found, surrounded(speech, silence))
+    assert np.array_equal(found, add_silence(speech, silence))
 
 
 def test_words_are_found_where_they_are_said(clips: list[Clip]) -> None:
@@ -167,16 +173,18 @@ def test_same_words_are_closer_when_indices_follow_the_words_and_not_when_they_d
     rng = np.random.default_rng(0)
     texts = ["one", "two", "three"]
     model = {word: rng.integers(0, 1_000, (5, 1)).astype(np.int16) for word in texts}
-    words = [said(word, speaker, model[word], 0.0, 0.8) for word in texts for speaker in "ab"]
-    found = likeness(words)
+    words = [word_digits(word, speaker, model[word], 0.0, 0.8) for word in texts for speaker in "ab"]
+    found = compare_words(words)
     assert len(found) == 3
     assert all(same == 0.0 < different and farther == 1.0 for same, different, farther in found)
-    noise = [said(w, s, rng.integers(0, 1_000, (5, 1)).astype(np.int16), 0.0, 0.8) for w in texts * 9 for s in "ab"]
-    assert np.mean([farther for _, _, farther in likeness(noise)]) == pytest.approx(0.5, abs=0.1)
+    noise = [
+        word_digits(w, s, rng.integers(0, 1_000, (5, 1)).astype(np.int16), 0.0, 0.8) for w in texts * 9 for s in "ab"
+    ]
+    assert np.mean([farther for _, _, farther in compare_words(noise)]) == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_probe_names_speakers_by_what_gives_them_away(
-    plan: Plan, speech: np.ndarray, short_clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: EvaluationPlan, speech: np.ndarray, short_clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips, phones = [], "SIL:9 HH:9 AH:9 L:9 OW:9"
     for speaker in "ab":
@@ -203,7 +211,9 @@ def test_the_probe_names_speakers_by_what_gives_them_away(
         speakers.measure(plan, clips[:4], 1)
 
 
-def test_silence_is_put_into_the_middle_and_measured_there(plan: Plan, clips: list[Clip], speech: np.ndarray) -> None:
+def test_silence_is_put_into_the_middle_and_measured_there(
+    plan: EvaluationPlan, clips: list[Clip], speech: np.ndarray
+) -> None:
     holed, silence = with_silence(speech)
     assert len(holed) == len(speech) + 32_000
     assert not holed[silence].any()
@@ -225,13 +235,13 @@ def test_the_vocoder_alone_gives_sound_of_the_same_length(codec: Codec, speech: 
 
 @pytest.mark.slow
 def test_mels_tell_what_the_vocoder_loses(clips: list[Clip], tmp_path: Path) -> None:
-    plan = Plan(None, (1,), (), False, "pocketsphinx", tmp_path, threads=1)
-    found = mels.measure(plan, clips[:1], 1)
+    plan = EvaluationPlan(None, (1,), (), False, ("pocketsphinx",), tmp_path, threads=1)
+    found = vocoder_loss.measure(plan, clips[:1], 1)
     own = found["systems"]["siren-1-effort-24"]
     assert 0.3 < own["sound"]["value"] < 0.9
     assert own["lost"]["value"] == pytest.approx(own["mels"]["value"] - own["sound"]["value"])
     assert abs(own["lost"]["value"]) < 0.1
-    headings, cells, notes = mels.table(found)
+    headings, cells, notes = vocoder_loss.table(found)
     assert headings[1:3] == ["phones read off its mels", "off its sound"] and notes[0].startswith("1 clips")
     assert cells[0][0] == "SIREN, 1 stage" and cells[0][1].startswith(f"{own['mels']['value']:.3f}")
 
@@ -247,22 +257,22 @@ def test_decoded_mels_are_those_of_the_sound(speech: np.ndarray) -> None:
 
 def test_mels_of_another_shape_are_refused(codec: Codec, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(speech, 16_000).to_bytes()
-    monkeypatch.setattr(mels, "_GEOMETRY", (64, 160, 640, 1024))
+    monkeypatch.setattr(vocoder_loss, "_GEOMETRY", (64, 160, 640, 1024))
     with pytest.raises(UsageError, match="80 bands every 160 samples, --study mels reads 64 every 160"):
         decoded_log_mel(codec, data)
 
 
 @pytest.mark.slow
 def test_thrift_tells_what_bits_and_words_a_weight_costs(clips: list[Clip], tmp_path: Path) -> None:
-    plan = Plan(None, (1,), (), False, "pocketsphinx", tmp_path, threads=1)
-    found = thrift.measure(plan, clips[:1], 1)
+    plan = EvaluationPlan(None, (1,), (), False, ("pocketsphinx",), tmp_path, threads=1)
+    found = rate_distortion.measure(plan, clips[:1], 1)
     rows = found["stages"]["1"]
     bps = [row["payload_bps"]["value"] for row in rows]
-    assert [row["weight"] for row in rows] == list(thrift.WEIGHTS)
+    assert [row["weight"] for row in rows] == list(rate_distortion.WEIGHTS)
     # A search does not find the cheapest, and rounds otherwise on another processor: a clip can come out larger by two.
     byte_bps = 8 / soundfile.info(clips[0].file).duration
     assert all(after < before + 2.01 * byte_bps for before, after in pairwise(bps)) and bps[-1] < 0.97 * bps[0]
     assert all(0.0 < row["phones"]["value"] < 1.0 for row in rows)
-    headings, cells, notes = thrift.table(found)
+    headings, cells, notes = rate_distortion.table(found)
     assert headings[:5] == ["stages", "weight", "payload bps", "of unweighted", "file bps"] and "phones" in headings
     assert cells[0][3] == "100.0 %" and len(cells) == len(rows) and notes[0].startswith("1 clips")

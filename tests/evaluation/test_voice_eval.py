@@ -157,4 +157,4 @@ def test_too_little_material_is_refused(
     assert run(folder, tmp_path, "--html", tmp_path / "page") == ExitStatus.USAGE
     assert "--voices has a table and --json alone" in capsys.readouterr().err
     assert run(folder, tmp_path, "--skip", "voice") == ExitStatus.USAGE
-    assert "--voices cannot do without the judge voice" in capsys.readouterr().err
+    assert "--voices needs the metric voice" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from siren_cli.__main__ import main
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import ExitStatus, UsageError
-from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
+from siren_cli.evaluation.metrics.roundtrip import model_mel_distance_db, short_time_intelligibility
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import speak
 from siren_cli.search import analysis_by_synthesis

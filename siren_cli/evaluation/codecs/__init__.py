@@ -1,1 +1,1 @@
-"""The codecs under test, and damage to what they send."""
+"""Codecs under test, and transmission errors in what they send."""

@@ -1,9 +1,10 @@
-"""What a bad link does: flipped bits and lost packets, the same for SIREN and for Codec 2.
+"""Transmission errors: flipped bits and lost packets, the same for SIREN and for Codec 2.
 
-Both are sent in packets of at most so many bytes. SIREN's are those of `siren encode --profile packet`
-(`formats/PACKET1.md`), voice in each; what a reader refuses is lost. Codec 2's hold as many whole frames as fit, bit by
-bit and with nothing beside them, and whatever arrives is played. A gap in SIREN is concealed as `siren decode` does it;
-Codec 2 repeats its last frame for as long (480 ms), fading, and is silent for the rest.
+Both codecs are sent in packets of a largest size. SIREN's are those of `siren encode --profile packet`
+(`formats/PACKET1.md`) with a voice in each. A packet that the reader refuses is lost. Codec 2's hold as many whole
+frames as fit, bit-packed, without a header. All that
+arrive are decoded. A gap in SIREN is concealed as `siren decode` does it. Codec 2 repeats its last frame for as long
+(480 ms), fading, and is silent for the rest.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.evaluation.codecs.systems import (
+from siren_cli.evaluation.codecs.under_test import (
     CODEC2_HEADER_BYTES,
-    Recording,
+    CodecOutput,
+    CodecUnderTest,
     Samples,
-    System,
     as_long_as,
     baseline,
     codec2_run,
@@ -40,20 +41,20 @@ _FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 
 @dataclass(frozen=True)
 class Damage:
-    """One kind of damage: `ber`, the share of bits flipped, or `drop`, the share of packets lost."""
+    """One kind of error and its rate: `ber`, the share of bits flipped, or `drop`, the share of packets lost."""
 
     kind: str
     level: float
 
     @property
     def label(self) -> str:
-        """What is added to a system's name."""
+        """Suffix of the name of a damaged codec in records."""
         return f"{self.kind} {self.level:g}"
 
 
 @dataclass(frozen=True)
 class _Frames:
-    """How a mode of Codec 2 lies in its file: bits of a frame, bytes it takes, samples at 16 kHz."""
+    """Frame of a Codec 2 mode: coded bits, bytes in a `.c2` file, samples at 16 kHz."""
 
     bits: int
     size_bytes: int
@@ -68,22 +69,22 @@ _CODEC2_FRAMES = {
 }
 
 
-def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> System:
-    """SIREN in packets over a bad link; see `siren_cli.evaluation.codecs.systems.siren`."""
+def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packet_bytes: int) -> CodecUnderTest:
+    """SIREN in packets with transmission errors; see `siren_cli.evaluation.codecs.under_test.siren`."""
     from siren_cli.packets import conceal, packetize
     from siren_format.errors import FormatError
     from siren_format.packet_head import HEAD_BYTES
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         sent = packetize.encode_packets(codec, wav, SAMPLE_RATE_HZ, stages=stages, max_bytes=packet_bytes, voice="each")
         file.write_bytes(b"".join(sent))
-        arrived = [packet for packet in carry(sent, damage, _seed_of(wav)) if packet is not None]
+        arrived = [packet for packet in transmit(sent, damage, _seed_of(wav)) if packet is not None]
         try:
-            heard = conceal.decode_packets(codec, arrived).wav if arrived else wav[:0]
-        except FormatError:  # not one of them can be read
-            heard = wav[:0]
-        return Recording(as_long_as(heard, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
+            decoded = conceal.decode_packets(codec, arrived).wav if arrived else wav[:0]
+        except FormatError:  # no packet is readable
+            decoded = wav[:0]
+        return CodecOutput(as_long_as(decoded, wav), sum(map(len, sent)) - HEAD_BYTES * len(sent))
 
     whole = siren(codec, weights, stages)
     return replace(
@@ -95,8 +96,8 @@ def damaged_siren(codec: Codec, weights: str, stages: int, damage: Damage, packe
     )
 
 
-def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
-    """A mode of Codec 2 over a bad link; see `siren_cli.evaluation.codecs.systems.baseline`."""
+def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> CodecUnderTest:
+    """Codec 2 in packets with transmission errors; see `siren_cli.evaluation.codecs.under_test.baseline`."""
     from siren_cli.packets.conceal import HELD_FRAMES
 
     whole = baseline(name)
@@ -105,10 +106,10 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
     frames_each = 8 * packet_bytes // frames.bits
     held_samples = HELD_FRAMES * FRAME_SAMPLES
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         gaps: list[tuple[int, int]] = []
         sent: list[bytes] = []
-        coded = file.with_suffix(".c2")  # by its name, c2enc and c2dec know that it has a header
+        coded = file.with_suffix(".c2")  # by the suffix, c2enc and c2dec know that there is a header
 
         def damage_file() -> None:
             data = coded.read_bytes()
@@ -116,7 +117,7 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
             bits = np.unpackbits(body, axis=1)
             groups = [bits[start : start + frames_each] for start in range(0, len(bits), frames_each)]
             sent.extend(np.packbits(group[:, : frames.bits]).tobytes() for group in groups)
-            arrived = carry(sent, damage, _seed_of(wav))
+            arrived = transmit(sent, damage, _seed_of(wav))
             for group, packet in zip(groups, arrived, strict=True):
                 if packet is not None:
                     own = np.unpackbits(np.frombuffer(packet, np.uint8))[: len(group) * frames.bits]
@@ -127,28 +128,28 @@ def damaged_codec2(name: str, damage: Damage, packet_bytes: int) -> System:
                     bits[start : min(stop, start + held_samples // frames.samples)] = bits[start - 1]
             coded.write_bytes(data[:CODEC2_HEADER_BYTES] + np.packbits(bits, axis=1).tobytes())
 
-        made = codec2_run(mode, damage_file)(wav, coded, stranger)
+        made = codec2_run(mode, damage_file)(wav, coded, other_speaker)
         coded.unlink()
         file.write_bytes(b"".join(sent))
         gain = gap_gain([(a * frames.samples, b * frames.samples) for a, b in gaps], held_samples, len(wav))
-        return Recording(made.wav * gain, sum(map(len, sent)))
+        return CodecOutput(made.wav * gain, sum(map(len, sent)))
 
     identity = f"{whole.identity} link version {_VERSION} {damage.label} {packet_bytes}"
     return replace(whole, name=f"{name} {damage.label}", suffix=".packets", identity=identity, run=run)
 
 
 def gaps_of(is_lost: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where runs of what is lost start and end."""
+    """List the runs of lost frames as (first, one after the last)."""
     edges = np.flatnonzero(np.diff(np.pad(is_lost.astype(np.int8), 1)))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> Samples:
-    """How loud each sample of a recording with gaps is.
+    """Gain of each sample of a recording with gaps, as in `siren_cli.packets.conceal`.
 
     Args:
         gaps: First sample, and the one after the last, of each.
-        held_samples: For so long what was before a gap sounds on, fading.
+        held_samples: Length of the fade-out of the held frame.
         count: Samples of the recording.
 
     Returns:
@@ -166,16 +167,16 @@ def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> 
     return gain
 
 
-def carry(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
-    """What a bad link makes of packets, the same each time.
+def transmit(packets: Sequence[bytes], damage: Damage, seed: int) -> list[bytes | None]:
+    """Transmit packets over a link with errors; deterministic for a seed.
 
     Args:
-        packets: As they are sent.
-        damage: What happens to them.
-        seed: Of the drawing.
+        packets: Packets sent.
+        damage: Kind and rate of the errors.
+        seed: Seed of the errors.
 
     Returns:
-        As they arrive; None for one that does not.
+        Packets received; None for each lost one.
     """
     rng = np.random.default_rng(seed)
     if damage.kind == "ber":

@@ -1,7 +1,7 @@
-"""Compressed transcripts: what speech to text would cost, without voice and melody.
+"""Compressed transcripts: the bit rate of speech to text, without voice and prosody.
 
-`python -m siren_cli.evaluation.codecs.transcript_coding MANIFEST` makes `assets/english.txt` anew: transcripts of
-training clips, which both compressors know beforehand. None is by a speaker of the development split or of a test set.
+`python -m siren_cli.evaluation.codecs.transcript_coding MANIFEST` writes `assets/english.txt`: transcripts of
+training clips that prime both compressors. No speaker of the development split or of a test set is among them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from siren_cli.files.streams import write_bytes_atomic
 
 SAMPLE_FILE = Path(__file__).parents[1] / "assets" / "english.txt"
 SAMPLE_BYTES = 256_000
-"""At most so many bytes of transcripts are known beforehand."""
+"""Largest size of the transcripts that prime the compressors."""
 
 METHODS = ("zstd", "PPM")
 _DICTIONARY_BYTES = 65_536
@@ -30,7 +30,7 @@ _PPM_MEMORY_BYTES = 16 << 20
 
 
 def transcript_name(method: str) -> str:
-    """Name in records of the transcript, compressed by one of `METHODS`."""
+    """Name in records of the transcript compressed by one of `METHODS`."""
     return f"transcript-{method}"
 
 
@@ -38,14 +38,14 @@ def transcript_bytes(text: str, language: str) -> dict[str, int]:
     """Compress a normalised transcript.
 
     - `zstd`: Zstandard with a dictionary trained on English transcripts, without magic number, size and checksum.
-    - `PPM`: prediction by partial matching of order 5 (PPMd, variant H) that has read the same transcripts before.
+    - `PPM`: prediction by partial matching of order 5 (PPMd, variant H) primed with the same transcripts.
 
     Args:
         text: Normalised transcript.
         language: Code of its language.
 
     Returns:
-        Method to bytes. Methods whose package is missing are absent; all are for other languages than English.
+        Method to bytes. Methods whose package is missing are absent. Only English has any.
     """
     if language not in ("", "en"):
         return {}
@@ -59,7 +59,7 @@ def transcript_bytes(text: str, language: str) -> dict[str, int]:
 
 
 def sample_of(entries: list[dict[str, Any]]) -> str:
-    """Choose transcripts for the compressors: English training clips in the order of the hashes of their ids.
+    """Choose the priming transcripts: English training clips in the order of the hashes of their ids.
 
     Args:
         entries: Lines of a corpus manifest.
@@ -110,7 +110,7 @@ def _primed_bytes() -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Writes `assets/english.txt` anew from a corpus manifest."""
+    """Write `assets/english.txt` from a corpus manifest."""
     lines = Path(arguments[0]).read_text(encoding="utf-8").splitlines()
     write_bytes_atomic(str(SAMPLE_FILE), sample_of([json.loads(line) for line in lines]).encode())
 

@@ -1,1 +1,1 @@
-"""The cost of coding: speed, start-up, memory."""
+"""Computational cost of coding: speed, start-up, memory."""

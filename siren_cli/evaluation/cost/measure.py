@@ -1,4 +1,4 @@
-"""What coding costs: speed at one and two threads, start-up, memory; of SIREN's commands and the others' programs."""
+"""Computational cost of SIREN's commands and of other codecs' programs: speed, start-up, memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from siren_cli.audio.resampling import resample
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import DataError
-from siren_cli.evaluation.codecs.systems import siren_name
+from siren_cli.evaluation.codecs.under_test import siren_name
 from siren_cli.evaluation.cost.programs import program_costs
 from siren_cli.evaluation.workers.pool import THREAD_VARIABLES
 
@@ -28,7 +28,7 @@ REPEATS = 3
 
 
 def conditions() -> dict[str, Any]:
-    """What the figures depend on beside the codecs: the machine and the libraries that do the work."""
+    """Conditions of the measurement: machine, cores, versions, threads, repeats."""
     return {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
@@ -46,18 +46,18 @@ def cost_of(
     baselines: tuple[str, ...],
     wav: NDArray[np.float32],
 ) -> list[dict[str, Any]]:
-    """Measures SIREN and baselines on one recording. Nothing else should run meanwhile.
+    """Measure the cost of SIREN and baselines on one recording. Nothing else should run meanwhile.
 
     Args:
         model: The model's folder or name; None for the default.
         stages: Numbers of stages.
-        efforts: To encode with.
+        efforts: Efforts of the encoder.
         baselines: Names of installed baselines.
         wav: Samples [T] at 16 kHz.
 
     Returns:
-        A row each, `{"system", "encode_speed_1", ...}` (see `report.columns.COST_COLUMNS`), medians. A
-        baseline's speed is that of its whole program, on one thread; SIREN's is without start-up.
+        One row per codec, `{"system", "encode_speed_1", ...}` (see `report.columns.COST_COLUMNS`), medians. A
+        baseline's speed includes its start-up and uses one thread. SIREN's excludes start-up.
 
     Raises:
         DataError: If a program fails.
@@ -110,7 +110,7 @@ def _program_row(system: str, folder: Path, own: list[str]) -> dict[str, Any]:
 
 
 def _commands(system: str, folder: Path, own: list[str]) -> tuple[list[str], list[str]]:
-    """How a system encodes and decodes from the command line, to standard output."""
+    """Command lines of a codec's encoder and decoder, both to standard output."""
     kind, _, mode = system.partition("-")
     wav, raw, coded = (str(folder / name) for name in ("in.wav", "in.raw", "coded"))
     if kind == "siren":

@@ -1,8 +1,8 @@
-"""What a whole program costs: time to its first byte, time in all, and the most memory it holds.
+"""Cost of a whole program: time to its first byte, total time, peak memory.
 
-Also a program itself, `python -m siren_cli.evaluation.cost.programs TASK.json RESULT.json`. Linux counts the memory of
-the process that starts a program towards that program's peak, so what is measured is started from this small
-process, not from one that holds networks.
+The module is a program itself: `python -m siren_cli.evaluation.cost.programs TASK.json RESULT.json`. Linux counts the
+parent's memory towards the peak of a program. The programs are therefore started from this small process, not from one
+that holds networks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProgramCost:
-    """Medians over runs.
+    """Cost of a program, medians over runs.
 
     Attributes:
-        first_byte_s: From its start to its first byte on standard output; all of its time if it writes none.
-        seconds: From its start to its end.
-        peak_bytes: The most resident memory it held.
+        first_byte_s: Time from start to the first byte on standard output; the total time if there is none.
+        seconds: Total time.
+        peak_bytes: Peak resident memory.
     """
 
     first_byte_s: float
@@ -36,11 +36,11 @@ class ProgramCost:
 
 
 def program_cost(command: Sequence[str], repeats: int) -> ProgramCost:
-    """Runs a program several times.
+    """Run a program several times.
 
     Args:
         command: Program and arguments.
-        repeats: Runs that count; the one before them, which fills the file cache, does not.
+        repeats: Runs that count, after one warm-up run that fills the file cache.
 
     Returns:
         The cost.
@@ -57,7 +57,7 @@ def program_cost(command: Sequence[str], repeats: int) -> ProgramCost:
 
 
 def _run(command: Sequence[str]) -> ProgramCost:
-    # A program that was installed has its byte code; without it, one written in Python compiles itself every time.
+    # An installed Python program has its byte code. Without it, every start would compile the sources.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     read_end, write_end = os.pipe()
     started_s = time.perf_counter()
@@ -71,7 +71,7 @@ def _run(command: Sequence[str]) -> ProgramCost:
         while output.read(1 << 16):
             pass
     _, wait_status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(wait_status)  # Popen must not wait for it again
+    process.returncode = os.waitstatus_to_exitcode(wait_status)  # already waited for
     seconds = time.perf_counter() - started_s
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: exit status {process.returncode}, expected 0; run it by hand")
@@ -80,7 +80,7 @@ def _run(command: Sequence[str]) -> ProgramCost:
 
 
 def program_costs(commands: Sequence[Sequence[str]], repeats: int) -> list[ProgramCost]:
-    """`program_cost` of each command, from a small process of its own.
+    """Run `program_cost` for each command, in a small process of its own.
 
     Raises:
         RuntimeError: If a command fails.
@@ -96,7 +96,7 @@ def program_costs(commands: Sequence[Sequence[str]], repeats: int) -> list[Progr
 
 
 def main(task: Path, result: Path) -> None:
-    """Measures the commands of a task."""
+    """Measure the commands of a task file and write the result file."""
     commands, repeats = json.loads(task.read_text())
     try:
         found: dict[str, Any] = {"costs": [asdict(program_cost(command, repeats)) for command in commands]}

@@ -1,6 +1,6 @@
 """Speed of a loaded codec, as a program: `python -m siren_cli.evaluation.cost.speed TASK.json RESULT.json`.
 
-A process of its own, so that the number of threads holds for every library in it from the start.
+It is a process of its own, because libraries read the number of threads only when they are loaded.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 def siren_speeds(
     model: str | None, wav_file: str, stages: list[int], efforts: list[int], threads: int, repeats: int
 ) -> dict[str, Any]:
-    """Times encoding to bytes and decoding from bytes, entropy coding included.
+    """Measure the speed of encoding to bytes and of decoding from bytes, entropy coding included.
 
     Args:
         model: The model's folder or name; None for the default.
-        wav_file: The recording.
+        wav_file: Path of the recording.
         stages: Numbers of stages.
-        efforts: To encode with.
-        threads: For torch.
-        repeats: Rounds that count; one before them warms up.
+        efforts: Efforts of the encoder.
+        threads: Threads for torch.
+        repeats: Rounds that count, after one warm-up round.
 
     Returns:
-        System to `{"encode", "decode"}`, seconds of sound a second, from the median time.
+        Codec to `{"encode", "decode"}`: seconds of audio per second, from the median time.
     """
     import numpy as np
     import soundfile
 
     from siren_cli.codec import load_codec
-    from siren_cli.evaluation.codecs.systems import siren_name
+    from siren_cli.evaluation.codecs.under_test import siren_name
 
     loaded = load_codec(model, device="cpu", threads=threads)
     wav, rate_hz = soundfile.read(wav_file, dtype="float32")
-    begun = itertools.count(1)  # each time elsewhere, since a codec keeps what it found of the last recording
+    begun = itertools.count(1)  # another shift each time, because the codec caches its last analysis
 
     def encode(codec: Codec, count: int) -> bytes:
         return codec.encode(np.roll(wav, next(begun), axis=0), rate_hz, stages=count).to_bytes()

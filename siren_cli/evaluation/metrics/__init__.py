@@ -1,1 +1,1 @@
-"""The metrics, one kind a module."""
+"""Objective metrics of decoded speech, one kind a module."""

@@ -1,4 +1,4 @@
-"""Speech recognisers that serve as judges: PocketSphinx, and every recogniser of transformers."""
+"""Speech recognisers for word error rates: PocketSphinx, and every recogniser of transformers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Samples = NDArray[np.float32]
 
 POCKETSPHINX = "pocketsphinx"
 _VERSION = 1
-"""Raise it whenever a change here may change PocketSphinx's transcripts."""
+"""Raise it when a change here may change PocketSphinx's transcripts."""
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _COUNTING = {"jiwer": "jiwer", "whisper_normalizer": "whisper-normalizer"}
-"""Module to distribution of what counts errors."""
+"""Module to distribution of the packages that normalise text and count errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +32,10 @@ class Recogniser:
     """A speech recogniser.
 
     Attributes:
-        name: Short and unique, for headings.
-        identity: Changes when its transcripts may change.
-        languages: Codes of the languages that it transcribes; empty where it does not tell.
-        transcribe: Recordings, each [T] at 16 kHz, and the code of their language to one text each.
+        name: Short, unique name for headings.
+        identity: Version for the result cache; changes when transcripts may change.
+        languages: Codes of its languages; empty if the model does not list them.
+        transcribe: Function from recordings, each [T] at 16 kHz, and their language code to one text each.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Recogniser:
             language: Tag of the recording's language; empty where unknown.
 
         Returns:
-            A code; empty where neither side tells. None if the recogniser cannot transcribe the recording.
+            Language code; empty if neither side has one. None if the recogniser lacks the language.
         """
         code = base_language(language)
         if not self.languages:
@@ -60,7 +60,7 @@ class Recogniser:
         return code if code in self.languages else None
 
 
-def judge_name(source: str) -> str:
+def recogniser_name(source: str) -> str:
     """Name of a recogniser in headings: the last part of its folder or hub name."""
     return "PocketSphinx" if source == POCKETSPHINX else Path(source).resolve().name
 
@@ -77,10 +77,10 @@ def available(sources: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     Raises:
         UsageError: If one is neither of these, two have one name, or transformers is needed and not installed.
     """
-    names = [judge_name(source) for source in sources]
+    names = [recogniser_name(source) for source in sources]
     doubled = [name for name in names if names.count(name) > 1]
     if doubled:
-        raise UsageError(f"--asr names {doubled[0]!r} twice, expected judges of different names; rename a folder")
+        raise UsageError(f"--asr names {doubled[0]!r} twice, expected recognisers of different names; rename a folder")
     for source in sources:
         _require_source(source)
     lacking = [package for module, package in _COUNTING.items() if importlib.util.find_spec(module) is None]
@@ -107,7 +107,7 @@ def load_recogniser(source: str) -> Recogniser:
     from siren_cli.evaluation.metrics.asr_transformers import load_transformers
 
     _require_source(source)
-    return Recogniser(judge_name(source), *load_transformers(source))
+    return Recogniser(recogniser_name(source), *load_transformers(source))
 
 
 def require_languages(sources: Iterable[str], clips: Iterable[tuple[str, str]]) -> None:
@@ -129,7 +129,7 @@ def require_languages(sources: Iterable[str], clips: Iterable[tuple[str, str]]) 
 
             if is_multilingual(source):
                 raise UsageError(
-                    f"{unknown}: its language is unknown and {judge_name(source)} transcribes several; give "
+                    f"{unknown}: its language is unknown and {recogniser_name(source)} transcribes several; give "
                     "--asr-language, or 'language' in the manifest"
                 )
 
@@ -152,13 +152,12 @@ def _require_source(source: str) -> None:
 def _pocketsphinx() -> Recogniser:
     from pocketsphinx import Decoder
 
-    # Cepstral means of each clip by itself: what came before must not change the transcript.
-    # A twentieth of the usual number of hypotheses, and no second pass over the words that the first one found: on
-    # six clips of the public test set this took two thirds of the time of the narrow search with both passes, and 28
-    # words of 100 went wrong in the originals instead of 34, 76 instead of 82 after two stages, 51 instead of 54 after
-    # Opus, 80 both times after Codec 2 700C. Half the Gaussians and a look ahead at phones took another sixth off; on
-    # six other clips 41 words of 130 went wrong in the originals instead of 39, 83 instead of 88 after two stages, 85
-    # instead of 86 after Opus.
+    # cmn="batch": cepstral means of each clip alone, so that earlier clips do not change the transcript.
+    # maxhmmpf, fwdflat: a twentieth of the default hypotheses and no second pass, at two thirds of the time. Errors on
+    # six public test clips, of 100 words, with the second pass and without: originals 34 and 28, two stages 82 and 76,
+    # Opus 54 and 51, Codec 2 700C 80 and 80.
+    # topn, pl_window: half the Gaussians and phone look-ahead, a sixth faster. Errors on six other clips, of 130 words,
+    # before and after: originals 39 and 41, two stages 88 and 83, Opus 86 and 85.
     decoder = Decoder(
         samprate=SAMPLE_RATE_HZ, loglevel="FATAL", cmn="batch", maxhmmpf=1_500, fwdflat=False, topn=2, pl_window=5
     )
@@ -176,4 +175,4 @@ def _pocketsphinx() -> Recogniser:
         return [transcribe_one(wav) for wav in wavs]
 
     identity = f"pocketsphinx {importlib.metadata.version('pocketsphinx')} version {_VERSION}"
-    return Recogniser(judge_name(POCKETSPHINX), identity, ("en",), transcribe)
+    return Recogniser(recogniser_name(POCKETSPHINX), identity, ("en",), transcribe)

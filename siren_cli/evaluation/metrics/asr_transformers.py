@@ -1,4 +1,4 @@
-"""Recognisers of transformers: greedy, without timestamps, in pieces of at most 30 s, with the language given."""
+"""Recognisers of transformers: greedy decoding, no timestamps, pieces of at most 30 s, explicit language."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from siren_cli.errors import UsageError
 Samples = NDArray[np.float32]
 
 Transcribe = Callable[[Sequence[Samples], str], list[str]]
-"""Recordings, each [T] at 16 kHz, and the code of their language to one text each."""
+"""Function from recordings, each [T] at 16 kHz, and their language code to one text each."""
 
 LONGEST_S = 30.0
-"""Longest piece that a recogniser is given: Whisper's window."""
+"""Longest piece for a recogniser: Whisper's window."""
 
 _SHORTEST_S = 1.0
 _WINDOW_S = 0.2
 _HOP_S = 0.01
 _BATCH = 8
 _VERSION = 1
-"""Raise it whenever a change here may change transcripts."""
+"""Raise it when a change here may change transcripts."""
 
 
 def cut_at_pauses(wav: Samples, longest_s: float = LONGEST_S) -> list[Samples]:
@@ -38,7 +38,7 @@ def cut_at_pauses(wav: Samples, longest_s: float = LONGEST_S) -> list[Samples]:
         longest_s: Longest piece, in seconds; at least 4.
 
     Returns:
-        Pieces [t] that make up the recording, none longer than that; the recording alone if it is short enough.
+        Pieces [t] in order, none longer than `longest_s`; the recording alone if it is short enough.
     """
     longest, shortest = round(longest_s * SAMPLE_RATE_HZ), round(_SHORTEST_S * SAMPLE_RATE_HZ)
     window, hop = round(_WINDOW_S * SAMPLE_RATE_HZ), round(_HOP_S * SAMPLE_RATE_HZ)
@@ -47,7 +47,7 @@ def cut_at_pauses(wav: Samples, longest_s: float = LONGEST_S) -> list[Samples]:
         start, stop = longest // 2, min(longest, len(wav) - shortest)
         energy = np.concatenate([[0.0], np.cumsum(np.square(wav[start:stop], dtype=np.float64))])
         power = (energy[window:] - energy[:-window])[::hop]
-        quietest = len(power) - 1 - int(np.argmin(power[::-1]))  # the last one, so that pieces are few
+        quietest = len(power) - 1 - int(np.argmin(power[::-1]))  # the last one, for the fewest pieces
         cut = start + quietest * hop + window // 2
         pieces.append(wav[:cut])
         wav = wav[cut:]
@@ -55,7 +55,7 @@ def cut_at_pauses(wav: Samples, longest_s: float = LONGEST_S) -> list[Samples]:
 
 
 def is_multilingual(source: str) -> bool:
-    """Tell whether a recogniser has to be given a language.
+    """Test whether a recogniser needs a language.
 
     Args:
         source: Folder of a transformers model, or its name on a hub.
@@ -76,11 +76,11 @@ def load_transformers(source: str) -> tuple[str, tuple[str, ...], Transcribe]:
     """Load a CTC model, a Whisper model or another sequence-to-sequence recogniser.
 
     Args:
-        source: Its folder, or its name on a hub, which transformers downloads from unless its cache has the model.
+        source: Its folder, or its name on a hub. transformers downloads it unless its cache has the model.
 
     Returns:
-        Identity, codes of the languages that it transcribes (empty where it does not tell), and the transcription; in
-        float32 whatever the weights are stored as.
+        Identity, language codes (empty if the model lists none), and the transcription function. It computes in float32
+        for any stored type of weights.
 
     Raises:
         UsageError: If transformers cannot load a recogniser from there.
@@ -138,7 +138,7 @@ def load_transformers(source: str) -> tuple[str, tuple[str, ...], Transcribe]:
 
 
 def _batches(lengths: Sequence[int], *, needs_equal: bool) -> Iterator[list[int]]:
-    """Places of pieces by length, shortest first; where `needs_equal`, a batch has pieces of one length alone."""
+    """Batch the indices of pieces by length, shortest first; with `needs_equal`, a batch has one length."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
         is_other = bool(batch) and needs_equal and lengths[place] != lengths[batch[0]]

@@ -1,8 +1,7 @@
 """Predicted naturalness: DNSMOS P.835 (Reddy et al. 2022), with the network of the package `speechmos`.
 
-The package's own function runs a second network whose answer is in no column, and gives every network as many threads
-as the machine has cores, whatever else runs there. Here the one network that is needed runs on one thread. A test
-compares both.
+The package's own function also runs a second network that no column needs, with one thread per core. This module runs
+only the needed network, on one thread. A test compares both.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from numpy.typing import NDArray
 from siren_cli.config import SAMPLE_RATE_HZ
 
 VERSION = 1
-"""Raise it whenever a change here may change figures: those kept under the old one are stale."""
+"""Raise it when a change here may change values; cached ones of the old version are then unused."""
 
 _WINDOW_SAMPLES = round(9.01 * SAMPLE_RATE_HZ)
 _HOP_SAMPLES = SAMPLE_RATE_HZ
-# From what the network says to the scale of opinions, as in the authors' program: highest power first.
+# Polynomials from network outputs to the opinion scale, as in the authors' program: highest power first.
 _OVERALL = (-0.06766283, 1.11546468, 0.04602535)
 _SIGNAL = (-0.08397278, 1.22083953, 0.0052439)
 
 
 class Dnsmos:
-    """The network, loaded once."""
+    """DNSMOS network, loaded once."""
 
     def __init__(self) -> None:
         from onnxruntime import InferenceSession, SessionOptions
@@ -40,24 +39,24 @@ class Dnsmos:
         self._session = InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, wav: NDArray[np.float32]) -> dict[str, float]:
-        """Judges a recording.
+        """Predict the mean opinion score of a recording.
 
-        The network hears windows of 9.01 s, one for each whole second beyond. A shorter recording is repeated to just
-        that: the package repeats it to any length beyond, and hears the same sound several times.
+        The network takes windows of 9.01 s at a hop of 1 s. A shorter recording is repeated to exactly one window. The
+        package repeats it further, so that several windows have the same content.
 
         Args:
             wav: Samples [T] at 16 kHz.
 
         Returns:
-            `{"dnsmos_ovrl", "dnsmos_sig"}`, opinions of 1 to 5, means over the windows.
+            `{"dnsmos_ovrl", "dnsmos_sig"}`: scores of 1 to 5, means over the windows.
         """
         if len(wav) < _WINDOW_SAMPLES:
             wav = np.resize(wav, _WINDOW_SAMPLES)
         count = int(len(wav) // _HOP_SAMPLES - _WINDOW_SAMPLES / _HOP_SAMPLES) + 1
-        heard = np.array([self._window(wav[start * _HOP_SAMPLES :][:_WINDOW_SAMPLES]) for start in range(count)])
+        scores = np.array([self._window(wav[start * _HOP_SAMPLES :][:_WINDOW_SAMPLES]) for start in range(count)])
         return {
-            "dnsmos_ovrl": float(np.polyval(_OVERALL, heard[:, 2]).mean()),
-            "dnsmos_sig": float(np.polyval(_SIGNAL, heard[:, 0]).mean()),
+            "dnsmos_ovrl": float(np.polyval(_OVERALL, scores[:, 2]).mean()),
+            "dnsmos_sig": float(np.polyval(_SIGNAL, scores[:, 0]).mean()),
         }
 
     def _window(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:

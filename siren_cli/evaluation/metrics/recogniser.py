@@ -1,8 +1,8 @@
-"""The frame phone recogniser: how much of what was said can still be read off the sound, offline.
+"""Frame phone recogniser: phone accuracy of decoded speech, offline.
 
-A small network that knows nothing of the codec: its own mel front end, its own weights, never used to train the
-codec. It is trained on clean speech with blurred spectra, cut bands, tilts and noise, so that it minds the words more
-than the band (`siren_cli.evaluation.metrics.recogniser_training`).
+The network is independent of the codec: it has its own mel front end and weights, and no codec is trained with it. Its
+training data are clean speech with blurred spectra, cut bands, spectral tilts and noise, for robustness against
+bandwidth (`siren_cli.evaluation.metrics.recogniser_training`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from siren_cli.model.layers import Conv, FrameStack
 from siren_cli.phones import NO_PHONE, PHONES, phone_track
 
 VERSION = 1
-"""Raise it whenever a change here may change figures: those kept under the old one are stale."""
+"""Raise it when a change here may change values; cached ones of the old version are then unused."""
 
 HOP_SAMPLES = 160
 FFT_SAMPLES = 1_024
@@ -34,7 +34,7 @@ MEL_FLOOR = 1e-4
 MEL_MEAN = -6.0
 MEL_STD = 2.1
 SILENCE = 0
-"""Number of the phone SIL."""
+"""Index of the phone SIL."""
 
 _WIDTH = 256
 _BLOCKS = 5
@@ -43,7 +43,7 @@ _PAD_FRAMES = 8
 
 
 class PhoneRecogniser(nn.Module):
-    """Log-mel [B, F100, M] → scores of the 40 phones [B, F100 / 2, 40]; every frame hears 0.3 s to both sides."""
+    """Network from log-mel [B, F100, M] to scores of 40 phones [B, F100 / 2, 40]; receptive field ±0.3 s."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,10 +53,10 @@ class PhoneRecogniser(nn.Module):
         self.head = nn.Linear(_WIDTH, len(PHONES))
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Scores phones.
+        """Predict phones.
 
         Args:
-            mel: Log-mel [B, F100, M], F100 even; the mean of each bin over time is taken off first.
+            mel: Log-mel [B, F100, M], F100 even; the mean of each bin over time is subtracted first.
 
         Returns:
             Unnormalised log-probabilities [B, F100 / 2, 40].
@@ -85,7 +85,7 @@ def mel_filterbank() -> Tensor:
 
 
 def log_mel(wav: NDArray[np.float32]) -> Tensor:
-    """What the recogniser hears, at the nominal level whatever the recording's.
+    """Log-mel of a recording at the nominal level; input of the recogniser.
 
     Args:
         wav: Samples [T] at 16 kHz.
@@ -105,28 +105,28 @@ def log_mel(wav: NDArray[np.float32]) -> Tensor:
 
 
 def phones_of(recogniser: PhoneRecogniser, wav: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The likeliest phone every 20 ms.
+    """Most probable phone of each 20 ms of a recording.
 
     Args:
         recogniser: From `load_recogniser`.
         wav: Samples [T] at 16 kHz.
 
     Returns:
-        Phone numbers [T / 320, rounded up].
+        Phone indices [T / 320, rounded up].
     """
     return phones_in(recogniser, log_mel(wav))
 
 
 @torch.inference_mode()
 def phones_in(recogniser: PhoneRecogniser, mel: Tensor) -> NDArray[np.int64]:
-    """The likeliest phone every 20 ms.
+    """Most probable phone of each 20 ms of a log-mel.
 
     Args:
         recogniser: From `load_recogniser`.
         mel: Log-mel [F100, 80] like that of `log_mel`, F100 even.
 
     Returns:
-        Phone numbers [F100 / 2].
+        Phone indices [F100 / 2].
     """
     frames = len(mel) // 2
     padded = F.pad(mel, (0, 0, _PAD_FRAMES, _PAD_FRAMES), value=float(mel.min()))
@@ -136,14 +136,14 @@ def phones_in(recogniser: PhoneRecogniser, mel: Tensor) -> NDArray[np.int64]:
 
 
 def labels_of(phones: str | None, sample_count: int) -> NDArray[np.int64]:
-    """What is said every 20 ms of a clip.
+    """Phone labels of a clip, one for each 20 ms.
 
     Args:
-        phones: Its alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms; None where there is none.
-        sample_count: Of the clip, at 16 kHz.
+        phones: Alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms; None if unknown.
+        sample_count: Samples of the clip at 16 kHz.
 
     Returns:
-        Phone numbers at 50 Hz, -1 where unknown.
+        Phone indices at 50 Hz, -1 where unknown.
     """
     labels = phone_track(phones, sample_count // HOP_SAMPLES)[::2].astype(np.int64)
     labels[labels == NO_PHONE] = -1
@@ -151,11 +151,11 @@ def labels_of(phones: str | None, sample_count: int) -> NDArray[np.int64]:
 
 
 def phone_accuracy(found: NDArray[np.int64], labels: NDArray[np.int64]) -> float | None:
-    """Share of the frames with speech whose phone is right.
+    """Phone accuracy: share of speech frames with the correct phone.
 
     Args:
-        found: Phone numbers at 50 Hz.
-        labels: Phone numbers at 50 Hz, from a forced alignment of the original; -1 where unknown.
+        found: Phone indices at 50 Hz.
+        labels: Phone indices at 50 Hz, from a forced alignment of the original; -1 where unknown.
 
     Returns:
         0 to 1, over frames whose label is known and not silence; None if there are none.
@@ -168,17 +168,17 @@ def phone_accuracy(found: NDArray[np.int64], labels: NDArray[np.int64]) -> float
 
 
 def weights_path(path: Path | None = None) -> Path:
-    """Where the recogniser's weights lie: at `path`, or in the package."""
+    """Path of the recogniser's weights: `path`, or that in the package."""
     import siren_weights
 
     return Path(siren_weights.FOLDER) / "recogniser.safetensors" if path is None else path
 
 
 def load_recogniser(path: Path | None = None) -> PhoneRecogniser:
-    """Loads the recogniser.
+    """Load the recogniser.
 
     Args:
-        path: Its weights; None for those of the package.
+        path: File of its weights; None for the packaged ones.
 
     Raises:
         WeightsMissing: If they are not there.

@@ -1,7 +1,7 @@
-"""Trains the frame phone recogniser on the labelled training clips, apart from the codec.
+"""Training of the frame phone recogniser on the labelled training clips, independent of the codec.
 
-`python -m siren_cli.evaluation.metrics.recogniser_training CACHE OUT.safetensors [SECONDS]`, where CACHE is what
-`siren train --stage prepare` wrote. Ten minutes on one core are enough.
+`python -m siren_cli.evaluation.metrics.recogniser_training CACHE OUT.safetensors [SECONDS]`, where CACHE is the output
+of `siren train --stage prepare`. Ten minutes on one core are enough.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BLURRED_SHARE = 0.6
 
 
 def labelled(cache: Cache, split: str) -> list[Span]:
-    """The clips of a split that have labels."""
+    """List the clips of a split that have phone labels."""
     return [
         span
         for span in cache.split(split)
@@ -42,14 +42,14 @@ def labelled(cache: Cache, split: str) -> list[Span]:
     ]
 
 
-def heard(batch: Batch) -> Tensor:
-    """What the recogniser is shown of a batch: clean speech and what codecs may make of it.
+def augmented_mel(batch: Batch) -> Tensor:
+    """Augment a batch: clean speech and codec-like distortions of it.
 
-    A share of the crops loses its harmonics, is blurred along time and frequency, and gets another vocal tract,
+    A share of the crops has its harmonics removed, is blurred along time and frequency, and gets another vocal tract,
     tilt, noise or band (`siren_cli.training.data.augment.augment_timbre`).
 
     Args:
-        batch: Crops.
+        batch: Crops of training clips.
 
     Returns:
         Normalised log-mel [B, F100, M].
@@ -62,22 +62,24 @@ def heard(batch: Batch) -> Tensor:
 
 
 def _blur(mel: Tensor) -> Tensor:
-    """Blurs [F, M] with Gaussians of up to 40 ms and three bins."""
+    """Blur [F, M] with Gaussians of up to 40 ms and three bins."""
     for size in (4.0 * float(torch.rand(1)) + 0.1, 3.0 * float(torch.rand(1)) + 0.1):
         reach = int(3 * size) + 1
         offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
         kernel = torch.exp(-0.5 * (offsets / size) ** 2)
         padded = F.pad(mel.T[:, None], (reach, reach), mode="replicate")
-        mel = F.conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0]  # comes out transposed: twice is back
+        mel = F.conv1d(padded, (kernel / kernel.sum())[None, None])[
+            :, 0
+        ]  # the output is transposed; the second pass restores the order
     return mel
 
 
 def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str], None]) -> PhoneRecogniser:
-    """Trains for a while.
+    """Train the recogniser for a given time.
 
     Args:
-        cache_folder: What `siren train --stage prepare` wrote.
-        seconds: How long; the learning rate ends at zero.
+        cache_folder: Output of `siren train --stage prepare`.
+        seconds: Training time; the learning rate falls to zero.
         report: Called with lines of progress.
 
     Returns:
@@ -100,7 +102,7 @@ def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str],
             group["lr"] = rate
         batch = crops.batch(step, _CROPS, _CROP_FRAMES, voice_frames=4)
         with torch.autocast("cpu", torch.bfloat16):
-            scores = model(heard(batch))
+            scores = model(augmented_mel(batch))
         labels = phones_at_50_hz(batch.phones)
         loss = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten(), ignore_index=-1, label_smoothing=0.05)
         optimiser.zero_grad()
@@ -116,7 +118,7 @@ def train_recogniser(cache_folder: Path, seconds: float, report: Callable[[str],
 
 @torch.inference_mode()
 def accuracy_on(model: PhoneRecogniser, cache: Cache, split: str) -> float:
-    """Share of the non-silent labelled frames of a split whose phone is right."""
+    """Phone accuracy over the labelled speech frames of a split."""
     right = total = 0
     for span in cache.split(split):
         frames = slice(span.first_frame, span.first_frame + span.frames)
@@ -129,7 +131,7 @@ def accuracy_on(model: PhoneRecogniser, cache: Cache, split: str) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Trains and writes the weights in half precision."""
+    """Train the recogniser and write its weights in half precision."""
     torch.set_num_threads(1)
     seconds = float(arguments[2]) if len(arguments) > 2 else 600.0
     model = train_recogniser(Path(arguments[0]), seconds, lambda text: progress_line(text, quiet=False))

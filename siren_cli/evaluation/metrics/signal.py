@@ -1,4 +1,4 @@
-"""How like two recordings are as signals: STOI, ESTOI, PESQ, SI-SDR, mel distance, pitch."""
+"""Reference-based signal metrics: STOI, ESTOI, PESQ, SI-SDR, mel distance, pitch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from siren_cli.config import SAMPLE_RATE_HZ
 
 Samples = NDArray[np.float32]
 
-_PESQ_PIECE_S = 20.0  # the ITU's program has room for 50 utterances and no check for more
+_PESQ_PIECE_S = 20.0  # the ITU program holds 50 utterances and does not check for more
 _FEWEST_VOICED_FRAMES = 10
 
 STOI_VERSION = PESQ_VERSION = DISTANCE_VERSION = PITCH_VERSION = 1
-"""Raise a number whenever a change here may change that metric's figures: those kept under the old one are stale."""
+"""Raise a number when a change here may change that metric; cached values of the old version are then unused."""
 
 
 def intelligibility(original: Samples, decoded: Samples) -> dict[str, float | None]:
@@ -26,7 +26,7 @@ def intelligibility(original: Samples, decoded: Samples) -> dict[str, float | No
         decoded: Samples [T].
 
     Returns:
-        `{"stoi", "estoi"}`; None where there is too little speech.
+        `{"stoi", "estoi"}`; None with too little speech.
     """
     from pystoi import stoi
     from pystoi.stoi import FS as STOI_HZ
@@ -34,12 +34,12 @@ def intelligibility(original: Samples, decoded: Samples) -> dict[str, float | No
 
     if not original.any():
         return {"stoi": None, "estoi": None}
-    # Once for both: it takes most of the time, and `stoi` would do the same.
+    # Resampling takes most of the time, so it is done once for both.
     pair = [resample_oct(wav, STOI_HZ, SAMPLE_RATE_HZ) for wav in (original, decoded)]
     found: dict[str, float | None] = {}
     for name, extended in (("stoi", False), ("estoi", True)):
         with warnings.catch_warnings():
-            # pystoi warns, and returns a number that means nothing, when fewer than 30 frames are not silent.
+            # pystoi warns and returns a meaningless number if fewer than 30 frames are active.
             warnings.simplefilter("error", RuntimeWarning)
             try:
                 found[name] = float(stoi(*pair, STOI_HZ, extended))
@@ -49,14 +49,14 @@ def intelligibility(original: Samples, decoded: Samples) -> dict[str, float | No
 
 
 def pesq_wide_band(original: Samples, decoded: Samples) -> float | None:
-    """PESQ, wide band (ITU-T P.862.2), the mean over pieces of at most 20 s.
+    """Wide-band PESQ (ITU-T P.862.2), mean over pieces of at most 20 s.
 
     Args:
         original: Samples [T] at 16 kHz.
         decoded: Samples [T].
 
     Returns:
-        About 1.04 to 4.64; None where it finds no speech.
+        About 1.04 to 4.64; None without detected speech.
     """
     from pesq import NoUtterancesError, PesqError, pesq
 
@@ -80,7 +80,7 @@ def si_sdr_db(original: Samples, decoded: Samples) -> float | None:
         decoded: Samples [T].
 
     Returns:
-        Ratio in dB, held within -100 to 100; None if either is silent.
+        Ratio in dB, clipped to -100 to 100; None if either is silent.
     """
     target, estimate = original.astype(np.float64), decoded.astype(np.float64)
     energy = float(target @ target)
@@ -109,15 +109,15 @@ def mel_distance_db(original: Samples, decoded: Samples) -> float:
 
 
 def pitch_likeness(original: Samples, decoded: Samples) -> dict[str, float | None]:
-    """How well pitch and voicing are kept (RAPT, frames of 10 ms).
+    """Pitch correlation and voicing error (RAPT, frames of 10 ms).
 
     Args:
         original: Samples [T] at 16 kHz.
         decoded: Samples [T].
 
     Returns:
-        `{"f0_correlation", "voicing_error"}`: Pearson's correlation of ln F0 where both are voiced, None if there
-        are fewer than 10 such frames or one is flat; share of the frames that are voiced in one alone.
+        `{"f0_correlation", "voicing_error"}`: Pearson correlation of ln F0 over frames voiced in both, None with
+        fewer than 10 such frames or a constant pitch; share of frames voiced in only one.
     """
     from siren_cli.audio.pitch import HOP_SAMPLES, log_pitch
 
@@ -132,11 +132,11 @@ def pitch_likeness(original: Samples, decoded: Samples) -> dict[str, float | Non
 
 
 def low_pass(wav: Samples, edge_hz: int) -> Samples:
-    """Takes everything above a frequency away.
+    """Low-pass filter by resampling down and up.
 
     Args:
         wav: Samples [T] at 16 kHz.
-        edge_hz: Half the rate that the samples are brought to and back from.
+        edge_hz: Cut-off frequency; the intermediate rate is twice as high.
 
     Returns:
         Samples [T] at 16 kHz.

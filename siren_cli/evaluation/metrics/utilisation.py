@@ -1,4 +1,4 @@
-"""How well the bits are used: entropy of indices and digits against the most they could carry (ESC's utilisation)."""
+"""Codebook utilisation: entropy of indices and digits relative to its maximum (as in ESC)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def utilisation_of(codec: Codec, clips: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Reads the indices back from the files of the run with most stages.
+    """Codebook utilisation over the files of the run with most stages.
 
     Args:
-        codec: The model that wrote them.
+        codec: Codec that wrote the files.
         clips: Results of the clips (see `siren_cli.evaluation.workers.worker`).
 
     Returns:
-        See `utilisation`; None if no file of SIREN was written.
+        Result of `utilisation`; None if SIREN wrote no file.
     """
     names = [name for name in ("siren-2", "siren-1") if name in clips[0]["systems"]]
     if not names:
@@ -35,14 +35,14 @@ def utilisation_of(codec: Codec, clips: list[dict[str, Any]]) -> dict[str, Any] 
 
 
 def utilisation(indices: NDArray[np.int16]) -> dict[str, Any]:
-    """Order-0 entropies against their maxima.
+    """Order-0 entropies of indices and digits, with their maxima.
 
     Args:
         indices: [F, Q] integers of 0 to 999.
 
     Returns:
-        `{"frames", "stages"}`; for each stage its distinct indices, and entropy, maximum (both in bits) and
-        their ratio, for the digits each. Few frames make an entropy look small: at most log2(frames).
+        `{"frames", "stages"}`; for each stage the distinct indices, entropy and maximum (in bits) and their ratio, also
+        for each digit. The entropy is at most log2(frames), so that few frames bias it down.
     """
     stages = []
     for column in indices.T.astype(np.int64):

@@ -1,4 +1,4 @@
-"""Who was it? Verifying speakers, and how often that goes wrong: equal error rates."""
+"""Speaker verification and its equal error rates."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ RESAMPLINGS = 500
 _SEED = 95
 _FOLDS = 4
 _RIDGES = (1.0, 10.0, 100.0, 1_000.0)
-"""Strengths of regularisation that an attacker may choose from, knowing how well each will do."""
+"""Ridge penalties from which the attacker takes the best, with oracle knowledge."""
 
 Scores = list[tuple[float, list[float]]]
-"""For each clip under test: the score of its speaker, and the scores of the other speakers."""
+"""Target score and non-target scores of each clip under test."""
 
 
 def equal_error_rate(same: Sequence[float], other: Sequence[float]) -> float:
-    """Error rate at the threshold where as many true speakers are turned away as others are let in.
+    """Equal error rate: false rejections and false acceptances at the threshold where both are equal.
 
     Args:
-        same: Scores of true speakers.
-        other: Scores of others.
+        same: Target scores.
+        other: Non-target scores.
 
     Returns:
-        0 if a threshold parts them, 0.5 if scores say nothing; the mean of both rates where they are closest.
+        Mean of both rates where they are closest: 0 for separable scores, 0.5 for uninformative ones.
     """
     thresholds = np.unique(np.concatenate([same, other]))
-    # A score is accepted if it is at least the threshold; one threshold above all scores turns everybody away.
+    # A score is accepted if it is at least the threshold. A last threshold above all scores rejects everybody.
     turned_away = np.append(np.searchsorted(np.sort(same), thresholds, side="left"), len(same)) / len(same)
     let_in = 1.0 - np.append(np.searchsorted(np.sort(other), thresholds, side="left"), len(other)) / len(other)
     at = int(np.argmin(np.abs(turned_away - let_in)))
@@ -41,7 +41,7 @@ def estimate_eer(scores: Scores) -> Estimate:
     """Equal error rate with its 95 % interval: percentile bootstrap over the clips under test, fixed seed.
 
     Args:
-        scores: Of every clip under test.
+        scores: Scores of every clip under test.
 
     Returns:
         The estimate.
@@ -55,15 +55,15 @@ def estimate_eer(scores: Scores) -> Estimate:
 def centroid_scores(
     tested: Sequence[NDArray[np.float64]], enrolled: Sequence[NDArray[np.float64]], speakers: Sequence[str]
 ) -> Scores:
-    """Verifies by cosine with the mean voice of every speaker's clips; the clip under test is not among them.
+    """Cosine scores against the mean embedding of every speaker's other clips.
 
     Args:
-        tested: Voice of each clip under test, a unit vector.
-        enrolled: Voice of each clip that the attacker has, in the same order.
-        speakers: Of each clip.
+        tested: Speaker embedding of each clip under test, a unit vector.
+        enrolled: Speaker embedding of each clip that the attacker has, in the same order.
+        speakers: Speaker of each clip.
 
     Returns:
-        The scores of every clip whose speaker has another one.
+        Scores of every clip whose speaker has another clip.
     """
     everyone = sorted(set(speakers))
     scores: Scores = []
@@ -80,17 +80,17 @@ def centroid_scores(
 
 
 def classifier_scores(features: NDArray[np.float64], speakers: Sequence[str]) -> Scores:
-    """Verifies with a linear classifier that was trained on all other clips of all speakers.
+    """Cross-validated scores of a linear classifier, trained on the other folds of all speakers' clips.
 
-    One-against-all ridge regression on standardised features, four folds; of several strengths of regularisation the
-    one that serves the attacker best is taken, which is more than an attacker could know.
+    The classifier is one-against-all ridge regression on standardised features, with four folds. The ridge penalty is
+    the best one for the attacker, which a real attacker could not know.
 
     Args:
-        features: [clips, features].
-        speakers: Of each clip.
+        features: Features [clips, features].
+        speakers: Speaker of each clip.
 
     Returns:
-        The scores of every clip.
+        Scores of every clip.
     """
     everyone = sorted(set(speakers))
     labels = np.array([everyone.index(speaker) for speaker in speakers])

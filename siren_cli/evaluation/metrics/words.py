@@ -9,13 +9,13 @@ from functools import lru_cache
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """Errors of a transcript against a reference, in words or in characters.
+    """Edit errors of a transcript against a reference, in words or in characters.
 
     Attributes:
         substitutions: Units replaced by another.
-        deletions: Units of the reference that are missing.
-        insertions: Units that the reference lacks.
-        reference: Units of the reference.
+        deletions: Units missing from the transcript.
+        insertions: Units absent from the reference.
+        reference: Length of the reference in units.
     """
 
     substitutions: int
@@ -39,8 +39,8 @@ def normalised(text: str, language: str) -> str:
 
     Args:
         text: A transcript.
-        language: Tag of its language. English has a normaliser of its own, for contractions, numbers and spelling;
-            every other language, and an unknown one, has the basic one.
+        language: Tag of its language. English has its own normaliser of contractions, numbers and spelling. All other
+            languages, and an unknown one, use the basic normaliser.
 
     Returns:
         Words separated by single spaces.
@@ -65,11 +65,11 @@ def character_errors(found: str, reference: str) -> ErrorCounts:
 
 
 def words_kept(found: Sequence[str], wanted: Sequence[str]) -> int:
-    """Count the wanted words that were found in their place; words put in between count for nothing.
+    """Count the reference words recognised in order; insertions are not penalised.
 
     Args:
         found: Words recognised.
-        wanted: Words said.
+        wanted: Words of the reference.
 
     Returns:
         Length of their longest common subsequence.

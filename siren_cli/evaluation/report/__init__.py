@@ -1,1 +1,1 @@
-"""Results as tables, plots and pages."""
+"""Reports of an evaluation: tables, plots, spectrograms."""

@@ -1,4 +1,4 @@
-"""The columns of the table, in the order of their importance. The standard library alone."""
+"""Columns of the tables, most important first."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Column:
-    """One figure.
+    """Column of a table.
 
     Attributes:
-        name: In JSON and CSV.
-        label: For people.
-        decimals: To print.
-        better: `higher`, `lower`, or empty where neither is.
-        about: What it is, in a line.
+        name: Name in JSON and CSV.
+        label: Heading in tables.
+        decimals: Decimals in tables.
+        better: `higher`, `lower`, or empty if neither is better.
+        about: Definition in one line.
     """
 
     name: str
@@ -70,7 +70,7 @@ WORD_COLUMNS = (
     Column("cer", "CER", 3, "lower", "character errors / characters, against the transcript"),
     Column("dwer", "dWER", 3, "lower", "word errors / words, against the recogniser's own transcript of the original"),
 )
-"""What each recogniser adds; in records the names are `wer:RECOGNISER` and so on."""
+"""Columns of each recogniser; in records their names are `wer:RECOGNISER` and so on."""
 
 COST_COLUMNS = (
     Column("encode_speed_1", "encode x", 1, "higher", "seconds of sound encoded in a second, one thread"),
@@ -82,12 +82,12 @@ COST_COLUMNS = (
     Column("encode_peak_mb", "encode MB", 0, "lower", "the most memory the command holds"),
     Column("decode_peak_mb", "decode MB", 0, "lower", "the most memory the command holds"),
 )
-"""The columns of the table of costs: medians of a few runs on one recording, not figures over clips."""
+"""Columns of the table of costs: medians of a few runs on one recording."""
 
 HEADLINE = (
     "file_bps", "file_bps_10s", "wer", "dwer", "similarity", "dnsmos_ovrl", "stoi", "pesq", "mel_distance", "phones",
 )  # fmt: skip
-"""The columns of the table in a terminal and in docs/evaluation.md; the rest is in JSON, CSV and on the page."""
+"""Columns of the table in a terminal and in docs/evaluation.md; JSON, CSV and the page have all."""
 
 _WORDS = {column.name: column for column in WORD_COLUMNS}
 _PLAIN = {column.name: column for column in (*COLUMNS, *COST_COLUMNS)}
@@ -97,15 +97,15 @@ _PLACE = {name: number for number, name in enumerate(_ORDER)}
 
 
 def word_column(name: str, recogniser: str) -> str:
-    """Name in records of a column of words by one recogniser."""
+    """Name in records of a word column of one recogniser."""
     return f"{name}:{recogniser}"
 
 
 def column_of(name: str) -> Column:
-    """Describe a column of a record, its label with the recogniser's name.
+    """Find a column by name; the label of a word column has the recogniser's name.
 
     Args:
-        name: Of a column; of words with its recogniser, as `wer:whisper-tiny.en`.
+        name: Name of the column; that of a word column has its recogniser, as `wer:whisper-tiny.en`.
 
     Raises:
         KeyError: If there is no such column.
@@ -118,12 +118,12 @@ def column_of(name: str) -> Column:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Sort names of columns as tables have them; those of several recognisers stay in their own order."""
+    """Sort names of columns into the order of the tables; recognisers keep their own order."""
     return sorted(dict.fromkeys(names), key=lambda name: _PLACE[name.partition(":")[0]])
 
 
 def with_recognisers(columns: Sequence[str], recognisers: Sequence[str]) -> list[str]:
-    """Put a column for each recogniser in the place of each column of words."""
+    """Replace each word column by one for each recogniser."""
     found: list[str] = []
     for name in columns:
         found += [word_column(name, recogniser) for recogniser in recognisers] if name in _WORDS else [name]

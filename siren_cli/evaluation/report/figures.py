@@ -1,4 +1,4 @@
-"""Figures of clips from metrics and transcripts, and of systems from those of clips, with intervals."""
+"""Figures of clips from metrics and transcripts, and of codecs over clips, with intervals."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MEANS = (
 
 
 def clip_figures(
-    heard: dict[str, Any],
-    heard_original: dict[str, Any],
+    metrics: dict[str, Any],
+    original_metrics: dict[str, Any],
     coded: dict[str, Any],
     duration_s: float,
     references: Mapping[str, str],
@@ -30,25 +30,25 @@ def clip_figures(
     """Figures of one decoded clip, as numerator and denominator.
 
     Args:
-        heard: Metrics of the decoded clip, and `transcripts`, recogniser to normalised text.
-        heard_original: The same of the original.
-        coded: Facts of its file (see `siren_cli.evaluation.workers.result_cache`).
-        duration_s: Of the clip.
-        references: Recogniser to the clip's transcript, normalised as its own are; empty where unknown.
+        metrics: Metrics of the decoded clip, and `transcripts`, recogniser to normalised text.
+        original_metrics: The same for the original.
+        coded: Sizes of its file (see `siren_cli.evaluation.workers.result_cache`).
+        duration_s: Duration of the clip.
+        references: Recogniser to the reference transcript, normalised for it; empty if unknown.
 
     Returns:
         Column to numerator and denominator; columns that do not apply are absent.
     """
-    pairs: Pairs = {name: (heard[name], 1.0) for name in _MEANS if heard.get(name) is not None}
+    pairs: Pairs = {name: (metrics[name], 1.0) for name in _MEANS if metrics.get(name) is not None}
     if coded["file_bytes"]:
         pairs["file_bps"] = (8.0 * coded["file_bytes"], duration_s)
         pairs["payload_bps"] = (8.0 * coded["payload_bytes"], duration_s)
         pairs["overhead_bytes"] = (coded["file_bytes"] - coded["payload_bytes"], 1.0)
-    for recogniser, found in heard.get("transcripts", {}).items():
-        pairs.update(word_figures(recogniser, found, heard_original["transcripts"][recogniser], references))
-    likeness = similarity(heard.get("embedding"), heard_original.get("embedding"))
-    if likeness is not None:
-        pairs["similarity"] = (likeness, 1.0)
+    for recogniser, found in metrics.get("transcripts", {}).items():
+        pairs.update(word_figures(recogniser, found, original_metrics["transcripts"][recogniser], references))
+    cosine = similarity(metrics.get("embedding"), original_metrics.get("embedding"))
+    if cosine is not None:
+        pairs["similarity"] = (cosine, 1.0)
     return pairs
 
 
@@ -56,10 +56,10 @@ def word_figures(recogniser: str, found: str, original: str, references: Mapping
     """Error rates of one transcript, as numerator and denominator.
 
     Args:
-        recogniser: Its name.
+        recogniser: Name of the recogniser.
         found: Its normalised transcript of the decoded clip.
         original: Its normalised transcript of the original.
-        references: Recogniser to the clip's transcript; without this one, only dWER is counted.
+        references: Recogniser to the reference transcript; without its own, only dWER is computed.
 
     Returns:
         Column, such as `wer:RECOGNISER`, to numerator and denominator.
@@ -82,7 +82,7 @@ def word_figures(recogniser: str, found: str, original: str, references: Mapping
 
 
 def similarity(first: Sequence[float] | None, second: Sequence[float] | None) -> float | None:
-    """Cosine of two voices; None if either is unknown."""
+    """Cosine similarity of two speaker embeddings; None if either is unknown."""
     if first is None or second is None:
         return None
     one, two = np.array(first), np.array(second)
@@ -90,10 +90,10 @@ def similarity(first: Sequence[float] | None, second: Sequence[float] | None) ->
 
 
 def row_figures(clips: Sequence[Pairs]) -> dict[str, Any]:
-    """Figures of a system over clips.
+    """Figures of a codec over clips.
 
     Args:
-        clips: What `clip_figures` returned for each clip.
+        clips: Result of `clip_figures` for each clip.
 
     Returns:
         Column to `{"value", "low", "high", "count"}`, in the order of the columns.
@@ -107,10 +107,10 @@ def row_figures(clips: Sequence[Pairs]) -> dict[str, Any]:
 
 
 def speaker_values(clips: Sequence[tuple[str, Pairs]]) -> dict[str, dict[str, float]]:
-    """The columns of each speaker, without intervals: how much they differ from voice to voice.
+    """Figures of each speaker, without intervals.
 
     Args:
-        clips: Speaker and what `clip_figures` returned, for each clip.
+        clips: Speaker and result of `clip_figures`, for each clip.
 
     Returns:
         Speaker to column to value.
@@ -123,14 +123,14 @@ def speaker_values(clips: Sequence[tuple[str, Pairs]]) -> dict[str, dict[str, fl
 
 
 def voice_scale(voices: Sequence[tuple[str, Sequence[float] | None]]) -> dict[str, Any]:
-    """The ends of the scale of speaker similarity, from the originals.
+    """Reference points of speaker similarity, from the originals.
 
     Args:
-        voices: Speaker and voice of every clip.
+        voices: Speaker and speaker embedding of every clip.
 
     Returns:
         `{"same_speaker", "other_speaker"}`: mean similarity of each clip with the next one of its speaker, and with
-        the next one of another; None where there is no such pair.
+        the next one of another; None without such a pair.
     """
     same: list[tuple[float, float]] = []
     other: list[tuple[float, float]] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.columns import column_of, with_recognisers
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RATE_PLOTS = ("wer", "similarity", "stoi", "dnsmos_ovrl", "pesq", "mel_distance", "phones")
-"""Columns that are plotted against file bps; those of words once for each recogniser."""
+"""Columns plotted against file bps; word columns once for each recogniser."""
 
 _DAMAGE_PLOTS = ("phones", "stoi")
 _NOT_PLOTTED = ("original", "siren-1-wrong-voice", "transcript-zstd")
@@ -25,12 +25,12 @@ _OTHERS = {"light": "#6b7280", "dark": "#9ca3af"}
 _INK = {"light": "#1f2937", "dark": "#e5e7eb"}
 _PAPER = {"light": "#ffffff", "dark": "#16181c"}
 _FAR = 8
-"""Distance of a label from its point, in points; labels without room go two, three or more times as far."""
+"""Distance of a label from its point, in points; a label without room moves to a multiple of it."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its interval at a place on the horizontal axis."""
+    """Value with its interval at a position on the horizontal axis."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one system, joined if there are several; the label stands beside the last one."""
+    """Points of one codec, joined by a line; the label stands beside the last one."""
 
     label: str
     points: tuple[Point, ...]
@@ -48,13 +48,13 @@ class Series:
 
 
 def rate_plots(record: dict[str, Any]) -> dict[str, str]:
-    """Quality against rate, one plot a column, in light and dark.
+    """Plots of quality against rate, one for each column, in light and dark.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
 
     Returns:
-        File name, such as `stoi.svg` and `stoi-dark.svg`, to SVG text; columns without values are left out.
+        File name, such as `stoi.svg` and `stoi-dark.svg`, to SVG text. Columns without values have no plot.
     """
     found: dict[str, str] = {}
     figures = {row["system"]: row["figures"] for row in record["rows"]}
@@ -79,13 +79,13 @@ def rate_plots(record: dict[str, Any]) -> dict[str, str]:
 
 
 def damage_plots(record: dict[str, Any]) -> dict[str, str]:
-    """Quality against damage, one plot for each kind of damage and each of the first few columns.
+    """Plots of quality against transmission errors, one for each kind and column.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
 
     Returns:
-        File name to SVG text; nothing where nothing was damaged.
+        File name to SVG text; empty without transmission errors.
     """
     rows = {row["system"]: row["figures"] for row in record["rows"]}
     found: dict[str, str] = {}
@@ -121,10 +121,10 @@ def draw(
 
     Args:
         theme: `light` or `dark`.
-        title: Above the plot.
-        axis_labels: Of the horizontal and the vertical axis.
+        title: Title above the plot.
+        axis_labels: Labels of the horizontal and the vertical axis.
         series: At least one, each with at least one point.
-        is_log: Whether the horizontal axis is logarithmic; every x is above 0 then.
+        is_log: Whether the horizontal axis is logarithmic; every x must then be above 0.
         level: Label and value of a dashed line across the plot.
 
     Returns:
@@ -157,9 +157,9 @@ def draw(
     if level is not None:
         axes.axhline(level[1], color=_INK[theme], linestyle="--", linewidth=1, alpha=0.6)
         right = (axes.get_xlim()[1], level[1])
-        place = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
+        place: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
         axes.annotate(level[0], right, (-2, 2), color=_INK[theme], fontsize=9, **place)
-    figure.draw_without_rendering()  # fixes the layout, so that boxes of labels are known
+    figure.draw_without_rendering()  # computes the layout, which the boxes of labels depend on
     _label(axes, [point for one in series for point in one.points], texts)
     return figure
 
@@ -168,7 +168,8 @@ def _label(axes: Axes, points: Iterable[Point], texts: Sequence[tuple[Point, str
     """Put each label in the nearest free place around its point, within the axes."""
     from matplotlib.transforms import Bbox
 
-    renderer = axes.figure.canvas.get_renderer()
+    canvas: Any = axes.figure.canvas  # of Agg, which alone has a renderer
+    renderer = canvas.get_renderer()
     ends = [axes.transData.transform([(point.x, point.low), (point.x, point.high)]) for point in points]
     taken = [Bbox([low - 4, high + 4]) for low, high in ends]
     taken += [_box(label, renderer) for label in axes.texts]
@@ -187,7 +188,7 @@ def _label(axes: Axes, points: Iterable[Point], texts: Sequence[tuple[Point, str
 
 
 def _box(label: Any, renderer: Any) -> Any:
-    """Box of a label's text alone: that of the annotation has the line to its point in it."""
+    """Bounding box of a label's text, without the line to its point."""
     from matplotlib.text import Text
 
     label.update_positions(renderer)
@@ -195,7 +196,7 @@ def _box(label: Any, renderer: Any) -> Any:
 
 
 def _fits(label: Any, place: tuple[float, float], taken: Sequence[Any], room: Any, renderer: Any) -> bool:
-    """Move a label to a place; tell whether nothing else is there."""
+    """Move a label to a place; return whether it is free."""
     across, up = place
     label.set_position(place)
     label.set_ha("left" if across > 0 else "right" if across < 0 else "center")

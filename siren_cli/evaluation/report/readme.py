@@ -1,8 +1,8 @@
-"""Pastes the recorded figures into the documents: `python -m siren_cli.evaluation.report.readme EVALUATION.json`.
+"""Figures in the documents: `python -m siren_cli.evaluation.report.readme EVALUATION.json` pastes them from a record.
 
-The record goes without its clips to `weights/evaluation.json`, a small table between two marks of `README.md`, the
-whole between those of `docs/evaluation.md`; the record of `siren eval --voices` goes to
-`weights/voice_evaluation.json` and `docs/voices.md`. A test fails when they disagree.
+The record without its clips goes to `weights/evaluation.json`. A small table goes between two marks of `README.md`, the
+whole one between those of `docs/evaluation.md`. The record of `siren eval --voices` goes to
+`weights/voice_evaluation.json` and to `docs/voices.md`. A test fails when they disagree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from siren_cli.config import DEFAULT_EFFORT
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.columns import HEADLINE, column_of
 from siren_cli.evaluation.report.tables import columns_in, cost_note_of, cost_table_of, notes_of
 from siren_cli.evaluation.report.voices import voice_markdown
@@ -41,7 +41,7 @@ FIRST_COLUMNS = ("file_bps_10s", "wer", "similarity", "dnsmos_ovrl", "stoi")
 
 
 def first_table_of(record: dict[str, Any]) -> str:
-    """The README's table: the codecs that people know, and what a transcript would cost.
+    """Table of the README: SIREN, common codecs, and the compressed transcript.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`, with or without its clips.
@@ -64,7 +64,7 @@ def first_table_of(record: dict[str, Any]) -> str:
 
 
 def markdown_of(record: dict[str, Any]) -> str:
-    """The table of all rows and the headline columns, and what it was measured on.
+    """Table of all rows and the headline columns, with notes on the measurement.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`, with or without its clips.
@@ -81,18 +81,18 @@ def markdown_of(record: dict[str, Any]) -> str:
 
 
 def paste(text: str, table: str, begin_mark: str = BEGIN) -> str:
-    """Put a table between the marks.
+    """Put a table between the marks of a document.
 
     Args:
-        text: Text of a document.
+        text: Text of the document.
         table: Markdown.
-        begin_mark: The mark before it.
+        begin_mark: Mark before the table.
 
     Returns:
-        The new text.
+        Text with the table.
 
     Raises:
-        UsageError: If the marks are not there.
+        UsageError: If a mark is missing.
     """
     before, begin, rest = text.partition(begin_mark)
     _, end, after = rest.partition(END)
@@ -124,7 +124,7 @@ def _cell(figure: dict[str, float] | None, name: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Records and pastes, in the project's folder."""
+    """Write the record and paste its tables, in the project's folder."""
     record = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     is_voices = "pairs" in record
     del record["pairs" if is_voices else "clips"]

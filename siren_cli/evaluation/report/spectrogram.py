@@ -18,7 +18,7 @@ def spectrogram_png(wav: NDArray[np.float32], peak_db: float) -> bytes:
 
     Args:
         wav: Samples [T] at 16 kHz.
-        peak_db: Magnitude that gets the brightest colour, so that pictures can be compared (`peak_of`).
+        peak_db: Magnitude of the brightest colour (`peak_of`), equal for pictures to be compared.
 
     Returns:
         A PNG file of 480 by 120 pixels.
@@ -33,7 +33,7 @@ def spectrogram_png(wav: NDArray[np.float32], peak_db: float) -> bytes:
 
 
 def peak_of(wav: NDArray[np.float32]) -> float:
-    """The largest magnitude of a recording's spectrogram, dB."""
+    """Largest magnitude of a recording's spectrogram, dB."""
     return float(_magnitudes_db(wav).max())
 
 

@@ -1,4 +1,4 @@
-"""The record as text: rows for a terminal, Markdown for README.md, CSV."""
+"""Tables of a record: rows and notes for a terminal, CSV."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from siren_cli.evaluation.codecs.systems import label_of
+from siren_cli.evaluation.codecs.under_test import label_of
 from siren_cli.evaluation.report.columns import COST_COLUMNS, HEADLINE, column_of, in_order, with_recognisers
 
 
 def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple[list[str], list[list[str]]]:
-    """A table of values with intervals.
+    """Table of values with intervals.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
-        columns: Names of the columns; those of words stand for one of each recogniser.
+        columns: Names of the columns; a word column stands for one of each recogniser.
 
     Returns:
-        Headings and rows; columns without a value are left out.
+        Headings and rows, without empty columns.
     """
     names = columns_in(record, columns)
     headings = ["codec", *(column_of(name).label for name in names)]
@@ -31,18 +31,18 @@ def table_of(record: dict[str, Any], columns: Sequence[str] = HEADLINE) -> tuple
 
 
 def columns_in(record: dict[str, Any], columns: Sequence[str]) -> list[str]:
-    """Names of the columns that a record has values for, those of words once for each recogniser."""
+    """List the names of the columns with values, word columns once for each recogniser."""
     names = with_recognisers(columns, record["recognisers"])
     return [name for name in names if any(name in row["figures"] for row in record["rows"])]
 
 
 def all_columns_in(record: dict[str, Any]) -> list[str]:
-    """Names of all columns of a record, in order."""
+    """List the names of all columns of a record, in order."""
     return in_order(name for row in record["rows"] for name in row["figures"])
 
 
 def cost_table_of(record: dict[str, Any]) -> tuple[list[str], list[list[str]]] | None:
-    """The table of costs.
+    """Table of computational costs.
 
     Args:
         record: From `siren_cli.evaluation.run.evaluate`.
@@ -65,7 +65,7 @@ def cost_table_of(record: dict[str, Any]) -> tuple[list[str], list[list[str]]] |
 
 
 def cost_note_of(record: dict[str, Any]) -> str:
-    """What the table of costs has to be read with."""
+    """Note on the table of costs: machine, versions, method."""
     around = record["cost"]["conditions"]
     return (
         f"cost: medians of {around['repeats']} runs on {record['cost']['clip_s']:.1f} s, {around['machine']} with "
@@ -76,7 +76,7 @@ def cost_note_of(record: dict[str, Any]) -> str:
 
 
 def notes_of(record: dict[str, Any]) -> list[str]:
-    """What the table has to be read with: material, the scale of voices, use of the bits, what is not there."""
+    """Notes on the table: data set, model, method, speaker similarity scale, codebook utilisation."""
     material, model = record["material"], record["model"]
     lines = [
         f"{material['clips']} clips of {material['speakers']} speakers, {material['duration_s']:.0f} s; brackets: "
@@ -115,7 +115,7 @@ def notes_of(record: dict[str, Any]) -> list[str]:
 
 
 def csv_of(record: dict[str, Any]) -> str:
-    """Every clip and system on a line, then every column as a plain number; ratios as their quotient."""
+    """CSV with a line for each clip and codec, and every column as a plain number."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = all_columns_in(record)

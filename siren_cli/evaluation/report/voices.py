@@ -1,4 +1,4 @@
-"""The figures of `siren eval --voices` as text: rows for a terminal, Markdown for docs/voices.md."""
+"""Tables of `siren eval --voices`: rows for a terminal, Markdown for docs/voices.md."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class VoiceFigure:
-    """One figure.
+    """Figure of the speaker code.
 
     Attributes:
-        name: In the record.
-        label: For people.
-        decimals: To print.
-        least: What it should reach; None where nothing was asked for.
+        name: Name in the record.
+        label: Label in tables.
+        decimals: Decimals in tables.
+        least: Target; None without a target.
         is_headline: Whether docs/voices.md has it.
     """
 
@@ -54,13 +54,13 @@ FIGURES = (
 
 
 def voice_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """A table of values with intervals.
+    """Table of values with intervals.
 
     Args:
         record: From `siren_cli.evaluation.voices.measure_voices`.
 
     Returns:
-        Headings and rows; figures without a value are left out.
+        Headings and rows, without empty figures.
     """
     rows = []
     for figure in FIGURES:
@@ -72,7 +72,7 @@ def voice_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def voice_markdown(record: dict[str, Any]) -> str:
-    """The headline figures, each with its interval, and what they were measured on.
+    """Table of the headline figures with intervals, and notes on the measurement.
 
     Args:
         record: From `siren_cli.evaluation.voices.measure_voices`, with or without its pairs.
@@ -88,7 +88,7 @@ def voice_markdown(record: dict[str, Any]) -> str:
 
 
 def voice_notes(record: dict[str, Any]) -> list[str]:
-    """What the table has to be read with."""
+    """Notes on the table: data set, model, method."""
     material, model = record["material"], record["model"]
     return [
         f"{material['clips']} clips of {material['speakers']} speakers, {material['duration_s']:.0f} s, one stage; "

@@ -1,1 +1,1 @@
-"""Questions beside the table of `siren eval`, one a module: `siren eval --study NAMES`."""
+"""Studies beside the table of `siren eval`, one a module (`siren eval --study NAMES`)."""

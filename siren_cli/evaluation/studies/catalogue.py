@@ -1,4 +1,4 @@
-"""Which studies there are."""
+"""Catalogue of the studies."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from siren_cli import __version__
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import readable
-from siren_cli.evaluation.metrics.judges import judges
-from siren_cli.evaluation.run import SCHEMA, model_facts, recognisers_for
-from siren_cli.evaluation.studies import levels, mels, rates, robustness, speakers, thrift, vocoder
-from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.evaluation.metrics.catalogue import available_metrics
+from siren_cli.evaluation.run import SCHEMA, model_summary, recognisers_for
+from siren_cli.evaluation.studies import levels, rate_distortion, rates, robustness, speakers, vocoder, vocoder_loss
+from siren_cli.evaluation.workers.worker import EvaluationPlan
 
 Table = tuple[list[str], list[list[str]], list[str]]
-"""Headings, rows, and lines to read them with."""
+"""Headings, rows and notes."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study: `measure` makes figures of the material, `table` shows them to a person."""
+    """Study: `measure` computes figures from clips, `table` formats them."""
 
-    measure: Callable[[Plan, list[Clip], int], dict[str, Any]]
+    measure: Callable[[EvaluationPlan, list[Clip], int], dict[str, Any]]
     table: Callable[[dict[str, Any]], Table]
 
 
@@ -31,34 +31,34 @@ STUDIES = {
     "robustness": Study(robustness.measure, robustness.table),
     "speakers": Study(speakers.measure, speakers.table),
     "vocoder": Study(vocoder.measure, vocoder.table),
-    "mels": Study(mels.measure, mels.table),
+    "mels": Study(vocoder_loss.measure, vocoder_loss.table),
     "levels": Study(levels.measure, levels.table),
-    "thrift": Study(thrift.measure, thrift.table),
+    "thrift": Study(rate_distortion.measure, rate_distortion.table),
 }
 """Names for `--study`."""
 
 
 def run_studies(
-    plan: Plan, names: Sequence[str], clips: list[Clip], jobs: int, report: Callable[[str], None]
+    plan: EvaluationPlan, names: Sequence[str], clips: list[Clip], jobs: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Answers some questions.
+    """Run studies.
 
     Args:
-        plan: Model, stages, store, judges.
-        names: Of studies.
-        clips: The material.
-        jobs: Processes to share the work.
-        report: Called with a line of progress now and then.
+        plan: Model, stages, cache, metrics.
+        names: Names of studies.
+        clips: Data set.
+        jobs: Number of processes.
+        report: Callback for lines of progress.
 
     Returns:
-        The record: model, material, what was left out and what is missing, and `studies`, figures by name.
+        The record: model, data set, clips left out, missing packages, and `studies`, figures by name.
 
     Raises:
-        DataError: If no clip can be used, or a study needs something that the material lacks.
+        DataError: If no clip can be used, or the data set lacks something that a study needs.
         SirenError: If the model cannot be loaded.
     """
     usable, left_out = readable(clips)
-    missing = [*judges(plan.skip, plan.recogniser)[1], *recognisers_for(plan, usable)[1]]
+    missing = [*available_metrics(plan.skip, plan.recogniser)[1], *recognisers_for(plan, usable)[1]]
     figures = {}
     for name in names:
         report(f"study {name}, {len(usable)} clips")
@@ -66,7 +66,7 @@ def run_studies(
     return {
         "schema": SCHEMA,
         "siren": __version__,
-        "model": model_facts(plan.model),
+        "model": model_summary(plan.model),
         "material": {"clips": len(usable), "speakers": len({clip.speaker for clip in usable})},
         "studies": figures,
         "left_out": left_out,

@@ -1,4 +1,4 @@
-"""Whether silence stays silent and speech as loud as it was."""
+"""Level study: level of decoded silence and change of loudness of speech."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import label_of, siren
-from siren_cli.evaluation.metrics.judges import JUDGES
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.codecs.under_test import label_of, siren
+from siren_cli.evaluation.metrics.catalogue import METRICS
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 Samples = NDArray[np.float32]
 
@@ -26,21 +26,21 @@ _FLOOR_DB = -120.0
 _BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Codes each clip as it is, and with two seconds of digital silence put into its middle.
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Code each clip unchanged, and with two seconds of digital silence inserted in its middle.
 
     Args:
         plan: Model and stages.
-        clips: The material.
-        jobs: Processes.
+        clips: Data set.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "silence_s", "edge_s", "systems"}`: for each system the level of the decoded silence, its ends
         left out, in dB relative to full scale (median over clips, and the loudest 20 ms of all); the level of
         decoded speech less that of the original (mean with interval), and the mean of its size.
     """
-    with crew(replace(plan, skip=JUDGES), jobs) as each:
-        found = list(each(_levels, [(clip, plan.stages) for clip in clips]))
+    with worker_pool(replace(plan, skip=METRICS), jobs) as map_tasks:
+        found = list(map_tasks(_levels, [(clip, plan.stages) for clip in clips]))
     systems: dict[str, Any] = {}
     for name in found[0]:
         silent, loudest, change = np.array([own[name] for own in found]).T
@@ -55,13 +55,13 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
 
 
 def with_silence(wav: Samples) -> tuple[Samples, slice]:
-    """A recording with digital silence in its middle, and where that is, its ends left out.
+    """Insert digital silence into the middle of a recording.
 
     Args:
         wav: Samples [T] at 16 kHz.
 
     Returns:
-        Samples, longer by `SILENCE_S`; the place of what must be silent in them.
+        Samples, longer by `SILENCE_S`; the slice of the silence without its ends.
     """
     middle, silence, edge = len(wav) // 2, round(SILENCE_S * SAMPLE_RATE_HZ), round(EDGE_S * SAMPLE_RATE_HZ)
     joined = np.concatenate([wav[:middle], np.zeros(silence, np.float32), wav[middle:]])
@@ -77,7 +77,7 @@ def block_levels_db(wav: Samples) -> NDArray[np.float64]:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     headings = ["codec", "silence dBFS, median", "loudest 20 ms", "loudness change dB", "its size dB"]
     rows = [
         [
@@ -97,14 +97,14 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
 
 def _levels(task: tuple[Clip, tuple[int, ...]]) -> dict[str, tuple[float, float, float]]:
     clip, stages = task
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
     holed, silence = with_silence(wav)
     found = {}
     for count in stages:
-        system = siren(own.codec, own.weights, count)
-        decoded, _ = own.store.coded(system, wav, None)
-        silent = block_levels_db(own.store.coded(system, holed, None)[0][silence])
+        system = siren(loaded.codec, loaded.weights, count)
+        decoded, _ = loaded.results.coded(system, wav, None)
+        silent = block_levels_db(loaded.results.coded(system, holed, None)[0][silence])
         mean_db = 10.0 * float(np.log10(np.mean(10.0 ** (silent / 10.0))))
         found[system.name] = (mean_db, float(silent.max()), speech_level_db(decoded) - speech_level_db(wav))
     return found

@@ -1,4 +1,4 @@
-"""What files and packets cost, without decoding anything: pieces of 10 s as files, pieces of 6 s as packets."""
+"""Rate study: bytes of files of 10 s and of packets of 6 s, without decoding."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import by_speaker, read_joined
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import RATE_S, Plan, worker
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import RATE_S, EvaluationPlan, this_worker
 
 PACKET_S = 6.0
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Codes whole pieces of each speaker's clips, joined; what is left of a speaker at the end is not coded.
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Code whole pieces of each speaker's joined clips; the remainder is dropped.
 
     Args:
         plan: Model, stages and size of a packet.
-        clips: The material.
-        jobs: Processes.
+        clips: Data set.
+        jobs: Number of processes.
 
     Returns:
         `{"file_piece_s", "packet_piece_s", "packet_bytes", "stages"}`; for each number of stages the pieces, their
         file bps (median, 95th percentile, largest; everything counted), payload bps (median), and of the packets the
-        pieces, the share that fits one packet, of itself and `fitted` into it (`streaming.rate_control`), and the bytes
-        of a piece's packets (median, largest).
+        pieces, the share in one packet, without and with rate control (`fitted`, `streaming.rate_control`), and the
+        bytes of a piece's packets (median, largest).
 
     Raises:
-        DataError: If nobody speaks for 10 s.
+        DataError: If no speaker has 10 s.
     """
     speakers = by_speaker(clips)
-    with crew(plan, jobs) as each:
-        found = list(each(_cost_of, [(own, plan.stages, plan.packet_bytes) for own in speakers.values()]))
+    with worker_pool(plan, jobs) as map_tasks:
+        found = list(map_tasks(_cost_of, [(own, plan.stages, plan.packet_bytes) for own in speakers.values()]))
     stages: dict[str, Any] = {}
     for count in plan.stages:
         files = np.array([size for speaker in found for size in speaker[count]["files"]])
@@ -65,13 +65,11 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
 
 
 def _cost_of(task: tuple[list[Clip], tuple[int, ...], int]) -> dict[int, Any]:
-    """By number of stages: bytes of file and payload for each piece, of the packets for each piece, and whether that
-    can be fitted into one.
-    """
+    """By number of stages: bytes of file and payload, bytes of packets, and whether one packet suffices."""
     from siren_format.layout import parse_layout
 
     clips, stages, packet_bytes = task
-    codec = worker().codec
+    codec = this_worker().codec
     joined = read_joined(clips)
     found: dict[int, Any] = {}
     for count in stages:
@@ -91,11 +89,11 @@ def _cost_of(task: tuple[list[Clip], tuple[int, ...], int]) -> dict[int, Any]:
 
 
 def _packets(piece: Any, stages: int, most_bytes: int, most_packets: int | None) -> list[int]:
-    """Bytes of the packets of a piece."""
+    """Sizes of the packets of a piece."""
     from siren_cli.packets.packetize import encode_packets
 
     packets = encode_packets(
-        worker().codec, piece, SAMPLE_RATE_HZ, stages=stages, max_bytes=most_bytes, voice="each",
+        this_worker().codec, piece, SAMPLE_RATE_HZ, stages=stages, max_bytes=most_bytes, voice="each",
         max_packets=most_packets,
     )  # fmt: skip
     return [len(packet) for packet in packets]
@@ -107,7 +105,7 @@ def _pieces(wav: Any, piece_s: float) -> list[Any]:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     headings = [
         "stages", "file bps, median", "95 %", "largest", "payload bps, median", "in one packet", "fitted",
         "packet bytes, median", "largest",

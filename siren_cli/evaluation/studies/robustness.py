@@ -1,4 +1,4 @@
-"""Words and phones of recordings that are not clean: noise, a narrow band, another level, silence around speech."""
+"""Robustness study: words and phones under noise, band limits, level changes and added silence."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from siren_cli.audio.level import speech_level_db
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, by_speaker, read_clip, with_alignments
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import System, label_of, original
-from siren_cli.evaluation.metrics.judges import JUDGES
+from siren_cli.evaluation.codecs.under_test import CodecUnderTest, label_of, original
+from siren_cli.evaluation.metrics.catalogue import METRICS
 from siren_cli.evaluation.metrics.signal import low_pass
 from siren_cli.evaluation.report.columns import word_column
 from siren_cli.evaluation.report.figures import Pairs, word_figures
-from siren_cli.evaluation.studies.silence import SILENCES, surrounded
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.studies.silence import SILENCES, add_silence
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 Samples = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ CUT_HZ = 3_400
 GAIN_DB = 12.0
 BABBLERS = 6
 CONDITIONS = ("clean", "babble", "white", "low-pass", "louder", "softer", *SILENCES)
-"""The last ones leave the speech as it is and add silence; phones are not read off them."""
+"""Conditions. The silences leave the speech unchanged; phone accuracy does not apply to them."""
 
 _LABELS = {
     "clean": "clean",
@@ -42,24 +42,23 @@ _LABELS = {
 }
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Recognises phones and words in decoded spoilt recordings; labels and transcripts are those of the clean ones.
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Recognise phones and words in decoded degraded recordings; references are those of the clean ones.
 
     Args:
         plan: Model, stages, recognisers.
-        clips: The material, with alignments.
-        jobs: Processes.
+        clips: Data set, with alignments.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "recognisers", "systems"}`: system to condition to `{"phones", "of_clean", "wer:RECOGNISER"}`, each
-        with its interval: the share of frames with speech whose phone is right, that as a part of the same system's on
-        clean recordings, and the word error rate. `original` is the spoilt recording itself, not coded. Babble is
-        left out where fewer than two others speak.
+        with its interval: the phone accuracy, that relative to the same codec's on clean recordings, and the word error
+        rate. `original` is the degraded recording, not coded. Babble is left out with fewer than two other speakers.
     """
     clips = with_alignments(clips)
     plan = _phones_and_words(plan)
-    with crew(plan, jobs) as each:
-        found = list(each(_measure_clip, [(clip, _others(clip, clips)) for clip in clips]))
+    with worker_pool(plan, jobs) as map_tasks:
+        found = list(map_tasks(_measure_clip, [(clip, _others(clip, clips)) for clip in clips]))
     systems = {
         system: {
             condition: figures
@@ -82,19 +81,19 @@ def _condition_figures(clips: list[dict[str, Pairs]], condition: str) -> dict[st
     return {name: asdict(figure) for name, figure in figures.items() if figure is not None}
 
 
-def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
-    """A recording under a condition, the same each time.
+def degraded(wav: Samples, condition: str, others: list[Samples]) -> Samples:
+    """Degrade a recording by a condition; deterministic.
 
     Args:
         wav: Samples [T] at 16 kHz.
         condition: One of `CONDITIONS`.
-        others: What others say, for babble; repeated or cut to length.
+        others: Recordings of other speakers, for babble; repeated or cut to length.
 
     Returns:
-        Samples [T]. Noise stands below the level of the active speech by `SNR_DB`. Nothing is clipped.
+        Samples [T], not clipped. Noise is `SNR_DB` below the active speech level.
     """
     if condition in SILENCES:
-        return surrounded(wav, condition)
+        return add_silence(wav, condition)
     if condition == "babble":
         talk = [np.resize(other, len(wav)) / _rms(other) for other in others]
         return _with_noise(wav, np.sum(talk, axis=0))
@@ -107,7 +106,7 @@ def spoilt(wav: Samples, condition: str, others: list[Samples]) -> Samples:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     systems = figures["systems"]
     columns = ["phones", "of_clean", *(word_column("wer", name) for name in figures["recognisers"])]
     labels = ["phones", "of clean", *(f"WER ({name})" for name in figures["recognisers"])]
@@ -128,21 +127,21 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
 
 def _measure_clip(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, Pairs]]:
     clip, others = task
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
     talk = [read_clip(other) for other in others]
-    systems: list[System] = [original(), *own.own]
+    systems: list[CodecUnderTest] = [original(), *loaded.siren_codecs]
     found: dict[str, dict[str, Pairs]] = {system.name: {} for system in systems}
-    references, language = own.references(clip), own.plan.language_of(clip)
+    references, language = loaded.references(clip), loaded.plan.language_of(clip)
     for condition in CONDITIONS:
         if condition == "babble" and len(talk) < 2:
             continue
-        recording = spoilt(wav, condition, talk)
-        decoded = [own.store.coded(system, recording, None)[0] for system in systems]
-        transcripts = own.transcripts(decoded, language)
+        recording = degraded(wav, condition, talk)
+        decoded = [loaded.results.coded(system, recording, None)[0] for system in systems]
+        transcripts = loaded.transcripts(decoded, language)
         for system, sound, texts in zip(systems, decoded, transcripts, strict=True):
             pairs: Pairs = {}
-            phones = None if condition in SILENCES else own.hear(sound, wav, clip.phones).get("phones")
+            phones = None if condition in SILENCES else loaded.compute_metrics(sound, wav, clip.phones).get("phones")
             if phones is not None:
                 pairs["phones"] = (phones, 1.0)
             for name, text in texts.items():
@@ -154,14 +153,14 @@ def _measure_clip(task: tuple[Clip, list[Clip]]) -> dict[str, dict[str, Pairs]]:
 
 
 def _others(clip: Clip, clips: list[Clip]) -> list[Clip]:
-    """One clip of each of a few other speakers, other ones for other clips."""
+    """Choose one clip of each of a few other speakers; the choice varies with the clip."""
     number = clips.index(clip)
     rest = by_speaker([*clips[number + 1 :], *clips[:number]])
     return [own[number % len(own)] for speaker, own in rest.items() if speaker != clip.speaker][:BABBLERS]
 
 
-def _phones_and_words(plan: Plan) -> Plan:
-    return replace(plan, skip=tuple(n for n in JUDGES if n not in ("phones", "words") or n in plan.skip))
+def _phones_and_words(plan: EvaluationPlan) -> EvaluationPlan:
+    return replace(plan, skip=tuple(n for n in METRICS if n not in ("phones", "words") or n in plan.skip))
 
 
 def _with_noise(wav: Samples, noise: NDArray[np.floating[Any]]) -> Samples:

@@ -1,4 +1,4 @@
-"""Silence around speech: zeros or faint room noise before it, behind it or between its halves."""
+"""Silence around speech: zeros or faint room noise before, behind or within it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ LENGTHS_S = (2, 20)
 KINDS = ("zeros", "room noise")
 PLACES = ("before", "behind", "between")
 SILENCES = tuple(f"{length_s} s of {kind} {place}" for kind in KINDS for length_s in LENGTHS_S for place in PLACES)
-"""Conditions of `siren eval --study robustness`; 0 s is the clean recording."""
+"""Conditions of `siren eval --study robustness`; the clean recording has 0 s."""
 
 ROOM_DB = -50.0
-"""Level of the room noise, relative to that of the speech."""
+"""Level of the room noise relative to the speech level."""
 
 _WINDOW_SAMPLES = SAMPLE_RATE_HZ // 10
 
 
-def surrounded(wav: Samples, silence: str) -> Samples:
-    """Add silence to a recording, the same each time.
+def add_silence(wav: Samples, silence: str) -> Samples:
+    """Add silence to a recording; deterministic.
 
     Args:
         wav: Samples [T] at 16 kHz.
-        silence: One of `SILENCES`. `between` is the quietest 0.1 s of the middle half.
+        silence: One of `SILENCES`; `between` cuts in the quietest 0.1 s of the middle half.
 
     Returns:
-        Samples [T + length of the silence]; the speech stays as it is.
+        Samples [T + length of the silence]; the speech is unchanged.
     """
     length, _, rest = silence.partition(" s of ")
     kind, _, place = rest.rpartition(" ")
@@ -51,7 +51,7 @@ def _pause(wav: Samples) -> int:
 
 
 def _room_noise(wav: Samples, count: int) -> Samples:
-    """Noise whose power falls with frequency, as that of rooms does."""
+    """Pink room noise [count] at `ROOM_DB`; its power falls with frequency."""
     rng = np.random.default_rng(zlib.crc32(wav.tobytes()))
     spectrum = np.fft.rfft(rng.standard_normal(count))
     hertz = np.fft.rfftfreq(count, 1 / SAMPLE_RATE_HZ)

@@ -1,4 +1,4 @@
-"""What indices say of who speaks, and whether they say the same of the same words."""
+"""Speaker information in the indices, and their phonetic invariance."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, by_speaker, read_clip, with_alignments
 from siren_cli.corpus.statistics import estimate
 from siren_cli.errors import DataError
-from siren_cli.evaluation.studies.alike import Spoken, likeness, pronunciations, said, words_in
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.studies.phonetic_invariance import (
+    WordDigits,
+    compare_words,
+    pronunciations,
+    word_digits,
+    words_in,
+)
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 from siren_cli.phones import PHONES
 from siren_cli.training.tools.speaker_probe import right_guesses
 
@@ -30,21 +36,20 @@ _LABELS = {
 }
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Lets a linear probe name the speaker, and compares the indices of words that two speakers say.
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Identify speakers by a linear probe, and compare the indices of words common to two speakers.
 
-    The probe, a softmax regression, learns from three quarters of each speaker's clips and is asked about the rest,
-    four times over, so that every clip is asked about once. It is given averages over a clip: the share of each
-    value of each digit. Readers of different books say different things, and the shares of phones tell how far that
-    alone gives a speaker away.
+    The probe is a softmax regression, cross-validated in four folds of each speaker's clips. Its features are averages
+    over a clip: the share of each value of each digit. Texts differ between speakers, so the shares of phones give the
+    accuracy from content alone.
 
     Args:
         plan: Model and stages.
-        clips: The material, with alignments, and texts for the words.
-        jobs: Processes.
+        clips: Data set, with alignments, and texts for the words.
+        jobs: Number of processes.
 
     Returns:
-        `{"clips", "speakers", "probe", "words"}`: accuracies with intervals by what the probe is given; for each
+        `{"clips", "speakers", "probe", "words"}`: accuracies with intervals by features of the probe; for each
         number of stages the pairs of same words, mean distances, and the share of different words that are farther.
 
     Raises:
@@ -56,8 +61,8 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
         raise DataError(
             f"{len(few)} speakers have {FOLDS} clips with alignments, --study speakers needs 2 such; give more clips"
         )
-    with crew(plan, jobs) as each:
-        coded = dict(zip([clip.clip_id for clip in clips], each(_coded, clips), strict=True))
+    with worker_pool(plan, jobs) as map_tasks:
+        coded = dict(zip([clip.clip_id for clip in clips], map_tasks(_coded, clips), strict=True))
     known = [clip for own in few for clip in own]
     who = np.concatenate([np.full(len(own), number) for number, own in enumerate(few)])
     fold = np.concatenate([np.arange(len(own)) % FOLDS for own in few])
@@ -81,7 +86,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
 
 
 def digit_shares(indices: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Indices [F, Q] averaged over time: the share of every value of every digit of every stage."""
+    """Average indices [F, Q] over time: the share of every value of every digit of every stage."""
     shares = []
     for stage in indices.T.astype(np.int64):
         rest = stage
@@ -92,7 +97,7 @@ def digit_shares(indices: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     rows = []
     for name, label in _LABELS.items():
         if name in figures["probe"]:
@@ -115,7 +120,7 @@ def _coded(clip: Clip) -> tuple[NDArray[np.int16], list[int]]:
     """Indices of all stages [F, Q], and the digits of the voice."""
     from siren_format.voice import voice_digits
 
-    codec = worker().codec
+    codec = this_worker().codec
     coded = codec.encode(read_clip(clip), SAMPLE_RATE_HZ, stages=codec.stages)
     return coded.indices, [] if coded.voice is None else list(voice_digits(coded.voice))
 
@@ -132,12 +137,12 @@ def _same_words(
     ]
     found: dict[str, Any] = {}
     for count in stages:
-        spoken: list[Spoken] = [
-            said(word, clip.speaker, indices[clip.clip_id][:, :count], start_s, end_s)
+        instances: list[WordDigits] = [
+            word_digits(word, clip.speaker, indices[clip.clip_id][:, :count], start_s, end_s)
             for clip, (word, start_s, end_s) in spans
         ]
-        pairs = likeness(spoken)
-        found[str(count)] = {"words": len(spoken), "pairs": len(pairs)}
+        pairs = compare_words(instances)
+        found[str(count)] = {"words": len(instances), "pairs": len(pairs)}
         for place, name in enumerate(("same", "different", "farther")):
             figure = estimate([(pair[place], 1.0) for pair in pairs])
             found[str(count)][name] = None if figure is None else asdict(figure)

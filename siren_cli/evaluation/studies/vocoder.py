@@ -1,4 +1,4 @@
-"""The vocoder alone: the true envelope, pitch and voicing of a recording, back to sound."""
+"""Vocoder study: copy synthesis from the true envelope, pitch and voicing of a recording."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip
 from siren_cli.corpus.statistics import estimate
-from siren_cli.evaluation.codecs.systems import Recording, Samples, System, original, siren_identity
+from siren_cli.evaluation.codecs.under_test import CodecOutput, CodecUnderTest, Samples, original, siren_identity
 from siren_cli.evaluation.report.columns import column_of
 from siren_cli.evaluation.report.figures import Pairs, clip_figures, row_figures
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 if TYPE_CHECKING:
     from siren_cli.codec import Codec
@@ -27,25 +27,25 @@ _COLUMNS = (
     "dnsmos_sig",
 )  # fmt: skip
 _VERSION = 1
-"""Raise it whenever a change here or in `siren_cli.training.data.envelope` may change what the vocoder is given."""
+"""Raise it when a change here or in `siren_cli.training.data.envelope` may change the vocoder's input."""
 
 _NOT_NEEDED = ("words", "pesq")
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Judges what the vocoder makes of the truth.
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Measure copy synthesis by the vocoder.
 
     Args:
         plan: The model.
-        clips: The material.
-        jobs: Processes.
+        clips: Data set.
+        jobs: Number of processes.
 
     Returns:
         `{"clips", "original", "vocoder", "dnsmos_difference"}`: columns with intervals, and the vocoder's DNSMOS
         less the original's, clip by clip.
     """
-    with crew(replace(plan, skip=(*plan.skip, *_NOT_NEEDED)), jobs) as each:
-        found: list[tuple[Pairs, Pairs]] = list(each(_judged, clips))
+    with worker_pool(replace(plan, skip=(*plan.skip, *_NOT_NEEDED)), jobs) as map_tasks:
+        found: list[tuple[Pairs, Pairs]] = list(map_tasks(_measured, clips))
     differences = [
         (after["dnsmos_ovrl"][0] - before["dnsmos_ovrl"][0], 1.0)
         for before, after in found
@@ -60,19 +60,19 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
     }
 
 
-def vocoder_alone(codec: Codec, weights: str) -> System:
-    """The vocoder, given what it would get from a decoder that knew the recording."""
+def vocoder_only(codec: Codec, weights: str) -> CodecUnderTest:
+    """Vocoder with the true features of the recording as its input."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del file, stranger
-        return Recording(vocoded(codec, wav), 0)
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del file, other_speaker
+        return CodecOutput(vocoded(codec, wav), 0)
 
     identity = f"{siren_identity(weights)} vocoder version {_VERSION}"
-    return System("vocoder", "", identity, run)
+    return CodecUnderTest("vocoder", "", identity, run)
 
 
 def vocoded(codec: Codec, wav: Samples) -> Samples:
-    """Envelope, pitch and voicing of a recording, and from them sound of its level.
+    """Copy synthesis: analyse envelope, pitch and voicing, and synthesise at the recording's level.
 
     Args:
         codec: The model.
@@ -106,7 +106,7 @@ def vocoded(codec: Codec, wav: Samples) -> Samples:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     names = [name for name in _COLUMNS if name in figures["vocoder"]]
     rows = [
         [label, *(as_text(figures[key].get(name), column_of(name).decimals) for name in names)]
@@ -118,14 +118,14 @@ def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str
     return ["", *(column_of(name).label for name in names)], rows, notes
 
 
-def _judged(clip: Clip) -> tuple[Pairs, Pairs]:
-    own = worker()
+def _measured(clip: Clip) -> tuple[Pairs, Pairs]:
+    loaded = this_worker()
     wav = read_clip(clip)
     pairs = []
     before: dict[str, Any] = {}
-    for system in (original(), vocoder_alone(own.codec, own.weights)):
-        decoded, coded = own.store.coded(system, wav, None)
-        heard = own.hear(decoded, wav, clip.phones)
-        before = before or heard
-        pairs.append(clip_figures(heard, before, coded, len(wav) / SAMPLE_RATE_HZ, {}))
+    for system in (original(), vocoder_only(loaded.codec, loaded.weights)):
+        decoded, coded = loaded.results.coded(system, wav, None)
+        metrics = loaded.compute_metrics(decoded, wav, clip.phones)
+        before = before or metrics
+        pairs.append(clip_figures(metrics, before, coded, len(wav) / SAMPLE_RATE_HZ, {}))
     return pairs[0], pairs[1]

@@ -1,1 +1,1 @@
-"""The work on one clip, its processes, and the cache of results."""
+"""Work on one clip, worker pool, and result cache."""

@@ -1,4 +1,4 @@
-"""The processes that share the work of an evaluation."""
+"""Worker pool of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from typing import Any
 
 from siren_cli.errors import DataError
 from siren_cli.evaluation.workers import worker
-from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.evaluation.workers.worker import EvaluationPlan
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""What the libraries below NumPy and torch read, once, when they are loaded."""
+"""Environment variables for the threads of the libraries below NumPy and torch, read when these are loaded."""
 
 
 @contextmanager
-def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
-    """Processes with everything loaded, each on one thread; with one job, this process and its own choice of threads.
+def worker_pool(
+    plan: EvaluationPlan, jobs: int
+) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """Start a pool of processes with one thread each; one job runs in this process with its own threads.
 
     Args:
-        plan: What they load.
-        jobs: How many.
+        plan: Settings of the workers.
+        jobs: Number of processes.
 
     Yields:
-        A `map`, for functions of `siren_cli.evaluation.workers.worker`; results come in the order of the tasks.
+        A `map` for functions of `siren_cli.evaluation.workers.worker`; results keep the order of the tasks.
 
     Raises:
-        DataError: If one of them is ended from outside.
+        DataError: If a process is ended from outside.
     """
     if jobs == 1:
         worker.start_process(plan)
         yield map
         return
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # two processes on two cores must not be four threads
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # one thread per process
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, _start, (replace(plan, threads=1),))
     try:
@@ -61,6 +63,6 @@ def crew(plan: Plan, jobs: int) -> Iterator[Callable[[Callable[[Any], Any], Iter
                 os.environ[name] = value
 
 
-def _start(plan: Plan) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that was started by hand
+def _start(plan: EvaluationPlan) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     worker.start_process(plan)

@@ -1,4 +1,4 @@
-"""What was coded and judged before, by content: a second run costs only what changed."""
+"""Result cache of codecs and metrics, keyed by content."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.corpus.clips import to_16_bits
-from siren_cli.evaluation.codecs.systems import System
+from siren_cli.evaluation.codecs.under_test import CodecUnderTest
 from siren_cli.files.streams import write_bytes_atomic
 
 
 def digest_of(*parts: bytes | str) -> str:
-    """Names content: equal parts, equal name."""
+    """Digest of content: equal parts have equal digests."""
     whole = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -29,7 +29,7 @@ def digest_of(*parts: bytes | str) -> str:
 
 
 def digest_of_model(model: str | None) -> str:
-    """Names what a model decodes with: its weights, and its config, whose postfilter no weights show.
+    """Digest of a model: its weights and its config, which alone has the postfilter.
 
     Args:
         model: As for `siren_cli.load`.
@@ -43,33 +43,33 @@ def digest_of_model(model: str | None) -> str:
     return digest_of(files.config_path.read_bytes(), files.weights_path.read_bytes())
 
 
-class Store:
-    """A folder of results; may be deleted at any time."""
+class ResultCache:
+    """Folder of results; it may be deleted at any time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def coded(
-        self, system: System, wav: NDArray[np.float32], stranger: NDArray[np.float32] | None
+        self, system: CodecUnderTest, wav: NDArray[np.float32], other_speaker: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Codes a clip with a system, or finds what it made of it before.
+        """Run a codec on a clip, or read its earlier result.
 
         Args:
-            system: The system.
-            wav: The clip [T].
-            stranger: A clip of another speaker.
+            system: Codec under test.
+            wav: Clip [T].
+            other_speaker: Clip of another speaker, or None.
 
         Returns:
             The decoded clip [T], rounded to 16 bits, and `{"file", "decoded", "file_bytes", "payload_bytes"}`;
-            the paths are inside the store, `file` is None where there is none.
+            the paths are inside the cache, `file` is None without a file.
         """
-        voice = stranger.tobytes() if system.needs_stranger and stranger is not None else b""
+        voice = other_speaker.tobytes() if system.needs_other_speaker and other_speaker is not None else b""
         folder = self._folder("coded", digest_of(system.name, system.identity, wav.tobytes(), voice))
         facts_file, decoded_file = folder / "facts.json", folder / "decoded.flac"
         coded_file = folder / f"coded{system.suffix}"
         if not facts_file.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            made = system.run(wav, coded_file, stranger)
+            made = system.run(wav, coded_file, other_speaker)
             soundfile.write(decoded_file, to_16_bits(made.wav), SAMPLE_RATE_HZ, subtype="PCM_16")
             facts = {
                 "file_bytes": os.path.getsize(coded_file) if system.suffix else 0,
@@ -82,19 +82,19 @@ class Store:
             **facts, "file": str(coded_file) if system.suffix else None, "decoded": str(decoded_file),
         }  # fmt: skip
 
-    def kept(
+    def cached(
         self, kind: str, version: int, measure: Callable[[NDArray[np.float32]], Any], wav: NDArray[np.float32]
     ) -> Any:
-        """Apply a function to a recording, or find its earlier result.
+        """Apply a function to a recording, or read its earlier result.
 
         Args:
-            kind: Name of what is measured.
-            version: Of the function: raise it whenever a change may change results.
-            measure: Samples [T] to a value that JSON can hold; None is not kept.
+            kind: Name of the measure.
+            version: Version of the function; raise it when results may change.
+            measure: Function from samples [T] to a value that JSON can hold; None is not cached.
             wav: Samples [T].
 
         Returns:
-            The value.
+            Value of the function.
         """
         key = digest_of(f"version {version}", wav.tobytes())
         found = self.read(kind, key)
@@ -104,12 +104,12 @@ class Store:
         return found
 
     def read(self, kind: str, key: str) -> Any:
-        """What was kept under a key; None if nothing was."""
+        """Read the value of a key; None if there is none."""
         file = self._folder(kind, key).with_suffix(".json")
         return json.loads(file.read_bytes()) if file.is_file() else None
 
     def write(self, kind: str, key: str, value: Any) -> None:
-        """Keeps a value that JSON can hold."""
+        """Write a value that JSON can hold."""
         file = self._folder(kind, key).with_suffix(".json")
         file.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_atomic(str(file), json.dumps(value).encode())

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from siren_cli.codec import Codec, load_codec
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from siren_cli.evaluation.metrics.closeness import model_mel_distance_db
+from siren_cli.evaluation.metrics.roundtrip import model_mel_distance_db
 from siren_cli.streaming.chunking import CHUNK_FRAMES, Chunking
 from tests.tools.bench.__main__ import CLIP
 

@@ -1,4 +1,4 @@
-"""How close a decoded recording came to its original, as `siren roundtrip` says it."""
+"""Metrics of `siren roundtrip`: mel distance by the model, and STOI."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from siren_cli.model.siren import SirenModel
 
 @torch.inference_mode()
 def model_mel_distance_db(networks: SirenModel, original: NDArray[np.float32], decoded: NDArray[np.float32]) -> float:
-    """Mean absolute difference of two recordings' log-mel spectra, the model's own.
+    """Mean absolute difference of two recordings' log-mel spectra, with the model's own mel front end.
 
     Args:
-        networks: The model, whose mel it is.
+        networks: Model with the mel front end.
         original: Samples [T] at 16 kHz.
-        decoded: Samples [T] at 16 kHz, as many.
+        decoded: Samples [T] at 16 kHz, of equal length.
 
     Returns:
         Distance in dB, over all bins and frames.
@@ -35,11 +35,11 @@ def short_time_intelligibility(
 
     Args:
         reference: Samples [T] of the original.
-        decoded: Samples [T], as many.
-        rate_hz: Their rate.
+        decoded: Samples [T], of equal length.
+        rate_hz: Sample rate of both.
 
     Returns:
-        0 to 1 and nothing; or None and the reason why there is none.
+        STOI, 0 to 1, and an empty text; or None and the reason.
     """
     import warnings
 
@@ -51,7 +51,7 @@ def short_time_intelligibility(
     if not reference.any():
         return None, too_short
     with warnings.catch_warnings():
-        # pystoi warns, and returns a number that means nothing, when fewer than 30 frames are not silent.
+        # pystoi warns and returns a meaningless number if fewer than 30 frames are active.
         warnings.simplefilter("error", RuntimeWarning)
         try:
             return float(stoi(reference, decoded, rate_hz)), ""

@@ -1,4 +1,4 @@
-"""What is measured: SIREN, the codecs people use today, the original, and the floor. All write real files."""
+"""Codecs under test: SIREN, common low-rate codecs, the original and the noise anchor. All write real files."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Samples = NDArray[np.float32]
 _CODEC2_HZ = 8_000
 _CODEC2_FRAME_S = 0.04
 CODEC2_HEADER_BYTES = 7
-"""Of a .c2 file."""
+"""Header of a `.c2` file."""
 _CODEC2_DELAY_SAMPLES = {"3200": 288, "1300": 300, "700C": 470, "450": 440}
-"""How late each mode's decoder is, in samples at 16 kHz: found as the shift of least mel distance, the median of
-five clips (libcodec2 1.0)."""
+"""Decoder delay of each mode, in samples at 16 kHz: the shift of least mel distance, median of five clips
+(libcodec2 1.0)."""
 
 _VERSIONS = {"original": 1, "floor": 1, "wrong voice": 1, "codec2": 1, "opus": 1}
-"""Raise a number whenever a change here may change that system's results: files kept under the old one are stale."""
+"""Raise a number when a change here may change that codec's results; cached files of the old one are then unused."""
 
 BASELINES = ("opus6", "codec2-3200", "codec2-1300", "codec2-700C", "codec2-450")
 """Names for `--baselines`."""
@@ -49,12 +49,12 @@ _LABELS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
-    """What a system made of a clip.
+class CodecOutput:
+    """Decoded clip and the size of its coded speech.
 
     Attributes:
         wav: Samples [T] at 16 kHz, as many as the clip has.
-        payload_bytes: Bytes of its file that carry speech; the rest is the container's.
+        payload_bytes: Bytes of the file that carry speech; the rest is the container.
     """
 
     wav: Samples
@@ -62,32 +62,33 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class System:
-    """One row of the table.
+class CodecUnderTest:
+    """Codec with its settings; one row of the table.
 
     Attributes:
         name: Short and unique.
-        suffix: Of its files; empty where there are none.
-        identity: Changes when the system's results may change.
-        run: Codes a clip [T] into the file at a path (without a suffix: none is written), given a stranger's clip.
-        needs_stranger: Whether the result depends on the stranger's clip.
+        suffix: Suffix of its files; empty if it writes none.
+        identity: Version for the result cache; changes when results may change.
+        run: Function of a clip [T], the path of the file to write (ignored without a suffix), and a clip of another
+            speaker or None.
+        needs_other_speaker: Whether the result depends on that clip.
     """
 
     name: str
     suffix: str
     identity: str
-    run: Callable[[Samples, Path, Samples | None], Recording]
-    needs_stranger: bool = False
+    run: Callable[[Samples, Path, Samples | None], CodecOutput]
+    needs_other_speaker: bool = False
 
 
 def label_of(name: str) -> str:
-    """What a system is called in tables for people.
+    """Label of a codec in tables.
 
     Args:
-        name: Of the system.
+        name: Name of the codec in records.
 
     Returns:
-        A few words; they name SIREN's effort where it is not that of `siren encode`.
+        Label; it names SIREN's effort unless that is the default of `siren encode`.
     """
     name, _, damage = name.partition(" ")
     if damage:
@@ -102,92 +103,92 @@ def label_of(name: str) -> str:
     return f"Codec 2 {mode}" if kind == "codec2" else f"Opus {name.removeprefix('opus')} kbps"
 
 
-def original() -> System:
-    """The clip itself, as a 16-bit WAV file."""
+def original() -> CodecUnderTest:
+    """Uncoded clip, as a 16-bit WAV file."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         soundfile.write(file, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
-        return Recording(wav, 2 * len(wav))
+        return CodecOutput(wav, 2 * len(wav))
 
-    return System("original", ".wav", f"version {_VERSIONS['original']}", run)
+    return CodecUnderTest("original", ".wav", f"version {_VERSIONS['original']}", run)
 
 
-def floor() -> System:
-    """Steady noise of the clip's level and mean spectrum: what a judge gives for no words at all."""
+def noise_anchor() -> CodecUnderTest:
+    """Noise anchor: stationary noise with the clip's level and mean spectrum, the floor of every metric."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del file, stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del file, other_speaker
         power = np.abs(np.fft.rfft(wav)) ** 2
-        width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: no trace of the pitch
+        width = max(1, len(power) * 100 // (SAMPLE_RATE_HZ // 2))  # 100 Hz: wide enough to remove harmonics
         total = np.cumsum(np.pad(power, (width // 2 + 1, width - width // 2 - 1)))
         smooth = np.sqrt(np.maximum(total[width:] - total[:-width], 0.0) / width)
         smooth = np.pad(smooth, (0, len(power) - len(smooth)), mode="edge")
         phases = np.random.default_rng(0).uniform(0, 2 * np.pi, len(smooth))
         noise = np.fft.irfft(smooth * np.exp(1j * phases), len(wav)).astype(np.float32)
-        return Recording(noise, 0)
+        return CodecOutput(noise, 0)
 
-    return System("floor", "", f"version {_VERSIONS['floor']}", run)
+    return CodecUnderTest("floor", "", f"version {_VERSIONS['floor']}", run)
 
 
-def siren(codec: Codec, weights: str, stages: int) -> System:
-    """SIREN with a number of stages; `weights` names the content of its files (`digest_of_model`)."""
+def siren(codec: Codec, weights: str, stages: int) -> CodecUnderTest:
+    """SIREN with a number of stages; `weights` is the digest of the model (`digest_of_model`)."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         data = codec.encode(wav, SAMPLE_RATE_HZ, stages=stages).to_bytes()
         file.write_bytes(data)
-        return Recording(codec.decode(data), _payload_bytes(data))
+        return CodecOutput(codec.decode(data), _payload_bytes(data))
 
     identity = f"{siren_identity(weights)} stages {stages} rate weight {codec.rate_weight:g} effort {codec.effort}"
-    return System(siren_name(stages, codec.effort), ".srn", identity, run)
+    return CodecUnderTest(siren_name(stages, codec.effort), ".srn", identity, run)
 
 
 def siren_name(stages: int, effort: int) -> str:
-    """What records call SIREN with these settings."""
+    """Name of SIREN with these settings in records."""
     return f"siren-{stages}" + f"-effort-{effort}" * (effort > 0)
 
 
-def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes]) -> System:
-    """SIREN with one stage and another speaker's voice: the difference is what the voice code is worth.
+def wrong_voice(codec: Codec, weights: str, own_bytes: Callable[[Samples], bytes]) -> CodecUnderTest:
+    """SIREN with one stage and another speaker's voice; the difference measures the speaker code.
 
     Args:
-        codec: The codec, with the effort that `own_bytes` encodes with.
-        weights: Name of the content of its files (`digest_of_model`).
-        own_bytes: Encodes a clip [T] with its own voice and one stage.
+        codec: Codec with the effort of `own_bytes`.
+        weights: Digest of the model (`digest_of_model`).
+        own_bytes: Function from a clip [T] to its file with one stage and its own voice.
 
     Returns:
-        The system. It estimates the other voice without a search, which no voice depends on.
+        The codec. It estimates the other voice without a search, because no voice depends on the search.
     """
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
         from dataclasses import replace
 
         from siren_format.voice import voice_digits, voice_level_db, voice_to_bytes
 
-        if stranger is None:
+        if other_speaker is None:
             raise DataError("a wrong voice needs a clip of another speaker; give clips of two speakers or more")
         own = codec.from_bytes(own_bytes(wav))
-        other = codec.searching(0).encode(stranger, SAMPLE_RATE_HZ)
+        other = codec.searching(0).encode(other_speaker, SAMPLE_RATE_HZ)
         if own.voice is None or other.voice is None:
             raise DataError("a file without a voice was encoded, expected one; use a model that codes voices")
         voice = voice_to_bytes(voice_level_db(own.voice), voice_digits(other.voice))
         data = replace(own, voice=voice).to_bytes()
         file.write_bytes(data)
-        return Recording(codec.decode(data), _payload_bytes(data))
+        return CodecOutput(codec.decode(data), _payload_bytes(data))
 
     identity = f"{siren_identity(weights)} version {_VERSIONS['wrong voice']} effort {codec.effort}"
-    return System("siren-1-wrong-voice", ".srn", identity, run, True)
+    return CodecUnderTest("siren-1-wrong-voice", ".srn", identity, run, True)
 
 
-def baseline(name: str) -> System:
-    """A codec people use today, run through its own programs.
+def baseline(name: str) -> CodecUnderTest:
+    """Common low-rate codec, run through its own command-line programs.
 
     Args:
         name: `opusN` with N kbps from 6 on, or `codec2-MODE`.
 
     Returns:
-        The system.
+        The codec.
 
     Raises:
         UsageError: If there is no such baseline.
@@ -196,20 +197,20 @@ def baseline(name: str) -> System:
     kind, _, mode = name.partition("-")
     if kind == "codec2" and mode in _CODEC2_DELAY_SAMPLES:
         programs = _programs("c2enc", "c2dec", package="codec2")
-        return System(name, ".c2", _identity("codec2", programs), codec2_run(mode))
+        return CodecUnderTest(name, ".c2", _identity("codec2", programs), codec2_run(mode))
     if name.startswith("opus") and name[4:].isdigit() and int(name[4:]) >= 6:
         programs = _programs("opusenc", "opusdec", package="opus-tools")
-        return System(name, ".opus", _identity("opus", programs), _opus(int(name[4:])))
+        return CodecUnderTest(name, ".opus", _identity("opus", programs), _opus(int(name[4:])))
     raise UsageError(f"baseline {name!r} is not known; give some of {', '.join(BASELINES)}, or opusN from 6 kbps on")
 
 
 def codec2_run(
     mode: str, damage_file: Callable[[], None] = lambda: None
-) -> Callable[[Samples, Path, Samples | None], Recording]:
-    """How a mode of Codec 2 is run; `damage_file` is called between encoder and decoder."""
+) -> Callable[[Samples, Path, Samples | None], CodecOutput]:
+    """Make the function that runs a mode of Codec 2; `damage_file` is called between encoder and decoder."""
 
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         narrow = resample(wav, SAMPLE_RATE_HZ, _CODEC2_HZ)
         narrow = np.pad(narrow, (0, -len(narrow) % round(_CODEC2_HZ * _CODEC2_FRAME_S)))
         raw, back = file.with_suffix(".raw"), file.with_suffix(".back.raw")
@@ -222,14 +223,14 @@ def codec2_run(
         back.unlink()
         wide = resample(decoded.astype(np.float32), _CODEC2_HZ, SAMPLE_RATE_HZ)[_CODEC2_DELAY_SAMPLES[mode] :]
         payload_bytes = os.path.getsize(file) - CODEC2_HEADER_BYTES
-        return Recording(as_long_as(wide, wav), payload_bytes)
+        return CodecOutput(as_long_as(wide, wav), payload_bytes)
 
     return run
 
 
-def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], Recording]:
-    def run(wav: Samples, file: Path, stranger: Samples | None) -> Recording:
-        del stranger
+def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], CodecOutput]:
+    def run(wav: Samples, file: Path, other_speaker: Samples | None) -> CodecOutput:
+        del other_speaker
         source, back = file.with_suffix(".in.wav"), file.with_suffix(".back.wav")
         soundfile.write(source, wav, SAMPLE_RATE_HZ, subtype="PCM_16")
         _call("opusenc", "--quiet", "--bitrate", str(rate_kbps), source, file)
@@ -237,13 +238,13 @@ def _opus(rate_kbps: int) -> Callable[[Samples, Path, Samples | None], Recording
         decoded, _ = soundfile.read(back, dtype="float32")
         source.unlink()
         back.unlink()
-        return Recording(as_long_as(decoded, wav), ogg_payload_bytes(file.read_bytes()))
+        return CodecOutput(as_long_as(decoded, wav), ogg_payload_bytes(file.read_bytes()))
 
     return run
 
 
 def ogg_payload_bytes(data: bytes) -> int:
-    """Bytes of an Ogg file's pages that are neither headers of pages nor the first two packets' pages (RFC 7845)."""
+    """Payload of an Ogg file: bytes without page headers and without the two header pages (RFC 7845)."""
     payload_bytes = position = page = 0
     while position + 27 <= len(data):
         segments = data[position + 26]
@@ -261,15 +262,15 @@ def _payload_bytes(data: bytes) -> int:
 
 
 def as_long_as(wav: Samples, model: Samples) -> Samples:
-    """Samples [T], cut or filled up with silence to the length of `model`."""
+    """Cut samples [T], or pad them with zeros, to the length of `model`."""
     return np.pad(wav[: len(model)], (0, max(0, len(model) - len(wav))))
 
 
 def _call(program: str, *arguments: str | Path) -> None:
     process = subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _, said = process.communicate()
+    _, stderr = process.communicate()
     if process.returncode != 0:
-        reason = said.decode(errors="replace").split("\n")[0]
+        reason = stderr.decode(errors="replace").split("\n")[0]
         raise DataError(f"{program} ended with status {process.returncode} ({reason}); check its installation")
 
 
@@ -287,7 +288,7 @@ def _identity(kind: str, programs: list[str]) -> str:
 
 
 def siren_identity(weights: str) -> str:
-    """Names what SIREN's results depend on: the weights and the sources that turn samples into bytes and back."""
+    """Identity of SIREN's results: the weights and the sources that encode and decode."""
     import siren_format
 
     program, formats = Path(__file__).parents[2], Path(inspect.getfile(siren_format)).parent

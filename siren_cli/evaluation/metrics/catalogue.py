@@ -1,4 +1,4 @@
-"""Metrics of decoded clips, some of them against the original; a missing package leaves one out."""
+"""Metrics of decoded clips, with or without reference; those of missing packages are left out."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A metric.
+class Metric:
+    """Metric of a decoded clip.
 
     Attributes:
-        name: Short and unique.
-        identity: Changes when its figures may change: package and version number.
-        hear: Decoded clip [T], original [T], alignment of the original or None, to figures by name.
-        compares: Whether it listens to the original at all.
+        name: Short, unique name.
+        identity: Version for the result cache: package and version number.
+        compute: Function from decoded clip [T], original [T], and phone alignment or None, to values by name.
+        compares: Whether it uses the original as a reference.
         needs_phones: Whether it needs the alignment.
     """
 
     name: str
     identity: str
-    hear: Callable[[Samples, Samples, str | None], dict[str, Any]]
+    compute: Callable[[Samples, Samples, str | None], dict[str, Any]]
     compares: bool = True
     needs_phones: bool = False
 
@@ -42,15 +42,15 @@ class Judge:
 @dataclass(frozen=True)
 class _Package:
     module: str
-    distribution: str  # what pip is to be told
+    distribution: str  # argument of pip install
     columns: str
 
 
-JUDGES = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmos")
+METRICS = ("signal", "phones", "stoi", "pesq", "pitch", "words", "voice", "dnsmos")
 """Names for `--skip`; `words` are the recognisers (`siren_cli.evaluation.metrics.asr`)."""
 
 _VOICE_VERSION = 1
-"""Raise it whenever a change here may change voices."""
+"""Raise it when a change here may change speaker embeddings."""
 
 _PACKAGES = (
     _Package("pystoi", "pystoi", "STOI and ESTOI"),
@@ -62,11 +62,13 @@ _PACKAGES = (
 )
 
 
-def judges(skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> tuple[list[Judge], list[str]]:
-    """List the metrics that this installation has; those of words are recognisers (`siren_cli.evaluation.metrics.asr`).
+def available_metrics(
+    skip: tuple[str, ...] = (), recogniser_path: Path | None = None
+) -> tuple[list[Metric], list[str]]:
+    """List the metrics of this installation. Recognisers are apart (`siren_cli.evaluation.metrics.asr`).
 
     Args:
-        skip: Names of metrics that are not wanted.
+        skip: Names of metrics to leave out.
         recogniser_path: The phone recogniser's weights; None for those of the package.
 
     Returns:
@@ -76,37 +78,37 @@ def judges(skip: tuple[str, ...] = (), recogniser_path: Path | None = None) -> t
     notes = [
         f"{package.columns} left out; pip install {package.distribution} to have them" for package in missing.values()
     ]
-    found = [_signal_judge(), _phone_judge(recogniser_path)]
+    found = [_signal_metric(), _phone_metric(recogniser_path)]
     if "pystoi" not in missing:
-        found.append(Judge("stoi", _identity("pystoi", signal.STOI_VERSION), _stoi))
+        found.append(Metric("stoi", _identity("pystoi", signal.STOI_VERSION), _stoi))
     if "pesq" not in missing:
-        found.append(Judge("pesq", _identity("pesq", signal.PESQ_VERSION), _pesq))
+        found.append(Metric("pesq", _identity("pesq", signal.PESQ_VERSION), _pesq))
     if "pysptk" not in missing:
-        found.append(Judge("pitch", _identity("pysptk", signal.PITCH_VERSION), _pitch))
+        found.append(Metric("pitch", _identity("pysptk", signal.PITCH_VERSION), _pitch))
     if "resemblyzer" not in missing:
-        found.append(Judge("voice", _identity("resemblyzer", _VOICE_VERSION), _voice, compares=False))
+        found.append(Metric("voice", _identity("resemblyzer", _VOICE_VERSION), _voice, compares=False))
     if not {"speechmos", "onnxruntime"} & missing.keys():
-        found.append(Judge("dnsmos", _identity("speechmos", naturalness.VERSION), _dnsmos, compares=False))
-    return [judge for judge in found if judge.name not in skip], notes
+        found.append(Metric("dnsmos", _identity("speechmos", naturalness.VERSION), _dnsmos, compares=False))
+    return [metric for metric in found if metric.name not in skip], notes
 
 
-def _signal_judge() -> Judge:
-    def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+def _signal_metric() -> Metric:
+    def compute(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
         del phones
         return {
             "si_sdr": signal.si_sdr_db(original, decoded),
             "mel_distance": signal.mel_distance_db(original, decoded),
         }
 
-    return Judge("signal", f"version {signal.DISTANCE_VERSION} mel {recogniser.VERSION}", hear)
+    return Metric("signal", f"version {signal.DISTANCE_VERSION} mel {recogniser.VERSION}", compute)
 
 
-def _phone_judge(path: Path | None) -> Judge:
-    def hear(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
+def _phone_metric(path: Path | None) -> Metric:
+    def compute(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
         del original
         model = recogniser_of_phones(path)
         labels = recogniser.labels_of(phones, len(decoded))
-        narrow = signal.low_pass(decoded, 4_000)  # so that wide and narrow band are judged alike
+        narrow = signal.low_pass(decoded, 4_000)  # comparable for wide and narrow band
         return {
             "phones": recogniser.phone_accuracy(recogniser.phones_of(model, decoded), labels),
             "phones_4k": recogniser.phone_accuracy(recogniser.phones_of(model, narrow), labels),
@@ -114,7 +116,7 @@ def _phone_judge(path: Path | None) -> Judge:
 
     weights = recogniser.weights_path(path)
     content = hashlib.sha256(weights.read_bytes()).hexdigest()[:16] if weights.is_file() else ""
-    return Judge("phones", f"version {recogniser.VERSION} {content}", hear, needs_phones=True)
+    return Metric("phones", f"version {recogniser.VERSION} {content}", compute, needs_phones=True)
 
 
 def _stoi(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _pitch(decoded: Samples, original: Samples, phones: str | None) -> dict[str,
 
 
 def _voice(decoded: Samples, original: Samples, phones: str | None) -> dict[str, Any]:
-    """Voice as a unit vector (Resemblyzer, Wan et al. 2018); None where no voice is found."""
+    """Speaker embedding, a unit vector (Resemblyzer, Wan et al. 2018); None without active speech."""
     from resemblyzer import preprocess_wav
 
     del original, phones
@@ -152,7 +154,7 @@ def _dnsmos(decoded: Samples, original: Samples, phones: str | None) -> dict[str
 
 @lru_cache(maxsize=1)
 def recogniser_of_phones(path: Path | None) -> recogniser.PhoneRecogniser:
-    """The phone recogniser at a path, or the package's, loaded once in a process."""
+    """Load the phone recogniser at a path, or the packaged one, once per process."""
     return recogniser.load_recogniser(path)
 
 

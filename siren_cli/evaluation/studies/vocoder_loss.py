@@ -1,4 +1,4 @@
-"""What the vocoder loses of the words: phones read off the spectra that it is given, beside those off its sound."""
+"""Vocoder loss: phone accuracy on the vocoder's input spectra and on its output."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from siren_cli.corpus.clip import Clip
 from siren_cli.corpus.clips import as_text, read_clip, with_alignments
 from siren_cli.corpus.statistics import estimate
 from siren_cli.errors import UsageError
-from siren_cli.evaluation.codecs.systems import label_of, siren
+from siren_cli.evaluation.codecs.under_test import label_of, siren
 from siren_cli.evaluation.metrics import recogniser
-from siren_cli.evaluation.metrics.judges import JUDGES, recogniser_of_phones
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan, worker
+from siren_cli.evaluation.metrics.catalogue import METRICS, recogniser_of_phones
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan, this_worker
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,27 +27,27 @@ _READ = ("mels", "sound", "lost")
 _GEOMETRY = (
     recogniser.MEL_BINS, recogniser.HOP_SAMPLES, recogniser.WINDOW_SAMPLES, recogniser.FFT_SAMPLES,
 )  # fmt: skip
-"""Bands, hop, window and transform of the recogniser's log-mels, which a model's have to share."""
+"""Bands, hop, window and transform of the recogniser's log-mels; a model's must be equal."""
 
 
-def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
-    """Reads phones off decoded log-mels, and off what the vocoder makes of them.
+def measure(plan: EvaluationPlan, clips: list[Clip], jobs: int) -> dict[str, Any]:
+    """Measure phone accuracy on decoded log-mels and on the vocoder's output.
 
     Args:
         plan: Model and stages.
-        clips: The material, with alignments.
-        jobs: Processes.
+        clips: Data set, with alignments.
+        jobs: Number of processes.
 
     Returns:
-        `{"clips", "systems"}`; for each system, with intervals, the share of phones right read off the `mels` and off
-        the `sound`, and what is `lost` between them, clip by clip.
+        `{"clips", "systems"}`; for each system, with intervals, the phone accuracy on the `mels` and on the
+        `sound`, and their difference, `lost`, clip by clip.
 
     Raises:
-        UsageError: If the model's log-mels are none that the recogniser can read.
+        UsageError: If the model's log-mels have other bands or frames than the recogniser's.
     """
     clips = with_alignments(clips)
-    with crew(replace(plan, skip=tuple(name for name in JUDGES if name != "phones")), jobs) as each:
-        found = list(each(_read, [(clip, plan.stages, plan.recogniser) for clip in clips]))
+    with worker_pool(replace(plan, skip=tuple(name for name in METRICS if name != "phones")), jobs) as map_tasks:
+        found = list(map_tasks(_read, [(clip, plan.stages, plan.recogniser) for clip in clips]))
     systems: dict[str, Any] = {}
     for name in found[0]:
         pairs = [own[name] for own in found if own[name] is not None]
@@ -60,7 +60,7 @@ def measure(plan: Plan, clips: list[Clip], jobs: int) -> dict[str, Any]:
 
 
 def decoded_log_mel(codec: Codec, data: bytes) -> Tensor:
-    """The log-mel that the vocoder is given for a file, in the recogniser's units.
+    """Log-mel input of the vocoder for a file, in the recogniser's units.
 
     Args:
         codec: The model.
@@ -96,24 +96,24 @@ def decoded_log_mel(codec: Codec, data: bytes) -> Tensor:
 
 
 def table(figures: dict[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """The figures for a person: headings, rows, notes."""
+    """Table of the figures: headings, rows, notes."""
     headings = ["codec", "phones read off its mels", "off its sound", "lost"]
     rows = [[label_of(name), *(as_text(own[key], 3) for key in _READ)] for name, own in figures["systems"].items()]
     return headings, rows, [f"{figures['clips']} clips; brackets: 95 % bootstrap interval over clips"]
 
 
 def _read(task: tuple[Clip, tuple[int, ...], Any]) -> dict[str, tuple[float, float] | None]:
-    """Phones right by system, read off its mels and off its sound; None where nothing is known of what is said."""
+    """Phone accuracy by codec, on mels and on sound; None without phone labels."""
     clip, stages, recogniser_path = task
-    own = worker()
+    loaded = this_worker()
     wav = read_clip(clip)
     reader, labels = recogniser_of_phones(recogniser_path), recogniser.labels_of(clip.phones, len(wav))
     found: dict[str, tuple[float, float] | None] = {}
     for count in stages:
-        system = siren(own.codec, own.weights, count)
-        decoded, coded = own.store.coded(system, wav, None)
+        system = siren(loaded.codec, loaded.weights, count)
+        decoded, coded = loaded.results.coded(system, wav, None)
         with open(coded["file"], "rb") as file:
-            mel = decoded_log_mel(own.codec, file.read())
+            mel = decoded_log_mel(loaded.codec, file.read())
         off_mels = recogniser.phone_accuracy(recogniser.phones_in(reader, mel), labels)
         off_sound = recogniser.phone_accuracy(recogniser.phones_of(reader, decoded), labels)
         found[system.name] = None if off_mels is None or off_sound is None else (off_mels, off_sound)

@@ -15,14 +15,14 @@ import soundfile
 from siren_cli.codec import Codec
 from siren_cli.config import DEFAULT_EFFORT, ModelConfig
 from siren_cli.errors import DataError, UsageError
-from siren_cli.evaluation.codecs.damage import Damage, carry, damaged_codec2, damaged_siren, gap_gain, gaps_of
-from siren_cli.evaluation.codecs.systems import (
+from siren_cli.evaluation.codecs.damage import Damage, damaged_codec2, damaged_siren, gap_gain, gaps_of, transmit
+from siren_cli.evaluation.codecs.under_test import (
     BASELINES,
-    Recording,
-    System,
+    CodecOutput,
+    CodecUnderTest,
     baseline,
-    floor,
     label_of,
+    noise_anchor,
     ogg_payload_bytes,
     original,
     siren,
@@ -30,7 +30,7 @@ from siren_cli.evaluation.codecs.systems import (
 )
 from siren_cli.evaluation.metrics.recogniser import log_mel
 from siren_cli.evaluation.metrics.signal import intelligibility, mel_distance_db
-from siren_cli.evaluation.workers.result_cache import Store, digest_of_model
+from siren_cli.evaluation.workers.result_cache import ResultCache, digest_of_model
 from siren_cli.packets.conceal import decode_packets
 from siren_cli.packets.packetize import encode_packets
 from siren_format.layout import parse_layout
@@ -98,7 +98,7 @@ def test_the_original_is_itself_and_the_floor_has_its_spectrum_but_no_words(spee
     same = original().run(speech, tmp_path / "a.wav", None)
     assert np.array_equal(same.wav, speech)
     assert same.payload_bytes == (tmp_path / "a.wav").stat().st_size - 44
-    noise = floor().run(speech, tmp_path / "none", None).wav
+    noise = noise_anchor().run(speech, tmp_path / "none", None).wav
     assert not (tmp_path / "none").exists()
     assert 10 * np.log10((noise @ noise) / (speech @ speech)) == pytest.approx(0.0, abs=1.0)
     assert intelligibility(speech, noise)["stoi"] < 0.5
@@ -115,17 +115,17 @@ def test_siren_writes_the_file_that_it_decodes(codec: Codec, speech: np.ndarray,
 def test_a_wrong_voice_changes_the_voice_and_nothing_else(
     codec: Codec, speech: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The voices of a random model are all alike, so the stranger's is put there.
-    stranger_voice = voice_to_bytes(-20.0, [3, 0] * 14)
+    # The voices of a random model are all alike, so the other speaker's is put there.
+    other_voice = voice_to_bytes(-20.0, [3, 0] * 14)
     right = codec.encode(speech, 16_000)
-    monkeypatch.setattr(Codec, "encode", lambda *_, **__: replace(right, voice=stranger_voice))
+    monkeypatch.setattr(Codec, "encode", lambda *_, **__: replace(right, voice=other_voice))
     system = wrong_voice(codec, "weights", lambda wav: right.to_bytes())
     system.run(speech, tmp_path / "wrong.srn", speech[:32_000])
     wrong = codec.from_bytes((tmp_path / "wrong.srn").read_bytes())
     assert np.array_equal(right.indices, wrong.indices)
     assert right.voice is not None
     assert wrong.voice is not None
-    assert voice_digits(wrong.voice) == voice_digits(stranger_voice) != voice_digits(right.voice)
+    assert voice_digits(wrong.voice) == voice_digits(other_voice) != voice_digits(right.voice)
     assert voice_level_db(wrong.voice) == voice_level_db(right.voice)
     with pytest.raises(DataError, match="needs a clip of another speaker"):
         system.run(speech, tmp_path / "b.srn", None)
@@ -133,10 +133,10 @@ def test_a_wrong_voice_changes_the_voice_and_nothing_else(
 
 def test_a_bad_link_flips_and_loses_as_much_as_asked_for() -> None:
     packets = [bytes(50)] * 400
-    flipped = carry(packets, Damage("ber", 0.05), 1)
+    flipped = transmit(packets, Damage("ber", 0.05), 1)
     assert 0.04 < np.unpackbits(np.frombuffer(b"".join(packet or b"" for packet in flipped), np.uint8)).mean() < 0.06
-    assert flipped == carry(packets, Damage("ber", 0.05), 1) != carry(packets, Damage("ber", 0.05), 2)
-    arrived = carry(packets, Damage("drop", 0.2), 1)
+    assert flipped == transmit(packets, Damage("ber", 0.05), 1) != transmit(packets, Damage("ber", 0.05), 2)
+    arrived = transmit(packets, Damage("drop", 0.2), 1)
     assert 50 < arrived.count(None) < 110
     assert arrived.count(packets[0]) == 400 - arrived.count(None)
 
@@ -164,7 +164,7 @@ def test_gaps_are_found_and_fade_and_end_softly() -> None:
 def test_a_lost_packet_fades_and_is_silent_where_it_was(codec: Codec, speech: np.ndarray, tmp_path: Path) -> None:
     sent = encode_packets(codec, speech, 16_000, stages=1, max_bytes=20, voice="each")
     damage = Damage("drop", 0.4)
-    is_lost = [packet is None for packet in carry(sent, damage, zlib.crc32(speech.tobytes()))]
+    is_lost = [packet is None for packet in transmit(sent, damage, zlib.crc32(speech.tobytes()))]
     assert 0 < sum(is_lost) < len(sent)
     made = damaged_siren(codec, "weights", 1, damage, 20).run(speech, tmp_path / "a.packets", None)
     silent_s = float((made.wav == 0.0).sum()) / 16_000
@@ -188,7 +188,7 @@ def test_all_packets_lost_or_unreadable_is_silence_of_the_right_length(
 def test_damage_to_codec_2_leaves_the_length_and_hurts_or_names_the_package(speech: np.ndarray, tmp_path: Path) -> None:
     if shutil.which("c2enc") is None:
         with pytest.raises(DataError, match="install the package codec2"):
-            damaged_codec2("codec2-700C", Damage("ber", 0.1))
+            damaged_codec2("codec2-700C", Damage("ber", 0.1), 51)
         return
     whole = baseline("codec2-700C").run(speech, tmp_path / "a.c2", None)
     hurt = damaged_codec2("codec2-700C", Damage("ber", 0.1), 51).run(speech, tmp_path / "b.packets", None)
@@ -205,25 +205,25 @@ def test_damage_to_codec_2_leaves_the_length_and_hurts_or_names_the_package(spee
 def test_the_store_codes_once_and_again_when_something_changed(speech: np.ndarray, tmp_path: Path) -> None:
     calls = []
 
-    def run(wav: np.ndarray, file: Path, stranger: np.ndarray | None) -> Recording:
+    def run(wav: np.ndarray, file: Path, other_speaker: np.ndarray | None) -> CodecOutput:
         calls.append(len(wav))
         file.write_bytes(b"12345")
-        return Recording(wav * 2, 3)
+        return CodecOutput(wav * 2, 3)
 
-    store = Store(tmp_path)
-    system = System("x", ".x", "1", run)
+    results = ResultCache(tmp_path)
+    system = CodecUnderTest("x", ".x", "1", run)
     for _ in range(2):
-        decoded, facts = store.coded(system, speech, None)
-        assert (facts["file_bytes"], facts["payload_bytes"]) == (5, 3)
-        assert Path(facts["file"]).read_bytes() == b"12345"
+        decoded, summary = results.coded(system, speech, None)
+        assert (summary["file_bytes"], summary["payload_bytes"]) == (5, 3)
+        assert Path(summary["file"]).read_bytes() == b"12345"
         assert np.allclose(decoded, np.clip(speech * 2, -1, 1), atol=1e-4)
-        assert np.array_equal(soundfile.read(facts["decoded"], dtype="float32")[0], decoded)
+        assert np.array_equal(soundfile.read(summary["decoded"], dtype="float32")[0], decoded)
     assert len(calls) == 1
-    store.coded(System("x", ".x", "2", run), speech, None)
-    store.coded(system, speech[1:], None)
-    store.coded(system, speech, speech[1:])
+    results.coded(CodecUnderTest("x", ".x", "2", run), speech, None)
+    results.coded(system, speech[1:], None)
+    results.coded(system, speech, speech[1:])
     assert len(calls) == 3
-    store.coded(System("x", ".x", "1", run, needs_stranger=True), speech, speech[1:])
+    results.coded(CodecUnderTest("x", ".x", "1", run, needs_other_speaker=True), speech, speech[1:])
     assert len(calls) == 4
 
 

@@ -1,4 +1,4 @@
-"""The same words by different speakers: where they are, and how far apart their indices lie."""
+"""Phonetic invariance: distances between the indices of the same words by different speakers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from siren_cli.config import FRAME_SAMPLES, FSQ_LEVELS, SAMPLE_RATE_HZ
 
 FEWEST_PHONES = 4
-"""Words of fewer phones are left out: they last hardly longer than a frame."""
+"""Fewest phones of a word. Shorter words hardly last longer than a frame."""
 
 _LOOK_AHEAD = 12
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")  # as the dictionary writes words
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")  # in the spelling of the dictionary
 _POINTS = 4
 _TRACK_HZ = 100
 
@@ -24,8 +24,8 @@ Pronunciations = Mapping[str, set[tuple[str, ...]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Spoken:
-    """A word that somebody said: digits at four moments of it, [4, 4 Q], from -1 to 1."""
+class WordDigits:
+    """Word of a recording: digits at four times within it, [4, 4 Q], from -1 to 1."""
 
     word: str
     speaker: str
@@ -33,7 +33,7 @@ class Spoken:
 
 
 def pronunciations() -> Pronunciations:
-    """Word to its pronunciations, from PocketSphinx's dictionary: the alignments were made with it."""
+    """Read word to pronunciations from PocketSphinx's dictionary, which the alignments are made with."""
     from pocketsphinx import get_model_path
 
     found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
@@ -45,11 +45,11 @@ def pronunciations() -> Pronunciations:
 
 
 def words_in(text: str, phones: str, dictionary: Pronunciations) -> list[tuple[str, float, float]]:
-    """Finds words in an alignment.
+    """Find words in a phone alignment.
 
     Args:
-        text: What is said.
-        phones: `"SIL:52 T:7 ..."`, durations in frames of 10 ms.
+        text: Transcript.
+        phones: Alignment, `"SIL:52 T:7 ..."`, durations in frames of 10 ms.
         dictionary: Word to pronunciations.
 
     Returns:
@@ -82,7 +82,7 @@ def words_in(text: str, phones: str, dictionary: Pronunciations) -> list[tuple[s
 
 
 def digits_of(indices: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Indices [F, Q] as digits [F, 4 Q], each from -1 to 1."""
+    """Convert indices [F, Q] to digits [F, 4 Q], each from -1 to 1."""
     columns = []
     for stage in indices.T.astype(np.int64):
         rest = stage
@@ -92,34 +92,34 @@ def digits_of(indices: NDArray[np.int16]) -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def said(word: str, speaker: str, indices: NDArray[np.int16], start_s: float, end_s: float) -> Spoken:
-    """A word of a recording: its digits at moments spread evenly over it, interpolated between frames.
+def word_digits(word: str, speaker: str, indices: NDArray[np.int16], start_s: float, end_s: float) -> WordDigits:
+    """Digits of a word at evenly spread times, interpolated between frames.
 
     Args:
         word: The word.
-        speaker: Who says it.
-        indices: Of the whole recording [F, Q].
-        start_s: Where the word begins.
-        end_s: Where it ends.
+        speaker: Its speaker.
+        indices: Indices of the whole recording [F, Q].
+        start_s: Start of the word.
+        end_s: End of the word.
     """
     digits = digits_of(indices)
     centres_s = (np.arange(len(digits)) + 0.5) * FRAME_SAMPLES / SAMPLE_RATE_HZ
     moments_s = start_s + (np.arange(_POINTS) + 0.5) / _POINTS * (end_s - start_s)
     at = np.stack([np.interp(moments_s, centres_s, column) for column in digits.T], axis=1)
-    return Spoken(word, speaker, at)
+    return WordDigits(word, speaker, at)
 
 
-def likeness(spoken: Iterable[Spoken]) -> list[tuple[float, float, float]]:
-    """Compares every two speakers' same word with different words of the same two speakers.
+def compare_words(instances: Iterable[WordDigits]) -> list[tuple[float, float, float]]:
+    """Compare the same word by two speakers with different words of the same two speakers.
 
     Args:
-        spoken: Words.
+        instances: Words of all recordings.
 
     Returns:
-        For every pair of the same word by two speakers: its distance (root mean square over moments and digits),
-        the mean distance of the first to the second speaker's other words, and the share of these that are farther.
+        For every pair of the same word by two speakers: its distance (root mean square over times and digits), the
+        mean distance of the first to the second speaker's other words, and the share of these that are farther.
     """
-    words = list(spoken)
+    words = list(instances)
     found = []
     for number, first in enumerate(words):
         for second in words[number + 1 :]:
@@ -136,5 +136,5 @@ def likeness(spoken: Iterable[Spoken]) -> list[tuple[float, float, float]]:
     return found
 
 
-def _distance(first: Spoken, second: Spoken) -> float:
+def _distance(first: WordDigits, second: WordDigits) -> float:
     return float(np.sqrt(np.mean(np.square(first.digits - second.digits))))

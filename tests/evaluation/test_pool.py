@@ -8,8 +8,8 @@ import os
 import pytest
 
 from siren_cli.errors import DataError
-from siren_cli.evaluation.workers.pool import crew
-from siren_cli.evaluation.workers.worker import Plan
+from siren_cli.evaluation.workers.pool import worker_pool
+from siren_cli.evaluation.workers.worker import EvaluationPlan
 from tests.conftest import HUNG_AFTER_S
 
 
@@ -19,14 +19,16 @@ def no_child_is_left() -> bool:
     return not multiprocessing.active_children()
 
 
-def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_pool_is_gone_and_each_was_on_one_thread(
+    plan: EvaluationPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     seen: list[str] = []
 
     def be_interrupted() -> None:
-        with crew(plan, 2) as each:
-            seen.extend(each(os.getenv, ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]))
+        with worker_pool(plan, 2) as map_tasks:
+            seen.extend(map_tasks(os.getenv, ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -37,7 +39,10 @@ def test_an_interrupted_crew_is_gone_and_each_was_on_one_thread(plan: Plan, monk
     assert "MKL_NUM_THREADS" not in os.environ
 
 
-def test_a_process_that_is_killed_is_told_and_the_others_end(plan: Plan) -> None:
-    with pytest.raises(DataError, match=r"ended from outside.*what was done is kept"), crew(plan, 2) as each:
-        list(each(os._exit, [1, 1]))
+def test_a_process_that_is_killed_is_told_and_the_others_end(plan: EvaluationPlan) -> None:
+    with (
+        pytest.raises(DataError, match=r"ended from outside.*what was done is kept"),
+        worker_pool(plan, 2) as map_tasks,
+    ):
+        list(map_tasks(os._exit, [1, 1]))
     assert no_child_is_left()
