@@ -147,6 +147,7 @@ RULES = (
         (
             "jiwer",
             "librosa",
+            "matplotlib",
             "onnxruntime",
             "pesq",
             "pocketsphinx",
@@ -189,7 +190,7 @@ RULES = (
     Rule(
         "siren_cli.__main__",
         _CLI_PLAIN,
-        ("siren_format.errors", *_rooms("commands.app commands.info terminal.console")),
+        ("siren_format.errors", *_rooms("commands.app commands.info files.finding terminal.console")),
     ),
 )
 """The first rule whose pattern matches holds (see CONTRIBUTING.md, Layering)."""

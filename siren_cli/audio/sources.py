@@ -173,7 +173,6 @@ def _quiet(is_mp3: bool) -> Iterator[None]:
     if kept is None:
         yield
         return
-    sys.stderr.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

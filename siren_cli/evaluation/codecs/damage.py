@@ -2,9 +2,8 @@
 
 Both codecs are sent in packets of a largest size. SIREN's are those of `siren encode --profile packet`
 (`formats/PACKET1.md`) with a voice in each. A packet that the reader refuses is lost. Codec 2's hold as many whole
-frames as fit, bit-packed, without a header. All that
-arrive are decoded. A gap in SIREN is concealed as `siren decode` does it. Codec 2 repeats its last frame for as long
-(480 ms), fading, and is silent for the rest.
+frames as fit, bit-packed, without a header. All that arrive are decoded. A gap in SIREN is concealed as `siren decode`
+does it. Codec 2 repeats its last frame for as long (480 ms), fading, and is silent for the rest.
 """
 
 from __future__ import annotations
