@@ -186,7 +186,7 @@ RULES = (
     Rule(
         "siren_cli.__main__",
         _CLI_PLAIN,
-        ("siren_format.errors", *_rooms("commands.app commands.info terminal.console")),
+        ("siren_format.errors", *_rooms("commands.app commands.info files.finding terminal.console")),
     ),
 )
 """The first rule whose pattern matches holds (see CONTRIBUTING.md, Layering)."""
