@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n logical
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo test test-all check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser phone-classifier voices spectrograms vectors wheel-check clean
+.PHONY: help setup programs demo test test-all check lint types bench seams endurance limits bench-train bench-batch crash fuzz bench-coding determinism eval studies eval-voices readme-voices readme-table recogniser phone-classifier voices spectrograms vectors wheel-check docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -92,7 +92,7 @@ eval-voices: $(DEV_READY) ## Measure voices: conversion, averaging, anonymity (D
 	@mkdir -p eval
 	$(BIN)/siren eval $(DATA) --voices --cache cache/eval --json eval/voices.json --force $(ARGS)
 
-readme-voices: $(DEV_READY) ## Paste the figures of the last make eval-voices into README.md, and record them
+readme-voices: $(DEV_READY) ## Paste the figures of the last make eval-voices into docs/voices.md, and record them
 	$(BIN)/python -m siren_cli.evaluation.report.readme eval/voices.json
 
 readme-table: $(DEV_READY) ## Paste the figures of the last make eval into README.md, and record them
@@ -117,8 +117,11 @@ wheel-check: $(DEV_READY) ## Build sdist and wheel into dist/ and test the wheel
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m pytest tests/test_wheel.py
 
+docs: $(DEV_READY) ## Build the documentation as a site into site/, without a warning; needs Python 3.11
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+
 clean: ## Remove what make built, .venv included
-	rm -rf .venv build dist demo eval .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo eval site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

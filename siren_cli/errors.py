@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses of the `siren` program (documented in README.md)."""
+    """Exit statuses of the `siren` program (documented in docs/command-line.md)."""
 
     OK = 0
     UNEXPECTED = 1

@@ -33,7 +33,10 @@ class Rule:
 
 _FORMAT_PLAIN = tuple(
     f"siren_format.{name}"
-    for name in ("check", "errors", "header", "layout", "limits", "packet_file", "packet_head", "voice", "voice_file")
+    for name in (
+        *("check", "errors", "header", "layout", "limits", "packet_check", "packet_file", "packet_head"),
+        *("packet_order", "voice", "voice_file"),
+    )
 )
 """The part of the format that needs the standard library alone."""
 
@@ -89,7 +92,7 @@ RULES = (
         (
             "numpy",
             "siren_format",
-            *_rooms("files packets registry.manifest streaming.rate_control terminal.console"),
+            *_rooms("files packets registry streaming.rate_control terminal.console"),
             *_CLI_PLAIN,
         ),
         _rooms("codec coded"),

@@ -24,8 +24,9 @@ from siren_cli.errors import ExitStatus
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-MADE_BY_TOOLS = {"__pycache__", "build", "cache", "demo", "dist", "eval", "runs"}
+MADE_BY_TOOLS = {"__pycache__", "build", "cache", "demo", "dist", "eval", "runs", "site"}
 """Folders that .gitignore names."""
 
 
@@ -33,7 +34,7 @@ def project_files(folder: Path = ROOT) -> Iterator[Path]:
     """Yields every file that belongs to the project, hidden ones at the top included."""
     for path in sorted(folder.iterdir()):
         if path.is_dir():
-            if path.name not in MADE_BY_TOOLS and (not path.name.startswith(".") or path.name == ".ci"):
+            if path.name not in MADE_BY_TOOLS and (not path.name.startswith(".") or path.name in (".ci", ".github")):
                 yield from project_files(path)
         elif path.name != ".git":
             yield path
@@ -43,10 +44,11 @@ FILES = list(project_files())
 DOCUMENTS = [path for path in FILES if path.suffix == ".md"]
 
 
-def block(heading: str, language: str) -> str:
-    """Returns the first fenced block of README.md below a heading."""
-    found = re.search(rf"^## {heading}$.*?^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert found, f"README.md has no block under {heading!r}"
+def block(document: str, heading: str, language: str) -> str:
+    """Returns the first fenced block of a document below a heading."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.search(rf"^#+ {heading}$.*?^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found, f"{document} has no block under {heading!r}"
     return found[1]
 
 
@@ -54,7 +56,7 @@ def tree() -> dict[str, str]:
     """Reads the README's tree: path -> description."""
     entries: dict[str, str] = {}
     parents: list[str] = []
-    for line in block("The files", "").splitlines():
+    for line in re.findall(r"^ *[a-z_]+/ .*$", README, re.MULTILINE):
         indent = len(line) - len(line.lstrip())
         name, _, description = line.strip().partition(" ")
         parents[indent // 2 :] = [name]
@@ -66,29 +68,29 @@ TREE = tree()
 
 
 @pytest.mark.parametrize("entry", TREE)
-def test_the_tree_names_what_exists(entry: str) -> None:
-    path = ROOT / entry
-    assert path.is_dir() if entry.endswith("/") else path.is_file()
+def test_the_tree_names_folders_that_exist(entry: str) -> None:
+    assert (ROOT / entry).is_dir()
     assert TREE[entry], "no description"
 
 
-def test_the_tree_is_complete() -> None:
-    missing = []
-    for path in FILES:
-        if path == ROOT / "README.md":
-            continue
-        name = path.relative_to(ROOT).as_posix()
-        folder = max((entry for entry in TREE if entry.endswith("/") and name.startswith(entry)), key=len, default="")
-        is_code = path.suffix == ".py" and path.stem != "__init__"
-        if folder.startswith("tests/") or name in TREE or name.startswith("."):
-            continue
-        if folder in ("", "siren_cli/", "formats/", "weights/"):
-            listed = path.name in ("py.typed", "__init__.py")
-        else:
-            listed = not is_code or path.stem in TREE[folder].split()
-        if not listed:
-            missing.append(name)
-    assert missing == [], "add these to the tree in README.md"
+def test_the_tree_has_one_line_a_folder() -> None:
+    parents = [path.relative_to(ROOT).parent.parts for path in FILES]
+    rooms = {f"{parts[0]}/" for parts in parents if parts and not parts[0].startswith(".")}
+    rooms |= {f"siren_cli/{parts[1]}/" for parts in parents if parts[:1] == ("siren_cli",) and len(parts) > 1}
+    rooms |= {"formats/siren_format/", "weights/siren_weights/"}
+    assert sorted(TREE) == sorted(rooms), "correct the tree in README.md"
+
+
+def test_the_readme_is_one_short_page() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_index_of_the_documents_names_all_of_them() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    kinds = re.findall(r"^## (.*)$", index, re.MULTILINE)
+    assert kinds == ["Tutorial", "How-to guides", "Reference", "Explanation"]
+    linked = re.findall(r"\]\(([a-z-]+\.md)\)", index)
+    assert sorted(linked) == sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "index.md")
 
 
 def test_every_target_is_documented_and_phony() -> None:
@@ -145,52 +147,74 @@ def python_path() -> str:
     return os.pathsep.join(str(ROOT / folder) for folder in (".", "formats", "weights"))
 
 
-def test_the_readmes_commands_and_options_are_those_of_the_program() -> None:
+def test_the_documented_commands_and_options_are_those_of_the_program() -> None:
     helps = siren_commands()
-    section = README.partition("## The command line")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `siren ([a-z]+)[^`]*` \| (.*) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `siren ([a-z]+)[^`]*` \| (.*) \|$", COMMAND_LINE, re.MULTILINE)
     assert sorted(name for name, _ in rows) == sorted(helps)
     uses = [(name, option) for name, description in rows for option in re.findall(r"`(--[a-z-]+)", description)]
-    for name, words in re.findall(r"`siren ([a-z]+)([^`]*)`", README):
+    for name, words in re.findall(r"`siren ([a-z]+)([^`]*)`", README + COMMAND_LINE):
         uses += [(name, option) for option in re.findall(r"--[a-z-]+", words)]
-    common = section.partition("Common options:")[2].partition("Results")[0]
+    common = COMMAND_LINE.partition("Common options:")[2].partition("Results")[0]
     uses += [("encode", option) for option in re.findall(r"`(--[a-z-]+)", common)]
     assert len(uses) > 5
     assert [f"siren {name} {option}" for name, option in uses if option not in helps[name]] == []
 
 
-def test_the_readmes_exit_statuses_are_those_of_the_program() -> None:
-    section = README.partition("| exit status | meaning |")[2].partition("\n\n")[0]
+def test_the_readmes_five_commands_are_commands() -> None:
+    rows = re.findall(r"^\| `siren ([a-z]+)[^`]*` \|", README, re.MULTILINE)
+    assert len(rows) == 5
+    assert set(rows) <= set(re.findall(r"^\| `siren ([a-z]+)[^`]*` \|", COMMAND_LINE, re.MULTILINE))
+
+
+def test_the_documented_exit_statuses_are_those_of_the_program() -> None:
+    section = COMMAND_LINE.partition("| exit status | meaning |")[2].partition("\n\n")[0]
     assert [int(number) for number in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == list(ExitStatus)
 
 
-def test_the_readmes_first_commands_work(tmp_path: Path, demo_clip: Path) -> None:
+def run_as_written(script: str, folder: Path) -> None:
+    """Runs a block of a document in a shell, in which `siren` is the program of this tree."""
+    programs = folder / "programs"
+    programs.mkdir()
+    siren = programs / "siren"
+    siren.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m siren_cli "$@"\n', encoding="utf-8")
+    siren.chmod(0o755)
+    environment = {**os.environ, "PYTHONPATH": python_path(), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(
+        ["sh", "-eu", "-c", script], cwd=folder, capture_output=True, text=True, check=False, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_readmes_first_block_runs_from_top_to_bottom(tmp_path: Path, demo_clip: Path) -> None:
+    script = block("README.md", "Sixty seconds", "sh\ncd demo")
+    (source,) = re.findall(r"^cp \.\./(\S+) talk\.flac$", script, re.MULTILINE)
+    assert (ROOT / source).is_file()
     wav, sample_rate_hz = soundfile.read(demo_clip, frames=48_000, dtype="int16")
-    soundfile.write(tmp_path / "talk.wav", wav, sample_rate_hz)
-    section = README.partition("## Sixty seconds")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("siren ")]
-    assert len(lines) == 5
-    for line in lines:
-        (tmp_path / "again.wav").unlink(missing_ok=True)
-        result = subprocess.run(
-            [sys.executable, "-m", "siren_cli", *shlex.split(line, comments=True)[1:]],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": python_path()},
-        )
-        assert result.returncode == 0, f"{line}: {result.stderr}"
-    assert soundfile.info(tmp_path / "again.wav").frames == len(wav)
+    (tmp_path / source).parent.mkdir(parents=True)
+    soundfile.write(tmp_path / source, wav, sample_rate_hz)
+    (tmp_path / "demo").mkdir()
+    run_as_written(f"cd demo\n{script}", tmp_path)
+    assert {soundfile.info(tmp_path / "demo" / name).frames for name in ("again.wav", "both.wav")} == {len(wav)}
+    assert script.count("\nsiren ") == 5
 
 
 @pytest.mark.slow
-def test_the_readmes_voice_commands_work(
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, demo_clip: Path) -> None:
+    wav, sample_rate_hz = soundfile.read(demo_clip, frames=96_000, dtype="int16")
+    soundfile.write(tmp_path / "note.wav", wav, sample_rate_hz)
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    run_as_written("".join(blocks), tmp_path)
+    assert (tmp_path / "small.srn").stat().st_size <= 51
+    assert soundfile.info(tmp_path / "small.wav").frames == len(wav)
+
+
+@pytest.mark.slow
+def test_the_commands_on_voices_work(
     tmp_path: Path, short_clips: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    section = re.search(r"^## Voices$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
-    assert section
-    lines = [line for line in section[1].splitlines() if line.startswith("siren ")]
+    text = (ROOT / "docs" / "voices.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("siren ")]
     assert len(lines) == 14
     for name, clip in zip(("talk", "anna1", "anna2"), short_clips, strict=True):
         soundfile.write(tmp_path / f"{name}.wav", *soundfile.read(clip, dtype="int16"))
@@ -212,11 +236,11 @@ def test_the_readmes_voice_commands_work(
     assert {frames[f"by-{name}.wav"] for name in ("anna", "anna1", "oak")} == {frames["talk.wav"]}
 
 
-def test_the_readmes_python_works(tmp_path: Path, short_clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_python_works(tmp_path: Path, short_clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(short_clips[0], tmp_path / "talk.wav")  # soundfile looks into the file, not at its name
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(block("From Python", "python"), "README.md", "exec"), names)
+    exec(compile(block("docs/python.md", "SIREN from Python", "python"), "docs/python.md", "exec"), names)
     again, wav, data = names["again"], names["wav"], names["data"]
     assert isinstance(again, np.ndarray)
     assert isinstance(wav, np.ndarray)

@@ -7,6 +7,7 @@ The coder is the range coder of Martin (1979) as constriction implements it (Bam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import constriction
@@ -115,6 +116,40 @@ def decode_payload(
     return indices, voice
 
 
+def decode_prefix(
+    payload: bytes, frames: int, stages: int, prior: NeuralPrior, *, has_voice: bool, fill: int
+) -> tuple[NDArray[np.int16], bytes | None]:
+    """Decode a payload whose end is missing, in whatever form it is.
+
+    Frames that come out the same with 0 and with 255 in place of what is missing do not depend on it.
+
+    Args:
+        payload: The rest of the payload.
+        frames: Frames F of the whole.
+        stages: Stages Q.
+        prior: Neural prior of the model.
+        has_voice: Whether a voice comes before the indices.
+        fill: Value of every missing byte, 0..255.
+
+    Returns:
+        Indices [K, Q] of the first K frames, up to the first that no bytes stand for; and the voice field if there is
+        one and it can be read.
+    """
+    words = payload + bytes((fill,)) * (_STATE_BITS + _WORD_BITS + 8 * frames * stages)
+    words = words[: len(words) // _WORD_BYTES * _WORD_BYTES]
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(words, dtype=">u4").astype(np.uint32))
+    voice: bytes | None = None
+    indices = np.empty((frames, stages), dtype=np.int16)
+    done = 0
+    try:
+        voice = _decode_voice(decoder, prior) if has_voice else None
+        for done, row in enumerate(_decoded_frames(decoder, frames, stages, prior), 1):
+            indices[done - 1] = row
+    except AssertionError:  # constriction's word for a point that no symbol has; what came before it counts
+        pass
+    return indices[:done], voice
+
+
 def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
     walk = VoiceWalk(prior)
     while not walk.is_complete:
@@ -123,17 +158,23 @@ def _decode_voice(decoder: Any, prior: NeuralPrior) -> bytes:
 
 
 def _decode_digits(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> NDArray[np.int16]:
+    rows = list(_decoded_frames(decoder, frames, stages, prior))
+    return np.array(rows, dtype=np.int16).reshape(frames, stages)
+
+
+def _decoded_frames(decoder: Any, frames: int, stages: int, prior: NeuralPrior) -> Iterator[list[int]]:
+    """Indices of one frame after another."""
     walk = PriorWalk(prior, frames, stages)
-    indices = np.empty((frames, stages), dtype=np.int16)
-    for frame in range(frames):
-        for stage in range(stages):
+    for _ in range(frames):
+        row = []
+        for _ in range(stages):
             index = 0
             for radix in RADICES:
                 value = decoder.decode(_row_model(np.array(walk.row())))
                 walk.take(value)
                 index += value * radix
-            indices[frame, stage] = index
-    return indices
+            row.append(index)
+        yield row
 
 
 def _shortest_bytes(encoder: Any) -> bytes:

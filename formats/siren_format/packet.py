@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siren_format.entropy import decode_payload, encode_indices
-from siren_format.errors import BadPayload, NeedsPrior, TruncatedFile
+from siren_format.errors import BadPayload, NeedsPrior
 from siren_format.limits import VOICE_BYTES
-from siren_format.packet_head import HEAD_BYTES, MAX_PACKET_FRAMES, PacketHead, parse_head
+from siren_format.packet_head import PacketHead, PacketParts, parse_parts
 from siren_format.packing import pack_indices, unpack_indices
 from siren_format.prior import NeuralPrior
-from siren_format.prior_rows import prior_digit_bits
-from siren_format.prior_voice import voice_bits
-
-MIN_MAX_BYTES = 16
-MAX_MAX_BYTES = 255
 
 
 @dataclass(frozen=True, eq=False)
 class Packet:
-    """What one packet says.
+    """Content of one packet.
 
     Attributes:
         number: Number of the packet in its recording, modulo 32.
         is_last: Whether it is the recording's last.
         indices: Indices [F, Q] of 1 to 128 frames.
         voice: Voice field of 8 bytes; None if the packet carries none.
+        recording: Id of the recording, 1 to 31; 0 if none is given.
+        check_bytes: Bytes of the check, 0 to 2.
+        copy: Indices [K, 1] of the first stage of the last frames of the packet before; None if there is no copy.
+        is_copy_whole: Whether those are all frames of the packet before.
     """
 
     number: int
     is_last: bool
     indices: NDArray[np.int16]
     voice: bytes | None
+    recording: int = 0
+    check_bytes: int = 0
+    copy: NDArray[np.int16] | None = None
+    is_copy_whole: bool = False
+
+    def head(self) -> PacketHead:
+        """Describe the packet.
+
+        Returns:
+            Its fields.
+        """
+        frames, stages = self.indices.shape
+        copied = 0 if self.copy is None else len(self.copy)
+        return PacketHead(
+            frames, stages, self.voice is not None, self.is_last, self.number, self.recording, self.check_bytes,
+            copied, self.is_copy_whole,
+        )  # fmt: skip
 
     def to_bytes(self, prior: NeuralPrior | None) -> bytes:
         """Write the packet.
@@ -47,16 +62,20 @@ class Packet:
             Its bytes.
 
         Raises:
-            ValueError: There are no frames, more than 128, or not 1 or 2 stages.
+            ValueError: There are no frames, more than 128, or not 1 or 2 stages; or an option is out of range.
         """
-        frames, stages = self.indices.shape
-        has_voice = self.voice is not None
-        packed = PacketHead(frames, stages, has_voice, False, self.is_last, self.number)
-        data = packed.to_bytes() + (self.voice or b"") + pack_indices(self.indices)
-        if prior is not None:
-            coded = replace(packed, is_coded=True).to_bytes() + encode_indices(self.indices, prior, self.voice)
-            data = min(coded, data, key=len)
-        return data
+        head = self.head()
+        copy = b"" if self.copy is None else _shorter(self.copy, None, prior)
+        return head.to_bytes(_shorter(self.indices, self.voice, prior), copy)
+
+
+def _shorter(indices: NDArray[np.int16], voice: bytes | None, prior: NeuralPrior | None) -> bytes:
+    """Voice and payload, coded if that is shorter than packed; a prior codes the voice as well."""
+    packed = (voice or b"") + pack_indices(indices)
+    if prior is None:
+        return packed
+    coded = encode_indices(indices, prior, voice)
+    return coded if len(coded) < len(packed) else packed
 
 
 def parse_packet(data: bytes, prior: NeuralPrior | None) -> Packet:
@@ -70,35 +89,23 @@ def parse_packet(data: bytes, prior: NeuralPrior | None) -> Packet:
         What it says.
 
     Raises:
-        TruncatedFile: It ends within its head, its voice or a packed payload.
+        TruncatedFile: It ends within its fields.
         LimitExceeded: Its payload is longer than the packed form.
+        ReservedBits: It has options that no encoder writes.
+        CheckFailed: Its check does not match.
         NeedsPrior: Its payload is coded and there is nothing to decode it with.
         BadPayload: No encoder writes this payload.
     """
-    head = parse_head(data)
-    if head.is_coded and prior is None:
-        raise NeedsPrior(
-            "the packet is coded, the model has no prior; give the model it was made with",
-            offset=0,
-            field="packet",
-        )
-    is_voice_coded = head.has_voice and head.is_coded
-    start = HEAD_BYTES + VOICE_BYTES * (head.has_voice and not is_voice_coded)
-    if len(data) < start:
-        raise TruncatedFile(
-            f"the packet has {len(data)} bytes, expected its voice up to byte {start}; have it sent again",
-            offset=len(data),
-            field="packet",
-        )
-    voice = data[HEAD_BYTES:start] if head.has_voice else None
-    if prior is not None and head.is_coded:
-        indices, coded_voice = decode_payload(
-            data[start:], head.frames, head.stages, prior, offset=start, has_voice=is_voice_coded
-        )
-        voice = coded_voice if is_voice_coded else voice
-    else:
-        indices = unpack_indices(data[start:], head.frames, head.stages, offset=start)
-    packet = Packet(head.number, head.is_last, indices, voice)
+    parts = parse_parts(data)
+    head = parts.head
+    indices, voice = body_to_indices(parts, prior)
+    copy = None
+    if head.copied_frames:
+        fields = PacketHead(head.copied_frames, 1, False, False, 0)
+        copy, _ = body_to_indices(PacketParts(fields, parts.copy, b"", len(data) - len(parts.copy)), prior)
+    packet = Packet(
+        head.number, head.is_last, indices, voice, head.recording, head.check_bytes, copy, head.is_copy_whole
+    )
     if packet.to_bytes(prior) != data:
         raise BadPayload(
             "the packet is packed although coding is shorter, or the reverse; it is damaged or for another model, "
@@ -109,62 +116,30 @@ def parse_packet(data: bytes, prior: NeuralPrior | None) -> Packet:
     return packet
 
 
-def split_into_packets(
-    indices: NDArray[np.integer[Any]],
-    voice: bytes | None,
-    prior: NeuralPrior | None,
-    max_bytes: int,
-    *,
-    voice_in_each: bool,
-) -> list[bytes]:
-    """Cut a recording into packets, each with as many frames as fit.
+def body_to_indices(parts: PacketParts, prior: NeuralPrior | None) -> tuple[NDArray[np.int16], bytes | None]:
+    """Read voice and payload of a packet.
 
     Args:
-        indices: Indices [F, Q] of the recording, at least one frame.
-        voice: Voice field of 8 bytes; None for no voice.
+        parts: The packet, taken apart.
         prior: The model's neural prior; None if it has none.
-        max_bytes: Largest packet, 16..255 bytes.
-        voice_in_each: Whether every packet carries the voice, or the first alone.
 
     Returns:
-        The packets in order.
+        Indices [F, Q], and the voice field if there is one.
 
     Raises:
-        ValueError: The limit is out of range, or there are no frames.
+        NeedsPrior: The payload is coded and there is nothing to decode it with.
+        BadPayload: No encoder writes this payload.
     """
-    if not MIN_MAX_BYTES <= max_bytes <= MAX_MAX_BYTES:
-        raise ValueError(f"packets of {max_bytes} bytes, expected {MIN_MAX_BYTES}..{MAX_MAX_BYTES}")
-    if len(indices) == 0:
-        raise ValueError("a recording without frames, expected at least one; give a recording")
-    packets: list[bytes] = []
-    start = 0
-    while start < len(indices):
-        own_voice = voice if voice_in_each or not packets else None
-        ahead = indices[start : start + MAX_PACKET_FRAMES].astype(np.int16)
-        room_bits = 8 * (max_bytes - HEAD_BYTES) - _voice_bits(own_voice, prior)
-        frames = min(len(ahead), 1 + int(np.searchsorted(_least_bits(ahead, prior), room_bits)))
-        while True:
-            is_last = start + frames == len(indices)
-            data = Packet(len(packets), is_last, ahead[:frames], own_voice).to_bytes(prior)
-            if len(data) <= max_bytes:
-                break
-            frames -= 1
-        packets.append(data)
-        start += frames
-    return packets
-
-
-def _voice_bits(voice: bytes | None, prior: NeuralPrior | None) -> float:
-    if voice is None:
-        return 0.0
-    return 8.0 * VOICE_BYTES if prior is None else voice_bits(voice, prior)
-
-
-def _least_bits(indices: NDArray[np.int16], prior: NeuralPrior | None) -> NDArray[np.float64]:
-    """About the bits that 1, 2, .. frames need [F]: what is coded depends on nothing that follows."""
-    packed = np.arange(1, len(indices) + 1) * indices.shape[1] * np.log2(1_000.0)
-    if prior is None:
-        return packed
-    coded = prior_digit_bits(indices, prior).sum(axis=(1, 2)).cumsum()
-    least: NDArray[np.float64] = np.minimum(coded, packed)
-    return least
+    head, body, offset = parts.head, parts.body, parts.body_offset
+    if parts.is_coded and prior is None:
+        raise NeedsPrior(
+            "the packet is coded or cut, the model has no prior; give the model it was made with",
+            offset=0,
+            field="packet",
+        )
+    if parts.is_coded and prior is not None:
+        return decode_payload(body, head.frames, head.stages, prior, offset=offset, has_voice=head.has_voice)
+    start = VOICE_BYTES * head.has_voice
+    voice = body[:start] if head.has_voice else None
+    indices = unpack_indices(body[start:], head.frames, head.stages, offset=offset + start)
+    return indices, voice

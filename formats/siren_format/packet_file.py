@@ -5,6 +5,7 @@ from __future__ import annotations
 from siren_format.errors import LimitExceeded, NotSirenFile
 from siren_format.header import ByteReader
 from siren_format.limits import MODEL_ID_BYTES
+from siren_format.packet_head import MAX_PACKET_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +16,14 @@ MODEL_ID_OFFSET = 4
 PACKET_SUFFIX = ".pkt"
 """Of the name of a file that holds a single packet, without a header; nothing else tells it from noise."""
 MAX_PACKETS = 4_096
+_SECOND_BYTE = 0x80
 
 
 def packets_to_file(packets: Sequence[bytes], model_id: bytes) -> bytes:
     """Write a packet file.
 
     Args:
-        packets: The packets, 1..255 bytes each.
+        packets: The packets, 1..500 bytes each.
         model_id: Leading 2 bytes of the sha256 of the model's weights file.
 
     Returns:
@@ -30,9 +32,15 @@ def packets_to_file(packets: Sequence[bytes], model_id: bytes) -> bytes:
     Raises:
         ValueError: There are more than 4096 packets, or one is empty or too long.
     """
-    if len(packets) > MAX_PACKETS or any(not 1 <= len(packet) <= 255 for packet in packets):
-        raise ValueError(f"a packet file holds up to {MAX_PACKETS} packets of 1..255 bytes; split the recording")
-    return PACKET_FILE_MAGIC + model_id + b"".join(bytes((len(packet),)) + packet for packet in packets)
+    if len(packets) > MAX_PACKETS or any(not 1 <= len(packet) <= MAX_PACKET_BYTES for packet in packets):
+        raise ValueError(
+            f"a packet file holds up to {MAX_PACKETS} packets of 1..{MAX_PACKET_BYTES} bytes; split the recording"
+        )
+    return PACKET_FILE_MAGIC + model_id + b"".join(_length_to_bytes(len(packet)) + packet for packet in packets)
+
+
+def _length_to_bytes(length: int) -> bytes:
+    return bytes((length,)) if length < _SECOND_BYTE else bytes((length & 0x7F | _SECOND_BYTE, length >> 7))
 
 
 def file_to_packets(data: bytes) -> tuple[bytes, list[bytes]]:
@@ -46,7 +54,7 @@ def file_to_packets(data: bytes) -> tuple[bytes, list[bytes]]:
 
     Raises:
         NotSirenFile: The magic is not there.
-        LimitExceeded: It holds more than 4096 packets, or an empty one.
+        LimitExceeded: It holds more than 4096 packets, or one that is empty or longer than 500 bytes.
         TruncatedFile: It ends within a packet, or has none.
     """
     if not data.startswith(PACKET_FILE_MAGIC):
@@ -62,10 +70,13 @@ def file_to_packets(data: bytes) -> tuple[bytes, list[bytes]]:
     while reader.position < len(data) or not packets:
         start = reader.position
         length = reader.take_int(1, "packet length")
-        if length == 0 or len(packets) == MAX_PACKETS:
+        if length >= _SECOND_BYTE:
+            high = reader.take_int(1, "packet length")
+            length = length & 0x7F | high << 7 if high else 0  # the longer form of a short length is no length
+        if not 1 <= length <= MAX_PACKET_BYTES or len(packets) == MAX_PACKETS:
             raise LimitExceeded(
-                f"packet {len(packets)} of {length} bytes, expected at most {MAX_PACKETS} packets of 1..255 bytes; "
-                "the file is damaged, fetch it again",
+                f"packet {len(packets)} of {length} bytes, expected at most {MAX_PACKETS} packets of "
+                f"1..{MAX_PACKET_BYTES} bytes; the file is damaged, fetch it again",
                 offset=start,
                 field="packet length",
             )

@@ -120,7 +120,7 @@ class DecodeWork:
         facts, rate_hz = speech_facts(speech), self._rate_hz(SAMPLE_RATE_HZ)
         wanted = resampled_count(len(speech.wav), SAMPLE_RATE_HZ, rate_hz)
         written = _write(destination, [speech.wav], rate_hz, wanted, force=force)
-        notes = ("packets are missing or damaged",) * bool(facts["missing"] or facts["refused"])
+        notes = ("packets are missing or damaged", PARTLY_LOST) * speech.is_lossy
         return {**facts, "output_rate_hz": rate_hz, "output_samples": written}, notes
 
     def _spoken_by(self, model_id: str, source: str) -> Callable[[Coded], Coded]:

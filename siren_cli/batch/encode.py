@@ -35,6 +35,9 @@ class EncodeWork:
     effort: int | None = None
     voice: str = "each"
     voice_id: bytes | None = None
+    check_bytes: int = 0
+    recording_id: int = 0
+    has_copies: bool = False
     force: bool = False
     resume: bool = False
 
@@ -114,12 +117,13 @@ class EncodeWork:
         return facts_of(write_pieces(destination, coded, force=force))
 
     def _packets(self, codec: Codec, recording: Recording, destination: str, *, force: bool) -> dict[str, Any]:
-        from siren_cli.packets.packetize import encode_packets, packet_facts
+        from siren_cli.packets.packetize import PacketOptions, encode_packets, packet_facts
 
         wav, rate_hz = recording.mono(), recording.rate_hz
         packets = encode_packets(
             codec, wav, rate_hz, stages=self.stages, max_bytes=self.max_bytes or 0, voice=self.voice,
             max_packets=self.max_packets,
+            options=PacketOptions("each", self.check_bytes, self.recording_id, self.has_copies),
         )  # fmt: skip
         data = packets_to_file(packets, codec.model_id)
         write_bytes(destination, data, force=force)

@@ -79,14 +79,20 @@ def info(
     bits: Annotated[
         bool, typer.Option("--bits", help="Tell where the bits went: by stage, digit and second; needs the model.")
     ] = False,
+    packets: Annotated[
+        bool,
+        typer.Option("--packets", help="Tell the cost of a file as packets: bytes and time on air; needs the model."),
+    ] = False,
     model: ModelOption = None,
 ) -> None:
     """Tell what .srn files say of themselves and what they cost. Needs no torch."""
     from siren_cli.commands.info import run_info
 
-    if recursive and bits:
-        raise UsageError("--bits is about single files, --recursive about many; give one of them")
-    raise typer.Exit(run_info(files, as_json=as_json, quiet=quiet, recursive=recursive, bits=bits, model=model))
+    if recursive and (bits or packets):
+        raise UsageError("--bits and --packets are about single files, --recursive about many; give one of them")
+    raise typer.Exit(
+        run_info(files, as_json=as_json, quiet=quiet, recursive=recursive, bits=bits, packets=packets, model=model)
+    )
 
 
 def run_command_line(arguments: list[str]) -> int:

@@ -71,9 +71,18 @@ def decode(
         bool,
         typer.Option(
             "--ignore-damage",
-            help="Decode what is undamaged of a long file; the rest is silent and listed, and the exit status is 9.",
+            help="Decode what is undamaged of a long file, the rest is silent; decode damaged packets for what they "
+            "seem to say. All of it is listed, and the exit status is 9.",
         ),
     ] = False,
+    as_hex: Annotated[
+        bool, typer.Option("--hex", help="IN is text: one packet a line in hexadecimal, as copied out of a chat.")
+    ] = False,
+    as_base64: Annotated[bool, typer.Option("--base64", help="The same in base64.")] = False,
+    check_bytes: Annotated[
+        int,
+        typer.Option("--check", min=0, max=2, metavar="N", help="Refuse packets with a check of fewer bytes than N."),
+    ] = 0,
     voice: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -118,23 +127,31 @@ def decode(
     destination = default_output(source.rstrip("/") or source, ".wav") if output is None else output
     as_talk = is_report_talk([destination], as_json=as_json)
     pcm = None if raw is None else parse_pcm(raw)
+    kind = "hex" if as_hex else "base64" if as_base64 else None
+    if as_hex and as_base64:
+        raise UsageError("--hex and --base64 exclude each other; give one of them")
     if source != STREAM and os.path.isdir(source):
-        _decode_packets(
-            source, b"", destination, sample_rate, voice, pcm, model, device.value, threads,
-            force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
-        )  # fmt: skip
-        return
-    with open_srn(source, is_whole=ignore_damage) as srn:
-        if not srn.is_live and is_packets(source, srn.data):
-            _decode_packets(
-                source, srn.data, destination, sample_rate, voice, pcm, model, device.value, threads,
-                force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
-            )  # fmt: skip
-            return
-        is_lossy = _decode_file(
-            source, srn, destination, sample_rate, voice, pcm, model, device.value, threads,
+        if kind is not None:
+            raise UsageError(f"{source}: is a folder, --{kind} is about a file or standard input; leave it out")
+        is_lossy = _decode_packets(
+            source, b"", destination, sample_rate, voice, pcm, model, device.value, threads, None, check_bytes,
             ignore_damage=ignore_damage, force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
         )  # fmt: skip
+        if is_lossy:
+            raise typer.Exit(ExitStatus.PARTLY_LOST)
+        return
+    with open_srn(source, is_whole=ignore_damage) as srn:
+        if kind is not None or (not srn.is_live and is_packets(source, srn.data)):
+            is_lossy = _decode_packets(
+                source, srn.data, destination, sample_rate, voice, pcm, model, device.value, threads, kind,
+                check_bytes,
+                ignore_damage=ignore_damage, force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
+            )  # fmt: skip
+        else:
+            is_lossy = _decode_file(
+                source, srn, destination, sample_rate, voice, pcm, model, device.value, threads,
+                ignore_damage=ignore_damage, force=force, as_json=as_json, as_talk=as_talk, quiet=quiet,
+            )  # fmt: skip
     if is_lossy:
         raise typer.Exit(ExitStatus.PARTLY_LOST)
 
@@ -241,13 +258,18 @@ def _decode_packets(
     model: str | None,
     device: str,
     threads: int | None,
+    kind: str | None,
+    check_bytes: int,
     *,
+    ignore_damage: bool,
     force: bool,
     as_json: bool,
     as_talk: bool,
     quiet: bool,
-) -> None:
-    """Decodes a packet file, a packet, or the packets of a folder, which has no data."""
+) -> bool:
+    """Decodes a packet file, a packet, texts, or the packets of a folder, which has no data; tells whether part of what
+    was sent is lost. Recordings after the first go to files of their own.
+    """
     from siren_cli.audio.resampling import resample
     from siren_cli.audio.writing import open_audio_output, require_audio_destination
     from siren_cli.config import SAMPLE_RATE_HZ
@@ -257,8 +279,9 @@ def _decode_packets(
     require_audio_destination(destination, force=force, source=source if data else STREAM, raw=pcm)
 
     from siren_cli.codec import load_codec
-    from siren_cli.packets.conceal import decode_packets, decoded_packet_rows, speech_facts
-    from siren_cli.packets.files import read_packets
+    from siren_cli.packets.conceal import decoded_packet_rows, speak_recording, speech_facts
+    from siren_cli.packets.files import destinations_of, read_packets
+    from siren_cli.packets.receive import receive
     from siren_cli.registry.manifest import model_for
     from siren_cli.srn.file import refusal
     from siren_cli.voices.library import voices_for
@@ -267,27 +290,39 @@ def _decode_packets(
 
     with working("decoding", quiet=quiet):
         try:
-            model_id, packets = read_packets(source, data)
+            model_id, packets = read_packets(source, data, kind)
             wanted = model if model_id is None else model_for(model_id.hex(), model)
             codec = load_codec(wanted, device=device, threads=threads)
             if model_id is not None and model_id != codec.model_id:
                 raise OtherModel(model_id, codec.model_id, offset=MODEL_ID_OFFSET)
             voices = voices_for(codec, wanted, lambda text: note(text, quiet=quiet))
-            speech = decode_packets(codec, packets, lambda coded: voices.speak(coded, voice, source))
+            reception = receive(
+                packets, codec.packet_source, check_bytes=check_bytes, ignore_damage=ignore_damage,
+                is_alone=bool(data) and model_id is None and len(packets) == 1,
+            )  # fmt: skip
         except FormatError as error:
             raise refusal(source, error) from error
-    wav = resample(speech.wav, SAMPLE_RATE_HZ, rate_hz)
-    with open_audio_output(destination, rate_hz, len(wav), raw=pcm, force=force) as writer:
-        writer.write(wav)
-
-    facts = speech_facts(speech)
-    for text in facts["refused"]:
+        destinations = destinations_of(destination, len(reception.recordings))
+        for further in destinations[1:]:
+            require_audio_destination(further, force=force, source=source if data else STREAM, raw=pcm)
+        speeches = [
+            speak_recording(codec, own, reception, lambda coded: voices.speak(coded, voice, source))
+            for own in reception.recordings
+        ]
+    for text in reception.refused:
         note(f"left out {text}", quiet=quiet)
-    if as_json:
-        sound = {"output_rate_hz": rate_hz, "output_samples": len(wav)}
-        show_json({"input": source, "output": destination, **facts, **sound})
-    elif not quiet:
-        show_rows(decoded_packet_rows(facts), as_talk=as_talk)
+    for number, (speech, own_destination) in enumerate(zip(speeches, destinations, strict=True)):
+        wav = resample(speech.wav, SAMPLE_RATE_HZ, rate_hz)
+        with open_audio_output(own_destination, rate_hz, len(wav), raw=pcm, force=force) as writer:
+            writer.write(wav)
+        facts = speech_facts(speech)
+        if as_json:
+            sound = {"output_rate_hz": rate_hz, "output_samples": len(wav)}
+            show_json({"input": source, "output": own_destination, **facts, **sound})
+        elif not quiet:
+            named = [("output", own_destination)] * (len(destinations) > 1)
+            show_rows([*named, *decoded_packet_rows(facts)], as_talk=as_talk, blank_before=number > 0)
+    return any(speech.is_lossy for speech in speeches)
 
 
 def _rate_hz(wanted: str, *, source_rate_hz: int) -> int:

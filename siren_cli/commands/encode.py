@@ -20,12 +20,12 @@ from siren_cli.terminal.options import (
     JsonOption,
     ManyInputs,
     ModelOption,
+    PacketStagesOption,
     Profile,
     QuietOption,
     RateWeightOption,
     RayAddressOption,
     ResumeOption,
-    StagesOption,
     ThreadsOption,
     default_output,
     is_report_talk,
@@ -47,7 +47,7 @@ def encode(
             help="Where to write, - for standard output, a folder for many files; IN with another suffix if not given.",
         ),
     ] = None,
-    stages: StagesOption = 1,
+    stages: PacketStagesOption = "1",
     profile: Annotated[
         Profile, typer.Option("--profile", help="A .srn file, or packets for a link that frames and checks.")
     ] = Profile.FILE,
@@ -57,7 +57,7 @@ def encode(
             "--max-bytes",
             metavar="N",
             help="Size to fit a .srn file of up to a minute into, as faithfully as possible; or the largest packet, 16 "
-            "to 255, 51 if not given.",
+            "to 500, 51 if not given.",
         ),
     ] = None,
     rate_weight: RateWeightOption = 0.0,
@@ -70,6 +70,24 @@ def encode(
         Optional[str],  # noqa: UP045
         typer.Option("--voice", metavar="each|once|none", help="Which packets carry the voice; each if not given."),
     ] = None,
+    check_bytes: Annotated[
+        int,
+        typer.Option("--check", min=0, max=2, metavar="N", help="Bytes of a check in each packet, for links without."),
+    ] = 0,
+    recording_id: Annotated[
+        int,
+        typer.Option(
+            "--recording-id",
+            min=0,
+            max=31,
+            metavar="N",
+            help="Number of the recording in each packet, 1 to 31, where several are sent at once; 0 for none.",
+        ),
+    ] = 0,
+    fec: Annotated[
+        bool,
+        typer.Option("--fec", help="Send the first stage of each packet again in the next one."),
+    ] = False,
     files_from: FilesFromOption = None,
     jobs: JobsOption = None,
     resume: ResumeOption = False,
@@ -118,6 +136,9 @@ def encode(
     is_packets = profile == Profile.PACKET
     if not is_packets and (max_packets is not None or voice is not None or packet_folder is not None):
         raise UsageError("--max-packets, --voice and --packet-folder are about packets; give --profile packet as well")
+    if not is_packets and (check_bytes or recording_id or fec):
+        raise UsageError("--check, --recording-id and --fec are about packets; give --profile packet as well")
+    stage_count = _stage_count(stages, is_packets=is_packets)
     if no_voice + (voice_ref is not None) + (voice is not None) > 1:
         raise UsageError("--no-voice, --voice-ref and --voice exclude each other; give one of them")
     if is_packets and voice_ref is not None:
@@ -135,9 +156,10 @@ def encode(
         from siren_cli.registry.weights import find_model
 
         work = EncodeWork(
-            model, find_model(model).model_id, device.value, threads, stages,
+            model, find_model(model).model_id, device.value, threads, stage_count,
             is_packets, (max_bytes or _LORAWAN_BYTES) if is_packets else max_bytes, max_packets, rate_weight,
-            effort, "none" if no_voice else voice or "each", named, force=force, resume=resume,
+            effort, "none" if no_voice else voice or "each", named, check_bytes, recording_id, fec,
+            force=force, resume=resume,
         )  # fmt: skip
         raise typer.Exit(run_batch(work, sources or [], AUDIO_SUFFIXES, AudioUnreadable, batch))
     (source,) = sources or []
@@ -168,7 +190,7 @@ def encode(
             note(text, quiet=quiet)
 
         from siren_cli.codec import load_codec
-        from siren_cli.packets.packetize import encode_packets, packet_facts, packet_rows
+        from siren_cli.packets.packetize import PacketOptions, encode_packets, packet_facts, packet_rows
         from siren_cli.streaming.rate_control import fit_file
         from siren_format.packet_file import packets_to_file
 
@@ -177,8 +199,9 @@ def encode(
             started_s = perf_counter()
             if is_packets:
                 packets = encode_packets(
-                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes or _LORAWAN_BYTES,
+                    codec, wav, rate_hz, stages=stage_count, max_bytes=max_bytes or _LORAWAN_BYTES,
                     voice="none" if no_voice else voice or "each", max_packets=max_packets,
+                    options=PacketOptions("each", check_bytes, recording_id, fec),
                 )  # fmt: skip
                 data = packets_to_file(packets, codec.model_id)
                 elapsed_s = perf_counter() - started_s
@@ -187,14 +210,14 @@ def encode(
                 write_bytes(destination, data, force=force)
             elif max_bytes is not None:
                 data = fit_file(
-                    codec, wav, rate_hz, stages=stages, max_bytes=max_bytes,
+                    codec, wav, rate_hz, stages=stage_count, max_bytes=max_bytes,
                     has_voice=not no_voice and named is None, voice_id=named,
                 )  # fmt: skip
                 elapsed_s = perf_counter() - started_s
                 write_bytes(destination, data, force=force)
             else:
                 coded = codec.encode_stream(
-                    recording.mono_blocks(), rate_hz, stages=stages, level_db=level_db,
+                    recording.mono_blocks(), rate_hz, stages=stage_count, level_db=level_db,
                     has_voice=not no_voice and named is None, voice_id=named,
                 )  # fmt: skip
                 data = write_pieces(destination, coded, force=force)
@@ -216,3 +239,14 @@ def encode(
             ("encoding", speed(duration_s, elapsed_s)),
         ]
         show_rows(rows, as_talk=as_talk)
+
+
+def _stage_count(stages: str, *, is_packets: bool) -> int:
+    """Stages as a number, 0 for `auto`."""
+    if stages in ("1", "2"):
+        return int(stages)
+    if stages != "auto":
+        raise UsageError(f"--stages is {stages!r}, expected 1, 2 or auto; give one of them")
+    if not is_packets:
+        raise UsageError("--stages auto is about packets; give --profile packet as well, or 1 or 2")
+    return 0

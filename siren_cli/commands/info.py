@@ -22,6 +22,7 @@ def run_info(
     quiet: bool,
     recursive: bool = False,
     bits: bool = False,
+    packets: bool = False,
     model: str | None = None,
 ) -> int:
     """Prints the facts of every file; one that is refused does not keep the others from being shown.
@@ -32,7 +33,8 @@ def run_info(
         quiet: Whether to leave out the note on standard error.
         recursive: Whether to look into folders, and print a line for each file, and totals.
         bits: Whether to decode the indices and tell where the bits went.
-        model: What the user gave with `--model`, for `bits`.
+        packets: Whether to cut the indices into packets and tell what those cost.
+        model: What the user gave with `--model`, for `bits` and `packets`.
 
     Returns:
         The exit status: that of the first file that was refused.
@@ -46,18 +48,21 @@ def run_info(
     for source in files:
         try:
             data = b"" if isdir(source) else read_srn(source)
-            packets = _packets(source, data, bits=bits)
-            facts, rows = packets or _facts(source, data)
+            own_packets = _packets(source, data, bits=bits or packets)
+            facts, rows = own_packets or _facts(source, data)
             more = _bits(source, data, model) if bits else None
+            costs = _costs(source, data, model) if packets else None
         except SirenError as refused:
             error(str(refused))
             status = status or int(refused.exit_status)
             continue
         facts = {"file": source, **facts}
         if as_json:
-            show_json(facts if more is None else {**facts, "bits": more[0]})
+            told = {} if more is None else {"bits": more[0]}
+            show_json({**facts, **told} if costs is None else {**facts, **told, "as_packets": costs[0]})
         else:
-            show_rows([("file", source), *rows, *(more[1] if more else ())], blank_before=shown > 0)
+            further = [*(more[1] if more else ()), *(costs[1] if costs else ())]
+            show_rows([("file", source), *rows, *further], blank_before=shown > 0)
         shown += 1
     if shown and __version__.startswith("0."):
         note(f"this is SIREN {__version__}; before 1.0 the format and the models may change", quiet=quiet)
@@ -98,3 +103,14 @@ def _bits(source: str, data: bytes, model: str | None) -> tuple[dict[str, object
     except FormatError as found:
         raise refusal(source, found) from found
     return facts, bit_rows(facts)
+
+
+def _costs(source: str, data: bytes, model: str | None) -> tuple[list[dict[str, object]], Rows]:
+    """The cost as packets, as facts and as lines."""
+    from siren_cli.packets.costs import packet_cost_facts, packet_cost_rows
+
+    try:
+        facts = packet_cost_facts(data, model)
+    except FormatError as found:
+        raise refusal(source, found) from found
+    return facts, packet_cost_rows(facts)

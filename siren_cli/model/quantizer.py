@@ -1,7 +1,7 @@
 """latents ⇄ indices: what is coded is the point of the FSQ lattice whose place among the latents is nearest.
 
-Four numbers read off a latent are too few for what is said in 160 ms, however finely they are rounded (weights/LOG.md,
-fourteenth session). Here each of the 1000 points of a stage's FSQ lattice has a place in the whole space of latents,
+Four numbers read off a latent are too few for what is said in 160 ms, however finely they are rounded (weights/log,
+session 14). Here each of the 1000 points of a stage's FSQ lattice has a place in the whole space of latents,
 and compressing, rounding and expanding (multidimensional companding, Gersho 1979) are one look-up: multi-stage vector
 quantisation (Juang & Gray 1982) with FSQ's digits, format and prior.
 """

@@ -6,62 +6,97 @@ What a packet says can be read without its model; whether it is sound cannot.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from siren_cli.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from siren_cli.errors import OutputExists, OutputUnwritable, SrnUnreadable, UsageError
-from siren_cli.files.streams import read_bytes, reason_of
+from siren_cli.files.streams import STREAM, read_bytes, reason_of
+from siren_cli.packets.texts import LEAST_PACKET_BYTES, is_text, require_texts, text_to_packets
 from siren_cli.registry.manifest import model_release_of
 from siren_cli.terminal.console import Rows
 from siren_format.errors import FormatError
+from siren_format.limits import MAGIC_BYTE
 from siren_format.packet_file import MAX_PACKETS, PACKET_FILE_MAGIC, PACKET_SUFFIX, file_to_packets
-from siren_format.packet_head import Gap, PacketHead, in_order, parse_head
+from siren_format.packet_head import MAX_PACKET_BYTES, PacketHead, parse_parts
+from siren_format.packet_order import Gap, PacketOrder, Taken
 
-_MAX_PACKET_BYTES = 255
 _MOST_LINES = 40
+_MOST_TEXT_BYTES = 2**24
 
 
 def is_packets(source: str, data: bytes) -> bool:
-    """Whether a source holds packets rather than a `.srn` file.
+    """Tells if a source holds packets rather than a `.srn` file.
 
     Args:
         source: Path, or `-`.
         data: What it holds; nothing if it is a folder.
 
     Returns:
-        True for a folder, for a `.srp` by its first bytes, and for a single packet by the suffix of its name.
+        True for a folder; for a `.srp` by its first bytes; for a single packet by the suffix of its name, or on
+        standard input by its length; and for a text with packets in it.
     """
     if not data:
         return os.path.isdir(source)
-    return data.startswith(PACKET_FILE_MAGIC) or source.endswith(PACKET_SUFFIX)
+    if data.startswith(PACKET_FILE_MAGIC) or source.endswith(PACKET_SUFFIX):
+        return True
+    if data[0] == MAGIC_BYTE:
+        return False
+    if len(data) <= _MOST_TEXT_BYTES and text_to_packets(data, None) is not None:
+        return True
+    return source == STREAM and LEAST_PACKET_BYTES <= len(data) <= MAX_PACKET_BYTES and not is_text(data)
 
 
-def read_packets(source: str, data: bytes) -> tuple[bytes | None, list[bytes]]:
+def read_packets(source: str, data: bytes, kind: str | None = None) -> tuple[bytes | None, list[bytes]]:
     """Takes packets out of what `is_packets` said holds some.
 
     Args:
         source: Path, or `-`.
         data: What it holds; nothing if it is a folder.
+        kind: `hex` or `base64` if the user says that it is a text; None to find out.
 
     Returns:
         The model id if the source names one, and the packets.
 
     Raises:
-        SrnUnreadable: If a folder holds no packets, or one cannot be read or is longer than a packet can be.
+        SrnUnreadable: If a folder or a text holds no packets, or one cannot be read or is longer than a packet can be.
         FormatError: If a `.srp` is damaged.
     """
-    if not data:
+    if not data and kind is None:
         return None, _read_folder(source)
-    if data.startswith(PACKET_FILE_MAGIC):
-        return file_to_packets(data)
-    return None, [data]
+    if kind is None and (data.startswith(PACKET_FILE_MAGIC) or source.endswith(PACKET_SUFFIX)):
+        return file_to_packets(data) if data.startswith(PACKET_FILE_MAGIC) else (None, [data])
+    texts = text_to_packets(data, None) if kind is None else require_texts(source, data, kind)
+    if texts is None:
+        return None, [data]
+    if texts[0].startswith(PACKET_FILE_MAGIC):
+        return file_to_packets(texts[0])
+    if len(texts) > MAX_PACKETS or max(map(len, texts)) > MAX_PACKET_BYTES:
+        raise SrnUnreadable(
+            f"{source}: {len(texts)} packets of up to {max(map(len, texts))} bytes, expected up to {MAX_PACKETS} of "
+            f"{MAX_PACKET_BYTES}; copy one packet a line"
+        )
+    return None, texts
+
+
+def by_number(name: str) -> list[tuple[int, int, str]]:
+    """Key that sorts names as people do, numbers in them by their value: p9 comes before p10.
+
+    Args:
+        name: Name of a file.
+
+    Returns:
+        The key.
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
 def _read_folder(folder: str) -> list[bytes]:
     """The files of a folder in the order of their names; hidden ones are left out."""
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        names = sorted((name for name in os.listdir(folder) if not name.startswith(".")), key=by_number)
     except OSError as error:
         raise SrnUnreadable(f"{folder}: cannot be read ({reason_of(error)}); check its permissions") from error
     if not 1 <= len(names) <= MAX_PACKETS:
@@ -69,9 +104,28 @@ def _read_folder(folder: str) -> list[bytes]:
     if any(name.endswith((".srn", ".srp")) for name in names):
         raise SrnUnreadable(f"{folder}: is a folder of .srn files, expected packets; give --recursive to list it")
     for path in (os.path.join(folder, name) for name in names):
-        if os.path.isdir(path) or os.path.isfile(path) and os.path.getsize(path) > _MAX_PACKET_BYTES:
+        if os.path.isdir(path) or os.path.isfile(path) and os.path.getsize(path) > MAX_PACKET_BYTES:
             raise SrnUnreadable(f"{folder}: holds no .srn file, and {path} is no packet; name a folder of either")
-    return [read_bytes(os.path.join(folder, name), SrnUnreadable, limit_bytes=_MAX_PACKET_BYTES) for name in names]
+    return [read_bytes(os.path.join(folder, name), SrnUnreadable, limit_bytes=MAX_PACKET_BYTES) for name in names]
+
+
+def destinations_of(destination: str, count: int) -> list[str]:
+    """Names an output for each of several recordings that arrived together.
+
+    Args:
+        destination: Path of the first, or `-`.
+        count: How many there are.
+
+    Returns:
+        Paths; those after the first with -2, -3 and so on before the suffix.
+
+    Raises:
+        UsageError: If several are to go to standard output.
+    """
+    if count > 1 and destination == STREAM:
+        raise UsageError(f"{count} recordings arrived, standard output holds one; give -o PATH")
+    stem, suffix = os.path.splitext(destination)
+    return [destination, *(f"{stem}-{number}{suffix}" for number in range(2, count + 1))]
 
 
 def require_packet_folder(folder: str, *, force: bool) -> None:
@@ -142,42 +196,58 @@ def _empty(folder: str) -> None:
         os.remove(os.path.join(folder, name))
 
 
-def packet_file_facts(source: str, data: bytes) -> dict[str, Any]:
-    """What packets say of themselves, read without a model.
+def packet_file_facts(source: str, data: bytes, kind: str | None = None) -> dict[str, Any]:
+    """Reads the facts that packets state, without a model.
 
     Args:
         source: Path, or `-`.
         data: What it holds; nothing if it is a folder.
+        kind: `hex` or `base64` if the user says that it is a text; None to find out.
 
     Returns:
         Plain values by name, units in the names.
 
     Raises:
         SrnUnreadable: If they cannot be read.
-        FormatError: If a `.srp` or a packet in it is damaged.
+        FormatError: If a `.srp` is damaged.
     """
-    model_id, packets = read_packets(source, data)
-    heads = [_head(source, number, packet) for number, packet in enumerate(packets)]
-    duration_s = sum(head.frames for head in heads) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+    model_id, packets = read_packets(source, data, kind)
+    parts, order, refused = [], PacketOrder[PacketHead](), []
+    for number, packet in enumerate(packets):
+        try:
+            own = parse_parts(packet)
+        except FormatError as error:
+            refused.append(f"packet {number}: {error}")
+            continue
+        if order.take(own.head, packet) is Taken.NEW:
+            parts.append((own, len(packet)))
+    if not parts:
+        raise SrnUnreadable(f"{source}: {refused[0]}")
+    frames = sum(own.head.frames for own, _ in parts)
+    duration_s = frames * FRAME_SAMPLES / SAMPLE_RATE_HZ
     packaged = None if model_id is None else model_release_of(model_id)
     # A single packet out of its recording says nothing about the others.
-    in_recording = in_order(heads) if len(heads) > 1 else ()
+    gaps = [gap for own in order.recordings for gap in own.in_order() if isinstance(gap, Gap)]
     return {
         "packet_count": len(packets),
-        "packet_bytes": [len(packet) for packet in packets],
+        "packet_bytes": [size for _, size in parts],
         "duration_s": duration_s,
-        "frames": sum(head.frames for head in heads),
-        "stages": max(head.stages for head in heads),
-        "with_voice": sum(head.has_voice for head in heads),
-        "coded": sum(head.is_coded for head in heads),
-        "missing": [[gap.first_number, gap.packets] for gap in in_recording if isinstance(gap, Gap)],
+        "frames": frames,
+        "stages": max(own.head.stages for own, _ in parts),
+        "recordings": [own.recording for own in order.recordings],
+        "repeated": order.repeated,
+        "refused": refused,
+        "with_voice": sum(own.head.has_voice for own, _ in parts),
+        "coded": sum(own.is_coded for own, _ in parts),
+        "missing": [[gap.first_number, gap.packets] for gap in gaps] if len(packets) > 1 else [],
         "model_id": None if model_id is None else model_id.hex(),
         "model_name": None if packaged is None else packaged[0],
-        "packet_bps": 8 * sum(map(len, packets)) / duration_s,
+        "packet_bps": 8 * sum(size for _, size in parts) / duration_s,
         "each": [
-            {"number": head.number, "frames": head.frames, "has_voice": head.has_voice, "is_coded": head.is_coded,
-             "is_last": head.is_last, "bytes": len(packet)}
-            for head, packet in zip(heads, packets, strict=True)
+            {"number": own.head.number, "frames": own.head.frames, "has_voice": own.head.has_voice,
+             "is_coded": own.is_coded, "is_last": own.head.is_last, "recording": own.head.recording,
+             "check_bytes": own.head.check_bytes, "copied_frames": own.head.copied_frames, "bytes": size}
+            for own, size in parts
         ],
     }  # fmt: skip
 
@@ -204,21 +274,22 @@ def packet_file_rows(facts: dict[str, Any]) -> Rows:
         ("model", model),
         ("missing", missing or "none"),
     ]
+    if facts["repeated"]:
+        rows.append(("repeated", f"{facts['repeated']}"))
+    if len(facts["recordings"]) > 1:
+        rows.append(("recordings", ", ".join(str(own) for own in facts["recordings"])))
+    rows += [("refused", text) for text in facts["refused"]]
     for packet in facts["each"][:_MOST_LINES]:
         said = [f"{packet['frames']} frames", "coded" if packet["is_coded"] else "packed"]
         said += ["voice"] * packet["has_voice"] + ["the last"] * packet["is_last"]
+        said += [f"check of {packet['check_bytes']} bytes"] * bool(packet["check_bytes"])
+        said += [f"copy of {packet['copied_frames']} frames"] * bool(packet["copied_frames"])
+        said += [f"recording {packet['recording']}"] * bool(packet["recording"])
         rows.append((f"number {packet['number']}", f"{packet['bytes']} bytes: {', '.join(said)}"))
     left_out = len(sizes) - _MOST_LINES
     return [*rows, ("and", f"{left_out} more")] if left_out > 0 else rows
 
 
 def refuse_bits(source: str) -> UsageError:
-    """The error for `siren info --bits` of packets."""
-    return UsageError(f"{source}: holds packets, --bits is about .srn files; leave it out")
-
-
-def _head(source: str, number: int, packet: bytes) -> PacketHead:
-    try:
-        return parse_head(packet)
-    except FormatError as error:
-        raise SrnUnreadable(f"{source}: packet {number}: {error}") from error
+    """The error for `siren info --bits` and `--packets` of packets."""
+    return UsageError(f"{source}: holds packets, --bits and --packets are about .srn files; leave them out")

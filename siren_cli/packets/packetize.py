@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from siren_cli.errors import UsageError
 from siren_cli.streaming.rate_control import fitted
 from siren_cli.terminal.console import Rows
-from siren_format.packet import MAX_MAX_BYTES, MIN_MAX_BYTES, split_into_packets
 from siren_format.packet_file import MAX_PACKETS
+from siren_format.packet_split import MAX_MAX_BYTES, MIN_MAX_BYTES, split_into_packets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from siren_cli.codec import Codec
+    from siren_cli.coded import Coded
 
+AUTO_STAGES = 0
+"""For as many stages as fit."""
 VOICE_CHOICES = ("each", "once", "none")
+
+
+@dataclass(frozen=True)
+class PacketOptions:
+    """Options of packets: voice, check, id, copies.
+
+    Attributes:
+        voice: `each` packet carries the voice, the first `once`, or `none`.
+        check_bytes: Bytes of the check, 0 to 2.
+        recording: Id of the recording, 1 to 31; 0 for none.
+        has_copies: Whether each packet carries the first stage of the one before it.
+    """
+
+    voice: str = "each"
+    check_bytes: int = 0
+    recording: int = 0
+    has_copies: bool = False
 
 
 def encode_packets(
@@ -28,6 +49,7 @@ def encode_packets(
     max_bytes: int,
     voice: str,
     max_packets: int | None = None,
+    options: PacketOptions | None = None,
 ) -> list[bytes]:
     """Encodes a recording as packets.
 
@@ -35,10 +57,11 @@ def encode_packets(
         codec: The model.
         wav: Samples [T] or [T, C], full scale at 1.
         sample_rate_hz: Their rate.
-        stages: 1 or 2.
-        max_bytes: Largest packet, 16..255 bytes.
+        stages: 1 or 2; 0 for two if they fit into as many packets as one stage, or else one.
+        max_bytes: Largest packet, 16..500 bytes.
         voice: `each` packet carries the voice, the first `once`, or `none`.
         max_packets: How many packets it must fit into, as faithfully as it can be; None for as many as it takes.
+        options: What they carry beside the recording, but for the voice; nothing if None.
 
     Returns:
         The packets.
@@ -52,25 +75,49 @@ def encode_packets(
         raise UsageError(f"--max-bytes is {max_bytes}, expected {MIN_MAX_BYTES}..{MAX_MAX_BYTES}; give one of them")
     if voice not in VOICE_CHOICES:
         raise UsageError(f"--voice is {voice!r}, expected {', '.join(VOICE_CHOICES)}; give one of them")
+    own = replace(options or PacketOptions(), voice=voice)
 
-    def encode(codec: Codec) -> list[bytes]:
-        coded = codec.encode(wav, sample_rate_hz, stages=stages)
-        return split_into_packets(
-            coded.indices,
-            None if voice == "none" else coded.voice,
-            codec.packet_source,
-            max_bytes,
-            voice_in_each=voice == "each",
-        )
+    def encode(codec: Codec, count: int) -> list[bytes]:
+        coded = codec.encode(wav, sample_rate_hz, stages=count)
+        return split(codec, coded, max_bytes, own)
 
-    packets = encode(codec) if max_packets is None else fitted(codec, encode, len, max_packets, "packets")
+    def fit(count: int) -> list[bytes]:
+        if max_packets is None:
+            return encode(codec, count)
+        return fitted(codec, lambda thrifty: encode(thrifty, count), len, max_packets, "packets")
+
+    if stages == AUTO_STAGES:
+        packets = fit(1)
+        if codec.stages > 1 and len(both := encode(codec, 2)) <= (max_packets or len(packets)):
+            packets = both
+    else:
+        packets = fit(stages)
     if len(packets) > MAX_PACKETS:
         raise UsageError(f"the recording needs {len(packets)} packets, expected at most {MAX_PACKETS}; split it")
     return packets
 
 
+def split(codec: Codec, coded: Coded, max_bytes: int, options: PacketOptions) -> list[bytes]:
+    """Cuts an encoded recording into packets.
+
+    Args:
+        codec: The model.
+        coded: The recording.
+        max_bytes: Largest packet, 16..500 bytes.
+        options: What packets carry.
+
+    Returns:
+        The packets.
+    """
+    return split_into_packets(
+        coded.indices, None if options.voice == "none" else coded.voice, codec.packet_source, max_bytes,
+        voice_in_each=options.voice == "each", recording=options.recording, check_bytes=options.check_bytes,
+        has_copies=options.has_copies,
+    )  # fmt: skip
+
+
 def packet_facts(packets: Sequence[bytes], duration_s: float) -> dict[str, Any]:
-    """What packets cost.
+    """Counts the cost of packets.
 
     Args:
         packets: The packets.
@@ -90,7 +137,7 @@ def packet_facts(packets: Sequence[bytes], duration_s: float) -> dict[str, Any]:
 
 
 def packet_rows(facts: dict[str, Any]) -> Rows:
-    """What packets cost, for a person.
+    """Formats the cost of packets for a person.
 
     Args:
         facts: What `packet_facts` returned.

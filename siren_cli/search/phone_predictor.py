@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from siren_cli.errors import WeightsDamaged
 from siren_cli.model.int8 import widen
-from siren_cli.model.whisper_encoder import WhisperEncoder
 from siren_cli.phones import PHONES
 from siren_cli.registry.weights import read_encoder_file
+from siren_cli.search.whisper_encoder import WhisperEncoder
 
 ENCODER_NAME, CLASSIFIER_NAME = "whisper-base/encoder.safetensors", "phone_classifier.safetensors"
 """Files of the package with the weights of the two networks."""

@@ -66,6 +66,15 @@ StagesOption = Annotated[
     int,
     typer.Option("--stages", min=1, max=2, help="Residual stages: 1 is about 68 bps, 2 about twice as much."),
 ]
+PacketStagesOption = Annotated[
+    str,
+    typer.Option(
+        "--stages",
+        metavar="1|2|auto",
+        help="Residual stages: 1 is about 68 bps, 2 about twice as much; of packets, auto is 2 if they take no more of "
+        "them.",
+    ),
+]
 RateWeightOption = Annotated[
     float,
     typer.Option(

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from siren_cli.codec import Codec
-from siren_cli.packets.conceal import HELD_FRAMES, decode_packets
+from siren_cli.packets.conceal import FADING_FRAMES, HELD_FRAMES, decode_packets
 from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import file_to_packets, packets_to_file
 from siren_format.voice import voice_to_bytes
@@ -83,8 +83,8 @@ def test_missing_packets_are_concealed_and_said(
     assert facts["missing"] == [{"first_packet": 1, "packets": 2, "from_s": 0.8, "to_s": 2.4}]
     assert (facts["packets"], facts["output_samples"], facts["duration_s"]) == (2, 15 * 2560 + 5 * 2560, 3.2)
     wav, _ = soundfile.read(tmp_path / "gap.wav", dtype="float32")
-    # The last frame sounds on for 320 ms and fades, then there is silence, then the next packet fades in.
-    held, rest = np.split(wav[5 * 2560 : 15 * 2560], [HELD_FRAMES * 2560])
+    # Speech goes on for 480 ms and fades, then there is silence, then the next packet fades in.
+    held, rest = np.split(wav[5 * 2560 : 15 * 2560], [(HELD_FRAMES + FADING_FRAMES) * 2560])
     assert np.abs(held[:2560]).max() > 0 and np.abs(held[-100:]).max() < 1e-3 * max(1.0, np.abs(held).max())
     assert np.abs(rest).max() == 0.0
     assert np.abs(wav[15 * 2560 :]).max() > 0 and abs(wav[15 * 2560]) < 1e-4
@@ -124,7 +124,7 @@ def test_a_folder_of_packets(siren: Siren, codec: Codec, packets: list[bytes], t
     # One that the link let through damaged is left out and said.
     (folder / "001.bin").write_bytes(packets[1] + b"\0")
     outcome = siren("decode", folder, "-o", tmp_path / "less.wav")
-    assert outcome.status == 0
+    assert outcome.status == 9
     assert outcome.err.startswith("siren: note: left out packet 1 of 4: ") and outcome.err.count("\n") == 1
     assert "missing   1 from number 1" in outcome.out
 
@@ -170,7 +170,7 @@ def test_info_of_packets(siren: Siren, codec: Codec, packets: list[bytes], tmp_p
     assert json.loads(siren("info", "--json", folder / "3.pkt").out)["missing"] == []
     assert siren("decode", folder / "3.pkt", "-o", tmp_path / "one.wav").status == 0
     outcome = siren("info", "--bits", srp)
-    assert (outcome.status, outcome.out) == (2, "") and "--bits is about .srn files" in outcome.err
+    assert (outcome.status, outcome.out) == (2, "") and "--bits and --packets are about .srn files" in outcome.err
     (tmp_path / "long.pkt").write_bytes(packets[0] + bytes(20))
     outcome = siren("info", tmp_path / "long.pkt")
     assert (outcome.status, outcome.out) == (3, "") and "packet 0: the packet has" in outcome.err
@@ -192,9 +192,49 @@ def test_what_is_refused(siren: Siren, codec: Codec, packets: list[bytes], recor
         (["encode", recording, "--packet-folder", tmp_path / "p"], 2, "give --profile packet as well"),
         ([*packet_words, "--packet-folder", recording], 7, "is a file, expected a folder"),
         ([*packet_words, "--packet-folder", tmp_path / "no" / "such"], 7, "missing or not writable"),
-        ([*packet_words, "--max-bytes", "9"], 2, "--max-bytes is 9, expected 16..255"),
+        ([*packet_words, "--max-bytes", "9"], 2, "--max-bytes is 9, expected 16..500"),
         ([*packet_words, "--voice", "soft"], 2, "--voice is 'soft', expected each, once, none"),
     ):
         outcome = siren(*words)
         assert (outcome.status, outcome.out) == (status, ""), words
         assert said in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_packets_as_text_and_in_any_order(siren: Siren, one_codec: Codec, packets: list[bytes], tmp_path: Path) -> None:
+    chat, folder = tmp_path / "chat.txt", tmp_path / "arrived"
+    lines = [f"[12:03] Anna: {packet.hex()}" for packet in [*packets[::-1], packets[1]]]
+    chat.write_text("\n".join(lines), encoding="utf-8")
+    folder.mkdir()
+    for name, packet in zip(("p8", "p9", "p10", "p11"), packets, strict=True):
+        (folder / name).write_bytes(packet)
+    facts = json.loads(siren("decode", "--json", chat, "-o", tmp_path / "chat.wav").out)
+    assert (facts["packets"], facts["repeated"], facts["missing"], facts["lost_s"]) == (4, 1, [], 0)
+    for words in (["--hex", chat], [folder]):
+        assert siren("decode", *words, "-o", tmp_path / "same.wav", "--force").status == 0
+        assert (tmp_path / "same.wav").read_bytes() == (tmp_path / "chat.wav").read_bytes()
+    outcome = siren("decode", "--base64", chat, "-o", tmp_path / "no.wav")
+    assert (outcome.status, outcome.out) == (3, "")
+    assert siren("decode", "--hex", folder, "-o", tmp_path / "no.wav").status == 2
+
+
+def test_two_recordings_and_a_damaged_packet(siren: Siren, one_codec: Codec, tmp_path: Path) -> None:
+    indices = np.random.default_rng(3).integers(0, 1000, (10, 1), dtype=np.int16)
+    sent = [
+        Packet(number, number == 1, indices[5 * number : 5 * number + 5], None, recording, 2).to_bytes(
+            one_codec.packet_source
+        )
+        for number in (0, 1)
+        for recording in (4, 9)
+    ]
+    damaged = bytes((*sent[3][:-1], sent[3][-1] ^ 1))
+    (tmp_path / "two.srp").write_bytes(packets_to_file([*sent[:3], damaged], one_codec.model_id))
+    outcome = siren("decode", "--json", tmp_path / "two.srp")
+    first, second = map(json.loads, outcome.out.splitlines())
+    assert outcome.status == 9 and "the check of the packet does not match" in outcome.err
+    assert (first["recording"], first["missing"], first["duration_s"]) == (4, [], 1.6)
+    assert (second["recording"], second["output"]) == (9, str(tmp_path / "two-2.wav"))
+    assert second["missing"] == [{"first_packet": 1, "packets": 1, "from_s": 0.8, "to_s": 1.6}]
+    outcome = siren("decode", "--json", "--force", "--ignore-damage", tmp_path / "two.srp")
+    second = json.loads(outcome.out.splitlines()[1])
+    assert outcome.status == 9 and [item["packet"] for item in second["damaged"]] == [1]
+    assert siren("decode", tmp_path / "two.srp", "-o", "-").status == 2

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from siren_cli.codec import Codec
-from siren_format.packet import split_into_packets
 from siren_format.packet_file import packets_to_file
+from siren_format.packet_split import split_into_packets
 from tests.cli.conftest import ROOT, Siren, environment
 
 VALID = ROOT / "formats" / "vectors" / "valid"

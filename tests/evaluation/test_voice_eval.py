@@ -13,7 +13,7 @@ import soundfile
 from siren_cli.__main__ import main
 from siren_cli.errors import ExitStatus
 from siren_cli.evaluation.metrics.verification import centroid_scores, classifier_scores, equal_error_rate, estimate_eer
-from siren_cli.evaluation.report.readme import VOICE_BEGIN, VOICE_RECORD, paste
+from siren_cli.evaluation.report.readme import VOICE_BEGIN, VOICE_RECORD, VOICES, paste
 from siren_cli.evaluation.report.readme import main as paste_into_readme
 from siren_cli.evaluation.report.voices import FIGURES, voice_markdown, voice_table
 from siren_cli.evaluation.voices import words_kept
@@ -125,23 +125,24 @@ def test_the_table_says_what_was_asked_for(measured: dict[str, Any]) -> None:
     assert asked["what averaging clips adds to that"] == "above 0"
 
 
-def test_the_table_goes_into_the_readme(
+def test_the_table_goes_into_the_document_on_voices(
     measured: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").mkdir()
-    (tmp_path / "README.md").write_text(f"{VOICE_BEGIN}\nold\n<!-- end of figures -->\nrest\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / VOICES).write_text(f"{VOICE_BEGIN}\nold\n<!-- end of figures -->\nrest\n")
     (tmp_path / "v.json").write_text(json.dumps(measured))
     paste_into_readme(["v.json"])
     recorded = json.loads((tmp_path / VOICE_RECORD).read_text())
     assert "pairs" not in recorded
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / VOICES).read_text()
     assert text == f"{VOICE_BEGIN}\n\n{voice_markdown(recorded)}\n\n<!-- end of figures -->\nrest\n"
 
 
-def test_the_readmes_voice_figures_are_those_of_the_record_and_of_the_default_model(root: Path) -> None:
+def test_the_documented_voice_figures_are_those_of_the_record_and_of_the_default_model(root: Path) -> None:
     recorded = json.loads((root / VOICE_RECORD).read_text(encoding="utf-8"))
-    readme = (root / "README.md").read_text(encoding="utf-8")
+    readme = (root / VOICES).read_text(encoding="utf-8")
     stale = "stale: run 'make eval-voices' and 'make readme-voices'"
     assert paste(readme, voice_markdown(recorded), VOICE_BEGIN) == readme, stale
     manifest = read_manifest()

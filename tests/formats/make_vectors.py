@@ -11,7 +11,7 @@ from safetensors.numpy import save
 from siren_format.layout import parse_layout
 from siren_format.stream import Stream
 from tests.formats.invalid_vectors import Refused, invalid_files
-from tests.formats.packet_vectors import packet_vectors
+from tests.formats.packet_vectors import hostile_packets, packet_vectors
 from tests.formats.valid_vectors import valid_files, valid_streams
 from tests.formats.vector_material import MODEL_ID, VECTORS, vector_prior
 from tests.formats.voice_vectors import voice_vectors
@@ -32,6 +32,8 @@ def build_vectors() -> dict[str, bytes]:
     files["prior.safetensors"] = save(prior.to_arrays())
     packets = packet_vectors(prior)
     files.update({f"packets/{name}.srp": data for name, (data, _) in packets.items()})
+    hostile = hostile_packets(prior)
+    files.update({f"invalid-packets/{name}.srp": data for name, (data, _) in hostile.items()})
     voices = voice_vectors()
     files.update({f"voices/{name}.voice": data for name, (data, _) in voices.items()})
     manifest = {
@@ -39,6 +41,7 @@ def build_vectors() -> dict[str, bytes]:
         "valid": {name: _facts(valid[name], stream) for name, (stream, *_) in valid_streams(prior).items()},
         "invalid": {name: _reason(refused) for name, refused in invalid.items()},
         "packets": {name: facts for name, (_, facts) in packets.items()},
+        "invalid-packets": {name: error for name, (_, error) in hostile.items()},
         "voices": {name: facts for name, (_, facts) in voices.items()},
     }
     files["MANIFEST.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
@@ -48,7 +51,13 @@ def build_vectors() -> dict[str, bytes]:
 def main() -> None:
     """Replace the committed vectors, and remove those that are no longer made."""
     files = build_vectors()
-    for folder, suffix in (("valid", "srn"), ("invalid", "srn"), ("packets", "srp"), ("voices", "voice")):
+    for folder, suffix in (
+        ("valid", "srn"),
+        ("invalid", "srn"),
+        ("packets", "srp"),
+        ("invalid-packets", "srp"),
+        ("voices", "voice"),
+    ):
         (VECTORS / folder).mkdir(parents=True, exist_ok=True)
         for path in (VECTORS / folder).glob(f"*.{suffix}"):
             if f"{folder}/{path.name}" not in files:

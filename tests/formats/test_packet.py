@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siren_format import errors
-from siren_format.packet import Packet, parse_packet, split_into_packets
+from siren_format.packet import Packet, parse_packet
 from siren_format.packet_file import file_to_packets, packets_to_file
-from siren_format.packet_head import MAX_PACKET_FRAMES, Gap, in_order
+from siren_format.packet_head import MAX_PACKET_FRAMES
+from siren_format.packet_order import Gap, RecordingOrder
+from siren_format.packet_split import split_into_packets
 from siren_format.prior import NeuralPrior
 from tests.formats.vector_material import (
     MODEL_ID,
@@ -29,6 +31,7 @@ from tests.formats.vector_material import (
 )
 
 PACKETS: dict[str, dict[str, Any]] = json.loads((VECTORS / "MANIFEST.json").read_text())["packets"]
+HOSTILE: dict[str, str] = json.loads((VECTORS / "MANIFEST.json").read_text())["invalid-packets"]
 PRIOR = vector_prior()
 SOURCES = [PRIOR, None]
 
@@ -44,9 +47,16 @@ def test_vector_says_what_the_manifest_says(name: str, prior: NeuralPrior) -> No
         "numbers": [packet.number for packet in parsed],
         "frames": [len(packet.indices) for packet in parsed],
         "voices": [packet.voice and packet.voice.hex() for packet in parsed],
-        "missing": [[item.first_number, item.packets] for item in in_order(parsed) if isinstance(item, Gap)],
+        "missing": [[gap.first_number, gap.packets] for gap in ordered(parsed) if isinstance(gap, Gap)],
         "indices_sha256": hashlib.sha256(indices.astype("<u2").tobytes()).hexdigest(),
     }
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_vector_is_refused(name: str) -> None:
+    _, (packet,) = file_to_packets((VECTORS / "invalid-packets" / f"{name}.srp").read_bytes())
+    with pytest.raises(getattr(errors, HOSTILE[name])):
+        parse_packet(packet, PRIOR)
 
 
 def test_example_of_the_document_is_the_vector() -> None:
@@ -80,7 +90,7 @@ def test_packets_fit_and_say_everything(
     assert [packet.is_last for packet in parsed] == [False] * (len(packets) - 1) + [True]
     voices = [packet.voice for packet in parsed]
     assert voices == ([voice] * len(packets) if in_each else [voice] + [None] * (len(packets) - 1))
-    assert list(in_order(parsed)) == parsed
+    assert ordered(parsed) == parsed
 
 
 def test_packets_are_filled() -> None:
@@ -92,9 +102,16 @@ def test_packets_are_filled() -> None:
         assert len(Packet(0, False, longer, None).to_bytes(PRIOR)) > 51
 
 
+def ordered(packets: list[Packet]) -> list[Packet | Gap]:
+    order: RecordingOrder[Packet] = RecordingOrder(0)
+    for packet in packets:
+        order.take(packet, packet.to_bytes(None))
+    return list(order.in_order())
+
+
 def gaps(numbers: list[int], last: int | None) -> list[tuple[int, int]]:
-    packets = [Packet(number % 32, number == last, np.zeros((1, 1), np.int16), None) for number in numbers]
-    return [(item.first_number, item.packets) for item in in_order(packets) if isinstance(item, Gap)]
+    packets = [Packet(number % 32, number == last, np.full((1, 1), number, np.int16), None) for number in numbers]
+    return [(item.first_number, item.packets) for item in ordered(packets) if isinstance(item, Gap)]
 
 
 def test_gaps() -> None:
@@ -108,12 +125,16 @@ def test_gaps() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_truncated_and_longer_packets_are_refused_or_say_something_else(source: NeuralPrior | None) -> None:
+def test_damaged_packets_are_refused_or_say_something_else(source: NeuralPrior | None) -> None:
     data = Packet(3, False, noise_indices(1, 6, 2), VOICE).to_bytes(source)
     original = parse_packet(data, source)
-    for changed in [*(data[:length] for length in range(len(data))), data + b"\x00", data + bytes(300)]:
+    for changed in [data[:0], data[:1], data + b"\x00", data + bytes(300)]:
         with pytest.raises(errors.FormatError):
             parse_packet(changed, source)
+    checked = Packet(3, False, noise_indices(1, 6, 2), VOICE, 1, 2).to_bytes(source)
+    for length in range(len(checked)):
+        with pytest.raises(errors.FormatError):
+            parse_packet(checked[:length], source)
     # The link checks; a packet that is read all the same has one form, and no other packet has that form.
     for bit in range(8 * len(data)):
         changed = (int.from_bytes(data, "little") ^ 1 << bit).to_bytes(len(data), "little")
@@ -139,8 +160,8 @@ def test_a_packet_that_is_packed_without_need_is_refused() -> None:
 
 def test_what_cannot_be_split() -> None:
     indices = noise_indices(1, 4, 1)
-    for max_bytes in (15, 256):
-        with pytest.raises(ValueError, match=r"expected 16\.\.255"):
+    for max_bytes in (15, 501):
+        with pytest.raises(ValueError, match=r"expected 16\.\.500"):
             split_into_packets(indices, None, None, max_bytes, voice_in_each=True)
     with pytest.raises(ValueError, match="without frames"):
         split_into_packets(indices[:0], None, None, 51, voice_in_each=True)
@@ -173,6 +194,6 @@ def test_bad_packet_files(data: bytes, error: type[errors.FormatError], message:
 
 def test_packet_files_that_cannot_be_written() -> None:
     assert file_to_packets(packets_to_file([b"ab", b"c"], MODEL_ID)) == (MODEL_ID, [b"ab", b"c"])
-    for packets in ([b""], [bytes(256)], [b"a"] * 4_097):
+    for packets in ([b""], [bytes(501)], [b"a"] * 4_097):
         with pytest.raises(ValueError, match="up to 4096 packets"):
             packets_to_file(packets, MODEL_ID)

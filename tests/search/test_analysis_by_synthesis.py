@@ -23,10 +23,10 @@ from siren_cli.errors import ExitStatus, UsageError
 from siren_cli.evaluation.metrics.closeness import model_mel_distance_db, short_time_intelligibility
 from siren_cli.model.siren import SirenModel, build
 from siren_cli.model.speaker_coding import speak
-from siren_cli.model.whisper_encoder import WhisperEncoder
 from siren_cli.search import analysis_by_synthesis
 from siren_cli.search.analysis_by_synthesis import AnalysisBySynthesis, SearchTarget, noise_estimate
 from siren_cli.search.phone_predictor import PhoneClassifier, PhonePredictor, load_phone_predictor
+from siren_cli.search.whisper_encoder import WhisperEncoder
 from siren_format.packet_file import file_to_packets
 from siren_format.prior_rows import prior_digit_bits
 

@@ -2,8 +2,8 @@
 
 Both are sent in packets of at most so many bytes. SIREN's are those of `siren encode --profile packet`
 (`formats/PACKET1.md`), voice in each; what a reader refuses is lost. Codec 2's hold as many whole frames as fit, bit by
-bit and with nothing beside them, and whatever arrives is played. In a gap, what was before sounds on and fades for
-320 ms, and the rest is silence, for both.
+bit and with nothing beside them, and whatever arrives is played. A gap in SIREN is concealed as `siren decode` does it;
+Codec 2 repeats its last frame for as long (480 ms), fading, and is silent for the rest.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def gaps_of(is_lost: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def gap_gain(gaps: Sequence[tuple[int, int]], held_samples: int, count: int) -> Samples:
-    """How loud each sample of a recording with gaps is, as `siren_cli.packets.conceal` has it.
+    """How loud each sample of a recording with gaps is.
 
     Args:
         gaps: First sample, and the one after the last, of each.

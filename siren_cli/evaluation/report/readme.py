@@ -2,7 +2,7 @@
 
 The record goes without its clips to `weights/evaluation.json`, a small table between two marks of `README.md`, the
 whole between those of `docs/evaluation.md`; the record of `siren eval --voices` goes to
-`weights/voice_evaluation.json` and between two others of `README.md`. A test fails when they disagree.
+`weights/voice_evaluation.json` and `docs/voices.md`. A test fails when they disagree.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ BEGIN = "<!-- figures: written by make readme-table -->"
 END = "<!-- end of figures -->"
 README = Path("README.md")
 MANUAL = Path("docs", "evaluation.md")
+VOICES = Path("docs", "voices.md")
 RECORD = Path("weights", "evaluation.json")
 VOICE_RECORD = Path("weights", "voice_evaluation.json")
 
@@ -129,7 +130,7 @@ def main(arguments: list[str]) -> None:
     del record["pairs" if is_voices else "clips"]
     write_bytes_atomic(str(VOICE_RECORD if is_voices else RECORD), (json.dumps(record, indent=1) + "\n").encode())
     if is_voices:
-        _paste_into(README, voice_markdown(record), VOICE_BEGIN)
+        _paste_into(VOICES, voice_markdown(record), VOICE_BEGIN)
     else:
         _paste_into(README, first_table_of(record), BEGIN)
         _paste_into(MANUAL, markdown_of(record), BEGIN)

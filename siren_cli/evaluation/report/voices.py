@@ -1,4 +1,4 @@
-"""The figures of `siren eval --voices` as text: rows for a terminal, Markdown for README.md."""
+"""The figures of `siren eval --voices` as text: rows for a terminal, Markdown for docs/voices.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class VoiceFigure:
         label: For people.
         decimals: To print.
         least: What it should reach; None where nothing was asked for.
-        is_headline: Whether README.md has it.
+        is_headline: Whether docs/voices.md has it.
     """
 
     name: str

@@ -22,7 +22,7 @@ _COARSE_SHARE = 0.5
 """Factor on the price of a bit for coefficients of four levels.
 
 Merging two of four levels moves the decoded voice further than one step predicts. Without the factor, the similarity of
-training speakers falls sooner (weights/LOG.md).
+training speakers falls sooner (weights/log).
 """
 
 _UNSEEN = 0.01

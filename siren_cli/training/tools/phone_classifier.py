@@ -20,10 +20,10 @@ from torch.nn import functional as F
 from siren_cli.corpus.sources import read_source
 from siren_cli.errors import DataError
 from siren_cli.model.int8 import compact, widen
-from siren_cli.model.whisper_encoder import FEATURE_SAMPLES, WhisperEncoder
 from siren_cli.phones import NO_PHONE, phone_track
 from siren_cli.registry.weights import write_encoder_file
 from siren_cli.search.phone_predictor import CLASSIFIER_NAME, ENCODER_NAME, PhoneClassifier
+from siren_cli.search.whisper_encoder import FEATURE_SAMPLES, WhisperEncoder
 from siren_cli.terminal.console import progress_line
 from siren_cli.training.data.prepare import CacheWriter, read_training_wav
 

@@ -222,7 +222,7 @@ TARGETS = {
     "packet-file": Target(packet_file, ("packets", "invalid"), 4_096, 128),
     "voice-file": Target(voice_file, ("voices",), 4_096, 128),
     "stream": Target(stream, ("valid", "invalid"), 512, 512, repaired),
-    "packet": Target(packet, ("packets",), 255, 512),
+    "packet": Target(packet, ("packets", "invalid-packets"), 500, 512),
     "reader": Target(reader, ("valid", "invalid"), 4_096, 512),
     "salvage": Target(salvage, ("valid", "invalid"), 4_096, 512),
 }

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from siren_cli.errors import DataError, WeightsDamaged, WeightsMissing
-from siren_cli.model.whisper_encoder import OVERLAP_STEPS, WINDOW_STEPS, WhisperEncoder, log_mel, sinusoids
 from siren_cli.phones import PHONES
 from siren_cli.registry import weights
 from siren_cli.search.phone_predictor import CLASSIFIER_NAME, ENCODER_NAME, build_phone_predictor, load_phone_predictor
+from siren_cli.search.whisper_encoder import OVERLAP_STEPS, WINDOW_STEPS, WhisperEncoder, log_mel, sinusoids
 from siren_cli.training.tools.phone_classifier import (
     cache_features,
     encoder_tensors,
