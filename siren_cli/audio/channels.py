@@ -28,6 +28,7 @@ class ChannelChoice:
         channel: The channel to use, from 0; None to mix all of them.
         is_settled: Whether `channel` is final.
         has_begun: Whether a window that is not silent has come.
+        quiet_samples: Samples of the silent windows before it.
     """
 
     def __init__(self, rate_hz: int, channels: int) -> None:
@@ -39,6 +40,7 @@ class ChannelChoice:
         self._powers = np.zeros(channels)
         self._mixed_power = 0.0
         self.has_begun = False
+        self.quiet_samples = 0
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Takes the next samples [T, C]."""
@@ -66,7 +68,9 @@ class ChannelChoice:
             self.has_begun = True
             self._powers += powers
             self._mixed_power += float(wide.mean(axis=1).var())
-        if self.has_begun:
+        if not self.has_begun:
+            self.quiet_samples += len(rows)
+        else:
             self._left_samples -= len(rows)
             if self._left_samples <= 0:
                 self._decide()
@@ -90,6 +94,7 @@ class Mixer:
         self._rate_hz = rate_hz
         self._choice: ChannelChoice | None = None
         self._held: list[NDArray[np.float32]] = []
+        self._quiet_given = 0
 
     @property
     def channel(self) -> int | None:
@@ -103,8 +108,10 @@ class Mixer:
             self._choice = ChannelChoice(self._rate_hz, rows.shape[1])
         self._choice.add(rows)
         self._held.append(rows)
-        if self._choice.is_settled or not self._choice.has_begun:
+        if self._choice.is_settled:
             return self._release()
+        if (quiet := self._choice.quiet_samples - self._quiet_given) > 0:
+            return self._release_quiet(quiet)
         return np.zeros(0, np.float32)
 
     def finish(self) -> NDArray[np.float32]:
@@ -114,9 +121,18 @@ class Mixer:
         return self._release()
 
     def _release(self) -> NDArray[np.float32]:
+        quiet = 0 if self._choice is None else self._choice.quiet_samples - self._quiet_given
+        before = self._release_quiet(quiet) if quiet > 0 else np.zeros(0, np.float32)
         held, self._held = self._held, []
         mixed = [mix_down(rows) if self.channel is None else rows[:, self.channel] for rows in held]
-        return np.concatenate([*mixed, np.zeros(0, np.float32)])
+        return np.concatenate([before, *mixed, np.zeros(0, np.float32)])
+
+    def _release_quiet(self, count: int) -> NDArray[np.float32]:
+        """Mixes the silent samples before the first window that is not silent, whatever is chosen later."""
+        rows = np.concatenate(self._held)
+        self._quiet_given += count
+        self._held = [rows[count:]]
+        return mix_down(rows[:count])
 
 
 def mix_down(wav: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -141,7 +141,8 @@ class SoundFileBackend:
         promised = self._file.frames
         found = self._container
         if found is not None and found.promised_bytes is not None and 0 < found.data_bytes < found.promised_bytes:
-            promised = round(self._count * found.promised_bytes / found.data_bytes)
+            frame_bytes = max(1, found.data_bytes // max(1, self._count))  # part of a sample may be left at the end
+            promised = found.promised_bytes // frame_bytes
         if self._count < promised < _UNKNOWN_FRAMES:
             self._note(shortfall(self._count, promised, self.rate_hz))
         elif self._file.format == "OGG" and not ogg_is_whole(self._stream, self._ends[self._part]):

@@ -77,7 +77,7 @@ def siren(
     """Runs a command line in this process, with `tiny_model` as the model."""
     monkeypatch.setenv("SIREN_MODEL", str(tiny_model))
     monkeypatch.delenv("SIREN_DEBUG", raising=False)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*words: str | Path) -> Outcome:
         status = main([str(word) for word in words])
@@ -85,7 +85,8 @@ def siren(
         return Outcome(status, printed.out.decode(), printed.err.decode())
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def environment(tiny_model: Path | None = None) -> dict[str, str]:
