@@ -163,7 +163,7 @@ def _timeline(items: Sequence[Salvaged | Gap]) -> Iterator[Piece]:
                 yield Piece(min(frames, MAX_GAP_FRAMES), None, None, number, item.packets, "missing")
             else:
                 is_whole = isinstance(after, Salvaged) and after.packet.is_copy_whole
-                lost = frames - (frames_each if is_whole else min(frames_each, len(copy)))
+                lost = frames - (frames_each if is_whole else min(frames_each - 1, len(copy)))  # some of it is
                 if lost:
                     yield Piece(min(lost, MAX_GAP_FRAMES), None, None, number, item.packets - is_whole, "missing")
                 last = number + item.packets - 1
