@@ -36,7 +36,7 @@ DELTA_WEIGHT, PITCH_WEIGHT, VOICING_WEIGHT = 0.3, 3.0, 0.1
 CORRELATION_WEIGHT = (10.0, 5.0)
 """Weight of the correlation of band amplitudes with one stage and with two. More of it costs phones."""
 
-PHONE_WEIGHT = (4.0, 5.0)
+PHONE_WEIGHT = (10.0, 5.0)
 """Weight of the phone divergence with one stage and with two, chosen by word errors of the development speakers."""
 
 NOISE_FACTORS = 0.7, 1.5
@@ -57,10 +57,9 @@ RATE_LAMBDA = (2.0, 1.0)
 DISTANCE_WEIGHT = 0.3
 """Weight of a squared step away from the initial index, chosen by word errors of the development speakers."""
 
-CANDIDATE_DISTANCE_WEIGHT, CANDIDATE_SLOPE_WEIGHT = 1.5, 0.25
-"""Candidates are ranked by distance from the initial index, bit cost and a down-weighted gradient.
-
-The gradient is not reliable over a whole codebook step.
+CANDIDATE_DISTANCE_WEIGHT, CANDIDATE_SLOPE_WEIGHT = (6.0, 3.0), 0.25
+"""Candidates are ranked by distance from the initial index (with one stage, with two), bit cost and a down-weighted
+gradient. The gradient is not reliable over a whole codebook step: near candidates lose fewer words.
 """
 
 UPDATE_STRIDE = 3
@@ -181,7 +180,7 @@ class AnalysisBySynthesis:
         away = quantizer.point_distances(left, stage)
         bits = bits * (BIT_WEIGHT + RATE_LAMBDA[indices.shape[2] - 1] * self._rate_weight)
         price = DISTANCE_WEIGHT * away + bits
-        promise = CANDIDATE_DISTANCE_WEIGHT * away + bits + CANDIDATE_SLOPE_WEIGHT * slopes
+        promise = CANDIDATE_DISTANCE_WEIGHT[indices.shape[2] - 1] * away + bits + CANDIDATE_SLOPE_WEIGHT * slopes
         others = promise.topk(tried, dim=-1, largest=False).indices
         for first in range(min(UPDATE_STRIDE, len(left))):
             places = torch.arange(first, len(left), UPDATE_STRIDE, device=left.device)
