@@ -339,5 +339,5 @@ def load_codec(
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     files = find_model(Path(model) if isinstance(model, os.PathLike) else model)
     config = ModelConfig.from_json(files.config_path)
-    model = build(config, read_networks(files.weights_path))
-    return Codec(model, files.model_id, chosen, read_prior(files.weights_path))
+    networks = build(config, read_networks(files.weights_path))
+    return Codec(networks, files.model_id, chosen, read_prior(files.weights_path))

@@ -129,7 +129,7 @@ class DecodeWork:
         return lambda coded: voices.speak(coded, self.voice, source)
 
     def _rate_hz(self, source_rate_hz: int) -> int:
-        from siren_cli.audio.reading import MAX_RATE_HZ, MIN_RATE_HZ
+        from siren_cli.audio.samples import MAX_RATE_HZ, MIN_RATE_HZ
 
         # As in `siren decode`: a damaged header can have an impossible rate.
         return min(max(source_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ) if self.rate_hz is None else self.rate_hz

@@ -326,7 +326,7 @@ def _decode_packets(
 
 
 def _rate_hz(wanted: str, *, source_rate_hz: int) -> int:
-    from siren_cli.audio.reading import MAX_RATE_HZ, MIN_RATE_HZ
+    from siren_cli.audio.samples import MAX_RATE_HZ, MIN_RATE_HZ
     from siren_cli.config import SAMPLE_RATE_HZ
 
     if wanted == "model":

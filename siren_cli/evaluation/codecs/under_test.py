@@ -288,12 +288,14 @@ def _identity(kind: str, programs: list[str]) -> str:
 
 
 def siren_identity(weights: str) -> str:
-    """Identity of SIREN's results: the weights and the sources that encode and decode."""
+    """Identity of SIREN's results: the weights, the encoders' shared files, and the sources that encode and decode."""
     import siren_format
+    from siren_cli.registry.manifest import read_manifest
 
     program, formats = Path(__file__).parents[2], Path(inspect.getfile(siren_format)).parent
     files = [program / f"{name}.py" for name in ("codec", "coded")]
     for room in ("audio", "model", "search"):
         files += sorted((program / room).rglob("*.py"))
     files += sorted(formats.glob("*.py"))
-    return f"{weights} {hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
+    shared = repr(read_manifest().get("encoder_files")).encode()
+    return f"{weights} {hashlib.sha256(b''.join([*(file.read_bytes() for file in files), shared])).hexdigest()[:16]}"
