@@ -1,4 +1,4 @@
-"""High-pass filter at 16 kHz: takes DC offset, rumble and mains hum out of a recording, and no speech."""
+"""High-pass filter at 16 kHz: takes DC offset and rumble out of a recording, and no speech."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from siren_cli.config import SAMPLE_RATE_HZ
 
-CUTOFF_HZ = 73.0
-"""Half amplitude; 62 Hz and below lie under -40 dB, 84 Hz and above lose at most 0.1 dB."""
+CUTOFF_HZ = 40.0
+"""Half amplitude; 29 Hz and below lie under -40 dB, 51 Hz and above lose at most 0.1 dB.
+
+A cutoff of 73 Hz would take mains hum too. It cost clean recordings 0.016 of speaker similarity; 40 Hz costs none.
+"""
 
 _HALF_TAPS = 1_000
 _KAISER_BETA = 4.0
@@ -32,8 +35,7 @@ class HighPass:
     """Filters a recording that arrives block by block, without delay in the result.
 
     Beyond its ends the recording is continued as its mirror image through its first and last sample, so that neither
-    offset nor hum begins with a click. How the recording is cut into blocks makes no difference, not even in the last
-    bit.
+    offset nor rumble begins with a click. The cut into blocks makes no difference, not even in the last bit.
     """
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ def mono_16_khz(wav: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
 
 
 class Intake:
-    """Brings blocks of a recording to one channel at 16 kHz, without offset and hum.
+    """Brings blocks of a recording to one channel at 16 kHz, without offset and rumble.
 
     In this order: channels (`Mixer`), rate (`Resampler`), high-pass (`HighPass`).
 
