@@ -246,7 +246,7 @@ def _stage_count(stages: str, *, is_packets: bool) -> int:
     if stages in ("1", "2"):
         return int(stages)
     if stages != "auto":
-        raise UsageError(f"--stages is {stages!r}, expected 1, 2 or auto; give one of them")
+        raise UsageError(f"--stages is {stages!r}, expected 1, 2 or auto; see 'siren encode --help'")
     if not is_packets:
         raise UsageError("--stages auto is about packets; give --profile packet as well, or 1 or 2")
     return 0

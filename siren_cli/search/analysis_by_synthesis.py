@@ -51,7 +51,7 @@ NOISE_RANGE_DB = 2.5, 4.5
 BIT_WEIGHT = 0.1
 """Weight of a bit at rate weight 0."""
 
-RATE_LAMBDA = (2.0, 1.0)
+RATE_LAMBDA = (10.0, 2.0)
 """Weight of a bit that a rate weight of 1 adds, with one stage and with two."""
 
 DISTANCE_WEIGHT = 0.3

@@ -89,6 +89,7 @@ def test_interrupted_while_it_reads(tmp_path: Path, signal_number: int) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
+        preexec_fn=lambda: signal.signal(signal_number, signal.SIG_DFL),  # as `nohup` of the tests would not have it
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None

@@ -47,7 +47,7 @@ def neural(with_prior: Path, tmp_path: Path) -> Path:
 
     indices = np.concatenate([likely_to_prior(vector_prior(), frames, 2, noise_every=9) for frames in (375, 19)])
     stream = Stream(find_model(with_prior).model_id, indices, 394 * 2560, VOICE)
-    (tmp_path / "neural.srn").write_bytes(stream_to_bytes(stream, None, vector_prior()))
+    (tmp_path / "neural.srn").write_bytes(stream_to_bytes(stream, vector_prior()))
     return tmp_path / "neural.srn"
 
 
@@ -73,7 +73,7 @@ def test_trimming_a_file_coded_by_the_prior(siren: Siren, neural: Path, with_pri
     from siren_cli.registry.weights import find_model
     from siren_format.stream import bytes_to_stream
 
-    stream = bytes_to_stream(one.read_bytes(), None, find_model(with_prior).model_id, vector_prior())
+    stream = bytes_to_stream(one.read_bytes(), find_model(with_prior).model_id, vector_prior())
     assert stream.voice == VOICE
 
 

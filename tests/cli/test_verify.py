@@ -146,7 +146,7 @@ def test_wrong_command_lines(siren: Siren, tree: Path, tmp_path: Path) -> None:
         (["verify", tmp_path / "none.srn"], 3, "no such file"),
         (["verify", tmp_path / "empty"], 3, "no .srn or .srp file there"),
         (["verify", tree, "--model", tmp_path / "none"], 4, "no such folder or packaged model"),
-        (["info", "-r", "--bits", tree], 2, "--bits is about single files"),
+        (["info", "-r", "--bits", tree], 2, "--bits and --packets are about single files"),
         (["info", tree], 3, "is a folder of .srn files, expected packets; give --recursive to list it"),
         (["info", "-r", tmp_path / "empty"], 3, "no .srn or .srp file there"),
     ):

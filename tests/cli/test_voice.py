@@ -92,7 +92,8 @@ def test_show(siren: Siren, talk: Path, voiced_model: Path) -> None:
     outcome = siren("voice", "show", "alpha")
     assert outcome.status == 0
     assert "digits      0303 0303 0303 0303 0303 0303 0303\n" in outcome.out
-    assert "bits        56 of timbre and 8 of level\nlike alpha  1.00\nlike beta   0.00\n" in outcome.out
+    assert "bits        56 of timbre and 8 of level; " in outcome.out
+    assert " as the model codes them\nlike alpha  1.00\nlike beta   0.00\n" in outcome.out
     facts = json.loads(siren("voice", "show", str(voiced_model / "voices" / "beta.voice"), "--json").out)
     assert facts["likeness"] == {"alpha": 0.0, "beta": 1.0}
     assert facts["level_db"] == -26.0
@@ -136,7 +137,8 @@ def test_files_without_a_voice_and_files_that_name_one(
     named = siren("encode", "bob.wav", "-o", "named.srn", "--voice-ref", "bob.voice")
     assert ", voice 2, payload" in named.out
     sizes = {name: (talk / f"{name}.srn").stat().st_size for name in ("note", "bare", "named")}
-    assert (sizes["note"] - sizes["bare"], sizes["named"] - sizes["bare"]) == (8, 2)
+    assert 2 < sizes["note"] - sizes["bare"] <= 8  # the prior codes a voice in less, if it can
+    assert sizes["named"] - sizes["bare"] == 2
     assert parse_layout((talk / "bare.srn").read_bytes()).header.voice is None
     assert "voice        named " in siren("info", "named.srn", "-q").out
     assert json.loads(siren("info", "named.srn", "--json", "-q").out)["voice"] == "named"
@@ -172,7 +174,7 @@ def test_strip_makes_what_encode_would_have_made(siren: Siren, talk: Path, voice
         outcome = siren("voice", "strip", "note.srn", "-o", "stripped.srn", "--force", *words[1 * (len(words) == 1) :])
         assert outcome.status == 0
         assert (talk / "stripped.srn").read_bytes() == (talk / "wanted.srn").read_bytes()
-    assert "; was inline, level -" in outcome.out
+    assert "; was coded with the payload" in outcome.out
     assert siren("trim", "stripped.srn", "-o", "trimmed.srn", "-q").status == 0
     assert (talk / "trimmed.srn").read_bytes() == (talk / "stripped.srn").read_bytes()
 

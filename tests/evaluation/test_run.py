@@ -52,7 +52,7 @@ def test_the_original_is_the_best_and_rates_are_counted_from_files(record: dict[
     duration_s = sum(clip["duration_s"] for clip in record["clips"])
     assert one["file_bps"]["value"] == pytest.approx(8 * sum(sizes) / duration_s)
     assert one["payload_bps"]["value"] < one["file_bps"]["value"] < two["file_bps"]["value"]
-    assert one["overhead_bytes"]["value"] == pytest.approx(18, abs=2)
+    assert 8 <= one["overhead_bytes"]["value"] <= 18  # the prior codes the voice with the payload where that is less
 
 
 def test_a_second_run_computes_no_metric_and_gives_the_same(

@@ -240,7 +240,7 @@ def test_a_voice_of_fine_numbers_that_tells_its_timbre(
 ) -> None:
     settings = ("model.voice_fine=8", "model.timbre=True", "timbre_weight=0.5", "voice_own=True", "voice_frames=32")
     stages = ("prepare", "factorizer", "vocoder", "joint", "guide", "prior")
-    lines = few(tmp_path, recordings, *settings, stages=stages)
+    lines = few(tmp_path, recordings, *settings, phases=stages)
     assert all(line["timbre"] > 0 for line in lines if line["stage"] == "factorizer" and "timbre" in line)
     assert any("timbre" in line for line in lines)
     codec = siren_cli.load(tmp_path / "model")

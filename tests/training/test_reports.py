@@ -138,7 +138,7 @@ def test_training_uses_the_levels_of_every_digit(recordings: Path, tmp_path: Pat
     )
     (dev,) = [line for line in map(json.loads, (tmp_path / "metrics.jsonl").open()) if line.get("dev")]
     shares = [dev[f"entropy_share_{stage}_digit_{digit}"] for stage in (1, 2) for digit in range(4)]
-    assert min(shares) > 0.5, shares
+    assert min(shares) > 0.4, shares
 
 
 class Terminal(io.StringIO):

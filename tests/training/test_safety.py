@@ -44,7 +44,7 @@ def order(run: Path, trained: Trained, *settings: str, **more: object) -> TrainR
     told = (*FEW, "evaluate_every=1000", *settings)
     stages = ("factorizer",)
     return TrainRequest(
-        run, stages=stages, config="tiny", settings=told, device="cpu", cache=trained[0] / "cache", **more
+        run, phases=stages, config="tiny", settings=told, device="cpu", cache=trained[0] / "cache", **more
     )  # type: ignore[arg-type]
 
 
