@@ -118,7 +118,7 @@ def test_a_killed_run_resumes_to_the_same_parameters(trained: Trained, tmp_path:
 def test_minutes_save_and_stop(trained: Trained, tmp_path: Path) -> None:
     said: list[str] = []
     assert train(order(tmp_path, trained, "steps=500", minutes=0.0), said.append) is None
-    assert "out of time in stage factorizer" in said[-1]
+    assert "out of time in phase factorizer" in said[-1]
     assert load_checkpoint(tmp_path / "factorizer.safetensors")[1]["step"] == 1
     train(order(tmp_path, trained, "steps=2", resume=True), said.append)
     assert load_checkpoint(tmp_path / "factorizer.safetensors")[1]["step"] == 2
