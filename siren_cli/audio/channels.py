@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CANCELLED_DB = 10.0
-"""How far the mean of the channels lies below the loudest channel where the channels count as cancelling out."""
+"""Level of the mean below the loudest channel from which the channels count as cancelling out."""
 
 _QUIET_POWER = 10.0 ** (-80.0 / 10.0)
 _WINDOW_S = 0.1

@@ -1,4 +1,4 @@
-"""What the headers of audio files promise, held against what is there; headers with a wrong size are put right.
+"""Sizes in the headers of audio files, compared with what is there; wrong ones are put right.
 
 Recorders that crash and programs that write into pipes leave sizes of 0, or of "unknown"; cut files promise more than
 they hold. libsndfile reads all of them once the size is that of the bytes at hand. Chunks follow RIFF WAVE (Microsoft
@@ -194,12 +194,12 @@ def _container(
 
 
 def _stands_for_unknown(bytes_: int) -> bool:
-    """Whether a 32-bit size stands for "until the end": programs write 0, about 2 GiB or about 4 GiB."""
+    """Test if a 32-bit size stands for "until the end": programs write 0, about 2 GiB or about 4 GiB."""
     return bytes_ == 0 or abs(bytes_ - 2**31) <= _LEGACY_UNKNOWN_MARGIN or bytes_ >= 2**32 - _LEGACY_UNKNOWN_MARGIN
 
 
 def _is_chunk_chain(file: BinaryIO, place: int, end: int) -> bool:
-    """Whether nothing or whole chunks lie between two positions: samples of that size 0 are really none."""
+    """Test if nothing or whole chunks lie between two positions; samples of size 0 are then really none."""
     while place < end:
         file.seek(place)
         head = file.read(8)

@@ -36,7 +36,7 @@ def kind_of(head: bytes) -> str | None:
 
 
 def conversion_advice(what: str, head: bytes) -> str:
-    """What to do with a recording that cannot be read.
+    """Advice for a recording that cannot be read.
 
     Args:
         what: Its name in messages.

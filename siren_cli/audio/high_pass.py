@@ -81,7 +81,7 @@ class HighPass:
 
 
 def _mirrored(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What comes before samples [T], nearest first [half]: turned about the first one, then as the farthest is."""
+    """Mirror image of samples [T] about the first one, nearest first [half], continued by its farthest value."""
     turned = 2.0 * rows[0] - rows[1 : _HALF_TAPS + 1]
     return np.pad(
         turned, (0, _HALF_TAPS - len(turned)), "constant", constant_values=turned[-1] if len(turned) else rows[0]

@@ -26,7 +26,7 @@ _UNCOMPRESSED = re.compile(
 
 
 def starts_of(file: BinaryIO, end: int, container: Container | None) -> list[int]:
-    """Where the recordings of a file begin.
+    """Start positions of the recordings of a file.
 
     Args:
         file: The file, which is left at an unknown position.
@@ -50,12 +50,12 @@ def starts_of(file: BinaryIO, end: int, container: Container | None) -> list[int
 
 
 def is_mp3(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of MPEG audio."""
+    """Test if the first bytes of a file are those of MPEG audio."""
     return head[:3] == b"ID3" or len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2
 
 
 def ogg_is_whole(file: BinaryIO, end: int) -> bool:
-    """Whether an Ogg file ends with the page that is marked as its last."""
+    """Test if an Ogg file ends with the page that is marked as its last."""
     last = _OGG_LAST
     for _, flags in _ogg_pages(file, end):
         last = flags

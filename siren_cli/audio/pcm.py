@@ -14,7 +14,7 @@ MAX_CHANNELS = 64
 
 @dataclass(frozen=True)
 class PcmFormat:
-    """How one sample is written.
+    """Encoding of one sample.
 
     Attributes:
         name: What `--raw` calls it.

@@ -41,7 +41,7 @@ class Recording:
 
     @property
     def notes(self) -> list[str]:
-        """What has to be done to it before it can be coded, and what was odd about it as far as it was read.
+        """Notes on the recording: what is done to it before coding, and what was odd in the part read so far.
 
         One line for each thing.
         """

@@ -15,7 +15,7 @@ from siren_cli.config import SAMPLE_RATE_HZ
 from siren_cli.errors import AudioEmpty, AudioInvalid
 
 MAX_DURATION_S = 20_000 * 60
-"""What the format can say in one file: 20,000 groups of 60 s."""
+"""Longest recording of one file: 20,000 groups of 60 s."""
 
 _BLOCK_SAMPLES = 2**20
 
@@ -96,7 +96,7 @@ class Intake:
 
 
 def resampled_count(sample_count: int, from_hz: int, to_hz: int) -> int:
-    """How many samples the same duration has at another rate.
+    """Number of samples of the same duration at another rate.
 
     Args:
         sample_count: Samples at `from_hz`.

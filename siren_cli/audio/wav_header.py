@@ -14,7 +14,7 @@ from siren_cli.audio.pcm import FORMATS, RawAudio
 HEADER_BYTES = 44
 
 MAX_DATA_BYTES = 2**32 - 2**16
-"""What a WAV file holds: its sizes are 32-bit numbers."""
+"""Most bytes of a WAV file: its sizes are 32-bit numbers."""
 
 UNKNOWN_BYTES = 2**32 - 1
 """The size that a header gives where nobody knows it, as ffmpeg writes it; players then play to the end."""
@@ -27,7 +27,7 @@ _FORMAT_OF = {(_PCM, 8): "u8", (_PCM, 16): "s16le", (_PCM, 24): "s24le", (_PCM, 
 
 @dataclass(frozen=True)
 class WavStream:
-    """What the header of a WAV stream says.
+    """Facts in the header of a WAV stream.
 
     Attributes:
         audio: Rate, format of the samples, channels.
@@ -98,5 +98,5 @@ def _parse_format(body: bytes) -> RawAudio | None:
 
 
 def _is_unknown(data_bytes: int) -> bool:
-    """Whether a size stands for "until the end": programs write 0, about 2 GiB or about 4 GiB."""
+    """Test if a size stands for "until the end": programs write 0, about 2 GiB or about 4 GiB."""
     return data_bytes == 0 or abs(data_bytes - 2**31) <= 2**16 or data_bytes >= 2**32 - 2**16
